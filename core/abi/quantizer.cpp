@@ -1,0 +1,354 @@
+#include "core/abi/quantizer.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "core/abi/call.h"
+
+namespace precis {
+namespace {
+
+constexpr precis_device kCpu{PRECIS_DEVICE_CPU, 0};
+
+// A precis_param that borrows from a Param.
+class AbiParam {
+ public:
+  explicit AbiParam(const Param& param) {
+    if (param.importance && !param.importance->empty()) {
+      importance_shape_ = static_cast<int64_t>(param.importance->size());
+      importance_ = {};
+      importance_.struct_size = sizeof(precis_tensor);
+      importance_.flags = PRECIS_TENSOR_READ_ONLY;
+      importance_.view = {const_cast<float*>(param.importance->data()), kCpu, 1,
+                          to_abi(DType::f32), &importance_shape_, &importance_stride_, 0};
+      importance_.nbytes = param.importance->size() * sizeof(float);
+    }
+    abi_ = {};
+    abi_.struct_size = sizeof(precis_param);
+    abi_.name = to_abi(param.name);
+    abi_.module_kind = to_abi(param.module_kind);
+    abi_.dtype = to_abi(param.dtype);
+    abi_.ndim = param.shape_known ? static_cast<int32_t>(param.shape.size()) : -1;
+    abi_.shape = param.shape.data();
+    abi_.device = kCpu;
+    abi_.importance = importance_.nbytes > 0 ? &importance_ : nullptr;
+  }
+  AbiParam(const AbiParam&) = delete;
+  AbiParam& operator=(const AbiParam&) = delete;
+
+  const precis_param* get() const { return &abi_; }
+
+ private:
+  int64_t importance_shape_ = 0;
+  int64_t importance_stride_ = 1;
+  precis_tensor importance_{};
+  precis_param abi_;
+};
+
+// A precis_tensor over contiguous CPU memory.
+class AbiTensor {
+ public:
+  AbiTensor(const std::byte* data, uint64_t nbytes, DType dtype, std::span<const int64_t> shape,
+            const std::string& encoding, bool read_only)
+      : shape_(shape.begin(), shape.end()), strides_(contiguous_strides(shape)) {
+    abi_.struct_size = sizeof(precis_tensor);
+    abi_.flags = read_only ? PRECIS_TENSOR_READ_ONLY : 0u;
+    if (reinterpret_cast<uintptr_t>(data) % 64 == 0) abi_.flags |= PRECIS_TENSOR_ALIGNED_64;
+    abi_.view = {const_cast<std::byte*>(data), kCpu, static_cast<int32_t>(shape_.size()),
+                 to_abi(dtype), shape_.data(), strides_.data(), 0};
+    abi_.nbytes = nbytes;
+    abi_.encoding = encoding.empty() ? nullptr : encoding.c_str();
+  }
+  AbiTensor(const AbiTensor&) = delete;
+  AbiTensor& operator=(const AbiTensor&) = delete;
+
+  precis_tensor* get() { return &abi_; }
+
+ private:
+  std::vector<int64_t> shape_, strides_;
+  precis_tensor abi_{};
+};
+
+Result<PartSpec> from_abi_spec(const precis_tensor_spec& spec) {
+  PartSpec part;
+  part.name = from_abi(spec.name);
+  const std::optional<DType> dtype = dtype_from_abi(spec.dtype);
+  if (!dtype || spec.ndim < 0 || spec.ndim > 8 || part.name.empty()) {
+    return Error(ErrorCode::plugin, fmt::format("the plan of '{}' is malformed", part.name));
+  }
+  part.dtype = *dtype;
+  part.shape.assign(spec.shape, spec.shape + spec.ndim);
+  part.nbytes = spec.nbytes;
+  if (spec.encoding != nullptr) part.encoding = spec.encoding;
+  return part;
+}
+
+}  // namespace
+
+std::vector<int64_t> contiguous_strides(std::span<const int64_t> shape) {
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
+  return strides;
+}
+
+uint64_t Param::row_elements() const {
+  uint64_t elements = 1;
+  for (std::size_t i = 1; i < shape.size(); ++i) elements *= static_cast<uint64_t>(shape[i]);
+  return elements;
+}
+
+Result<std::shared_ptr<const Quantizer>> Quantizer::adopt(precis_quantizer* handle,
+                                                          std::string plugin_id,
+                                                          std::string plugin_version,
+                                                          std::string spec) {
+  std::shared_ptr<Quantizer> quantizer(new Quantizer());
+  quantizer->handle_ = handle;
+  quantizer->plugin_id_ = std::move(plugin_id);
+  quantizer->plugin_version_ = std::move(plugin_version);
+  quantizer->spec_ = std::move(spec);
+  const auto table = [&](const char* id) { return handle->get_extension(handle, id); };
+  quantizer->quantize_ = static_cast<const precis_quantize_v1*>(table(PRECIS_QUANTIZE_1));
+  quantizer->loading_ = static_cast<const precis_loading_v1*>(table(PRECIS_LOADING_1));
+  quantizer->serialize_ = static_cast<const precis_serialize_v1*>(table(PRECIS_SERIALIZE_1));
+  for (const auto& [pointer, id] : {std::pair<const void*, const char*>{quantizer->quantize_, PRECIS_QUANTIZE_1},
+                                    {quantizer->loading_, PRECIS_LOADING_1},
+                                    {quantizer->serialize_, PRECIS_SERIALIZE_1}}) {
+    if (pointer != nullptr) continue;
+    return Error(ErrorCode::plugin,
+                 fmt::format("plugin {}: method {} has no table {}", quantizer->plugin_id_,
+                             quantizer->method(), id));
+  }
+  return std::shared_ptr<const Quantizer>(std::move(quantizer));
+}
+
+Quantizer::~Quantizer() {
+  if (handle_ != nullptr) handle_->destroy(handle_);
+}
+
+Result<PartPlan> Quantizer::plan(const Param& param) const {
+  const AbiParam abi_param(param);
+  for (uint32_t capacity = 16;;) {
+    std::vector<precis_tensor_spec> specs(capacity);
+    std::vector<precis_tensor_spec*> pointers(capacity);
+    for (uint32_t i = 0; i < capacity; ++i) {
+      specs[i] = {};
+      specs[i].struct_size = sizeof(precis_tensor_spec);
+      pointers[i] = &specs[i];
+    }
+    precis_plan plan{sizeof(precis_plan), 0, pointers.data(), capacity, 0, 0};
+    const Call call;
+    const precis_status status =
+        quantize_->plan(handle_, call.abi(), kCpu, abi_param.get(), &plan);
+    if (status == PRECIS_INVALID_ARGUMENT && plan.count > capacity && plan.count <= 4096) {
+      capacity = plan.count;
+      continue;
+    }
+    PRECIS_TRY(call.finish(status, ""));
+    PartPlan result;
+    result.workspace_bytes = plan.workspace_size;
+    for (uint32_t i = 0; i < plan.count; ++i) {
+      PRECIS_ASSIGN(PartSpec part, from_abi_spec(specs[i]));
+      result.parts.push_back(std::move(part));
+    }
+    return result;
+  }
+}
+
+Result<Storage> Quantizer::storage(const Param& param) const {
+  const AbiParam abi_param(param);
+  precis_storage out{};
+  out.struct_size = sizeof out;
+  const Call call;
+  PRECIS_TRY(call.finish(loading_->storage(handle_, call.abi(), abi_param.get(), &out), ""));
+  Storage storage;
+  storage.keep = out.keep != 0;
+  storage.bytes = out.bytes;
+  storage.reason = from_abi(out.reason);
+  if (out.dtype.bits != 0) storage.cast_to = dtype_from_abi(out.dtype);
+  return storage;
+}
+
+Status Quantizer::quantize(const Param& param, std::span<const std::byte> weight,
+                           std::span<const PartSpec> specs,
+                           std::span<const std::span<std::byte>> parts,
+                           std::span<std::byte> workspace,
+                           const std::atomic<bool>* cancel) const {
+  const AbiParam abi_param(param);
+  AbiTensor abi_weight(weight.data(), weight.size(), param.dtype, param.shape, "", true);
+  std::vector<std::unique_ptr<AbiTensor>> tensors;
+  std::vector<precis_tensor*> pointers;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    tensors.push_back(std::make_unique<AbiTensor>(parts[i].data(), specs[i].nbytes, specs[i].dtype,
+                                                  specs[i].shape, specs[i].encoding, false));
+    pointers.push_back(tensors.back()->get());
+  }
+  const Call call(workspace, cancel);
+  return call.finish(quantize_->quantize(handle_, call.abi(), abi_param.get(), abi_weight.get(),
+                                         pointers.data(), pointers.size()),
+                     "");
+}
+
+Status Quantizer::dequantize(const Param& param, std::span<const PartSpec> specs,
+                             std::span<const std::span<const std::byte>> parts, int64_t row_begin,
+                             int64_t rows, DType dtype, std::span<std::byte> out) const {
+  const AbiParam abi_param(param);
+  std::vector<std::unique_ptr<AbiTensor>> tensors;
+  std::vector<const precis_tensor*> pointers;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    tensors.push_back(std::make_unique<AbiTensor>(parts[i].data(), specs[i].nbytes, specs[i].dtype,
+                                                  specs[i].shape, specs[i].encoding, true));
+    pointers.push_back(tensors.back()->get());
+  }
+  std::vector<int64_t> shape = param.shape;
+  if (!shape.empty()) shape.front() = rows;
+  AbiTensor weight(out.data(), out.size(), dtype, shape, "", false);
+  const Call call;
+  return call.finish(quantize_->dequantize(handle_, call.abi(), abi_param.get(), pointers.data(),
+                                           pointers.size(), row_begin, weight.get()),
+                     "");
+}
+
+namespace {
+
+// The state dict as the plugin walks it, and what it emits.
+struct StateDictCall {
+  const StateDict* source;
+  std::vector<precis_tensor_info> infos;
+  std::vector<StoredParam> found;
+  Status read_status;
+
+  static const precis_tensor_info* info(const precis_state_dict* dict, uint64_t index) {
+    auto& self = *static_cast<StateDictCall*>(dict->ctx);
+    return index < self.infos.size() ? &self.infos[index] : nullptr;
+  }
+  static int64_t find(const precis_state_dict* dict, precis_str name) {
+    const auto& self = *static_cast<StateDictCall*>(dict->ctx);
+    const auto entry = self.by_name.find(from_abi(name));
+    return entry == self.by_name.end() ? -1 : static_cast<int64_t>(entry->second);
+  }
+  static precis_status read(const precis_state_dict* dict, uint64_t index,
+                            const precis_sink* out) {
+    auto& self = *static_cast<StateDictCall*>(dict->ctx);
+    if (index >= self.infos.size()) return PRECIS_NOT_FOUND;
+    auto bytes = self.source->read(index);
+    if (!bytes.ok()) {
+      self.read_status = bytes.error();
+      return PRECIS_DATA_LOSS;
+    }
+    out->write(out->ctx, reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    return PRECIS_OK;
+  }
+  static void emit(void* ctx, const precis_param* param, const uint64_t* parts, uint64_t count) {
+    StoredParam stored;
+    stored.param.name = from_abi(param->name);
+    stored.param.module_kind = from_abi(param->module_kind);
+    stored.param.dtype = dtype_from_abi(param->dtype).value_or(DType::f32);
+    stored.param.shape_known = param->ndim >= 0;
+    if (param->ndim > 0) stored.param.shape.assign(param->shape, param->shape + param->ndim);
+    stored.parts.assign(parts, parts + count);
+    static_cast<StateDictCall*>(ctx)->found.push_back(std::move(stored));
+  }
+
+  std::map<std::string_view, std::size_t> by_name;
+};
+
+}  // namespace
+
+Result<std::vector<StoredParam>> Quantizer::stored_params(const StateDict& state_dict) const {
+  StateDictCall walk;
+  walk.source = &state_dict;
+  for (const TensorEntry* entry : state_dict.tensors) {
+    walk.by_name.emplace(entry->name, walk.infos.size());
+    precis_tensor_info info{};
+    info.struct_size = sizeof info;
+    info.name = to_abi(entry->name);
+    info.dtype = to_abi(entry->dtype);
+    info.ndim = static_cast<int32_t>(entry->shape.size());
+    info.shape = entry->shape.data();
+    info.nbytes = entry->nbytes;
+    info.encoding = entry->encoding.empty() ? nullptr : entry->encoding.c_str();
+    walk.infos.push_back(info);
+  }
+  const precis_state_dict abi{sizeof(precis_state_dict),
+                              0,
+                              &walk,
+                              walk.infos.size(),
+                              to_abi(state_dict.metadata_json),
+                              StateDictCall::info,
+                              StateDictCall::find,
+                              StateDictCall::read};
+  const precis_param_sink sink{&walk, StateDictCall::emit};
+  const Call call;
+  const precis_status status = loading_->quantized_params(handle_, call.abi(), &abi, &sink);
+  if (!walk.read_status.ok()) return std::move(walk.read_status).error();
+  PRECIS_TRY(call.finish(status, ""));
+  for (const StoredParam& stored : walk.found) {
+    for (const std::size_t part : stored.parts) {
+      if (part < walk.infos.size()) continue;
+      return Error(ErrorCode::plugin, fmt::format("plugin {} names a tensor that does not exist for '{}'",
+                                                  plugin_id_, stored.param.name));
+    }
+  }
+  return std::move(walk.found);
+}
+
+namespace {
+
+// A precis_component that borrows from a ComponentDescription.
+class AbiComponent {
+ public:
+  explicit AbiComponent(const ComponentDescription& component) {
+    for (const Param* param : component.quantized) add(*param, quantized_);
+    for (const Param* param : component.kept) add(*param, kept_);
+    abi_ = {};
+    abi_.struct_size = sizeof(precis_component);
+    abi_.name = to_abi(component.name);
+    abi_.library = to_abi(component.library);
+    abi_.class_name = to_abi(component.class_name);
+    abi_.config_json = to_abi(component.config_json);
+    abi_.quantized = quantized_.data();
+    abi_.quantized_count = quantized_.size();
+    abi_.kept = kept_.data();
+    abi_.kept_count = kept_.size();
+  }
+  const precis_component* get() const { return &abi_; }
+
+ private:
+  void add(const Param& param, std::vector<const precis_param*>& list) {
+    params_.push_back(std::make_unique<AbiParam>(param));
+    list.push_back(params_.back()->get());
+  }
+  std::vector<std::unique_ptr<AbiParam>> params_;
+  std::vector<const precis_param*> quantized_, kept_;
+  precis_component abi_;
+};
+
+using SerializeFunction = precis_status (*)(const precis_quantizer*, const precis_call*,
+                                            const precis_component*, const precis_sink*);
+
+Result<std::string> serialize(SerializeFunction function, const precis_quantizer* handle,
+                              const ComponentDescription& component) {
+  const AbiComponent abi_component(component);
+  std::string text;
+  const precis_sink sink = string_sink(text);
+  const Call call;
+  PRECIS_TRY(call.finish(function(handle, call.abi(), abi_component.get(), &sink), ""));
+  return text;
+}
+
+}  // namespace
+
+Result<std::string> Quantizer::config(const ComponentDescription& component) const {
+  return serialize(serialize_->config, handle_, component);
+}
+
+Result<std::string> Quantizer::metadata(const ComponentDescription& component) const {
+  return serialize(serialize_->metadata, handle_, component);
+}
+
+Result<std::string> Quantizer::sidecar_files(const ComponentDescription& component) const {
+  return serialize(serialize_->sidecar_files, handle_, component);
+}
+
+}  // namespace precis

@@ -1,0 +1,75 @@
+#include "core/base/mapped_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "core/base/output_file.h"
+
+namespace precis {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+}  // namespace
+
+Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return system_error(path, "open", errno);
+  struct stat status {};
+  MappedFile file;
+  Status result;
+  if (::fstat(descriptor, &status) != 0) {
+    result = system_error(path, "read", errno);
+  } else if (!S_ISREG(status.st_mode)) {
+    result = Error(ErrorCode::io, fmt::format("{}: is not a file", path.string()));
+  } else if (status.st_size > 0) {
+    file.size_ = static_cast<uint64_t>(status.st_size);
+    void* memory = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (memory == MAP_FAILED) {
+      file.size_ = 0;
+      result = system_error(path, "map", errno);
+    } else {
+      file.data_ = static_cast<std::byte*>(memory);
+    }
+  }
+  ::close(descriptor);
+  if (!result.ok()) return std::move(result).error();
+  return file;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  if (this != &other) {
+    if (data_ != nullptr) ::munmap(data_, size_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+void MappedFile::prefetch(uint64_t offset, uint64_t size) const {
+  if (data_ == nullptr || size == 0) return;
+  const uint64_t begin = offset / kPage * kPage;
+  ::madvise(data_ + begin, offset + size - begin, MADV_WILLNEED);
+}
+
+void MappedFile::release(uint64_t offset, uint64_t size) const {
+  // Only pages that lie inside the range: a neighbour's bytes may share the outer ones.
+  const uint64_t begin = (offset + kPage - 1) / kPage * kPage;
+  const uint64_t end = (offset + size) / kPage * kPage;
+  if (data_ != nullptr && begin < end) ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
+}
+
+}  // namespace precis

@@ -1,0 +1,28 @@
+// How far decoded weights are from the original ones.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace precis {
+
+// Sums over pairs (original, decoded). Pairs whose original is not finite are counted and left out.
+struct ErrorStats {
+  double sum_squared_error = 0;
+  double sum_squared_original = 0;
+  double max_absolute_error = 0;
+  uint64_t elements = 0;             // pairs in the sums
+  uint64_t nonfinite_original = 0;   // NaN or infinity in the original
+  uint64_t nonfinite_decoded = 0;    // NaN or infinity where the original was finite
+
+  // Adds the pairs of two arrays of equal length.
+  void add(std::span<const float> original, std::span<const float> decoded);
+  void add(const ErrorStats& other);
+
+  // sqrt(sum (w - w')^2 / sum w^2); 0 when both sums are 0.
+  double relative_error() const;
+  // 10 log10(sum w^2 / sum (w - w')^2) in dB; infinity when equal.
+  double snr_db() const;
+};
+
+}  // namespace precis

@@ -1,0 +1,25 @@
+// Where the engine gets its quantizers from; the registry answers with plugins.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/abi/quantizer.h"
+#include "core/checkpoint/checkpoint.h"
+
+namespace precis {
+
+class MethodResolver {
+ public:
+  virtual ~MethodResolver() = default;
+
+  // The quantizer for a config string, a preset's name or a JSON object; null for "keep".
+  // library: of the component it is for, "diffusers", "transformers" or "".
+  virtual Result<std::shared_ptr<const Quantizer>> from_spec(const std::string& spec,
+                                                             const std::string& library) = 0;
+
+  // The quantizer that a component's stored tensors were made with; null when it is not quantized.
+  virtual Result<std::shared_ptr<const Quantizer>> from_component(const Component& component) = 0;
+};
+
+}  // namespace precis

@@ -1,0 +1,16 @@
+// Which files a plan writes, with their exact sizes and headers.
+#pragma once
+
+#include "core/engine/resolve.h"
+
+namespace precis {
+
+class MethodResolver;
+
+// Fills in everything of `plan` that follows from its tensors: containers, shards, headers, config.json,
+// indices, sidecars, totals, predicted memory and the fingerprint. Errors: invalid_argument when the
+// methods of a component cannot stand in one config.json or one container.
+Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& options,
+                         MethodResolver& methods, Plan& plan);
+
+}  // namespace precis

@@ -1,0 +1,186 @@
+#include "core/engine/resolve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/base/thread_pool.h"
+#include "core/checkpoint/family.h"
+#include "core/checkpoint/importance_matrix.h"
+#include "core/engine/method_resolver.h"
+#include "core/engine/output_files.h"
+#include "core/engine/rules.h"
+
+namespace precis {
+namespace {
+
+// Decides every tensor of one component.
+class ComponentResolver {
+ public:
+  ComponentResolver(const Component& component, const ResolveOptions& options, RuleSet& rules,
+                    MethodResolver& methods, Plan& plan)
+      : component_(component), options_(options), rules_(rules), methods_(methods), plan_(plan) {}
+
+  Result<ComponentPlan> run() {
+    ComponentPlan result;
+    result.name = component_.name;
+    result.library = component_.library;
+    result.family = component_.family;
+    for (const auto& file : component_.files) result.source_bytes += file->file_size();
+    PRECIS_ASSIGN(auto tensors, logical_tensors(component_, methods_));
+    for (LogicalTensor& tensor : tensors) {
+      const std::string name = tensor.param.name;
+      auto tensor_plan = resolve_tensor(std::move(tensor));
+      if (!tensor_plan.ok()) {
+        return std::move(tensor_plan).error().with_context(fmt::format("tensor '{}'", name));
+      }
+      result.tensors.push_back(*std::move(tensor_plan));
+    }
+    return result;
+  }
+
+ private:
+  Result<TensorPlan> resolve_tensor(LogicalTensor tensor) {
+    TensorPlan plan;
+    Param& param = tensor.param;
+    if (param.module_kind.empty()) {
+      param.module_kind = module_kind(param.name, param.shape);
+    }
+    const bool is_number = !tensor.plain() || is_floating(param.dtype);
+    const bool quantizable = is_number && param.module_kind == "Linear" && param.shape.size() == 2;
+    const Choice choice = rules_.choose(component_, param.name, quantizable);
+    plan.source = std::move(tensor);
+    plan.reason = choice.reason;
+    if (!choice.spec.empty()) {
+      PRECIS_TRY(choose_method(plan, choice));
+    } else if (!plan.source.plain() && options_.dequantize_to) {
+      PRECIS_TRY(choose_dequantize(plan));
+    } else {
+      keep(plan);
+    }
+    return plan;
+  }
+
+  static void keep(TensorPlan& plan) {
+    plan.action = Action::keep;
+    plan.outputs.clear();
+    for (const LogicalTensor::Part& part : plan.source.parts) {
+      const TensorEntry& entry = *part.entry;
+      plan.outputs.push_back(
+          {{entry.name, entry.dtype, entry.encoding, entry.shape, entry.nbytes}, 0, 0});
+    }
+  }
+
+  Status choose_dequantize(TensorPlan& plan) const {
+    const Param& param = plan.source.param;
+    if (!param.shape_known) {
+      return Error(ErrorCode::data_loss, "its stored form does not tell its shape",
+                   "give the model's directory with its config.json");
+    }
+    plan.action = Action::dequantize;
+    plan.reason = fmt::format("stored as {}", plan.source.quantizer->spec());
+    const uint64_t bytes = dtype_bytes(*options_.dequantize_to, param.elements()).value_or(0);
+    plan.outputs = {{{param.name, *options_.dequantize_to, "", param.shape, bytes}, 0, 0}};
+    return {};
+  }
+
+  Status choose_method(TensorPlan& plan, const Choice& choice) {
+    PRECIS_ASSIGN(const auto quantizer, quantizer_for(choice.spec));
+    if (quantizer == nullptr) {
+      keep(plan);
+      return {};
+    }
+    Param& param = plan.source.param;
+    if (!plan.source.plain() && !options_.allow_requantize) {
+      return Error(ErrorCode::failed_precondition,
+                   fmt::format("is already quantized ({}); quantizing it again loses accuracy twice",
+                               plan.source.quantizer->spec()),
+                   "start from the float checkpoint, keep it with --skip, or say "
+                   "--allow-requantize to `precis convert`");
+    }
+    if (options_.importance) param.importance = options_.importance->find(param.name);
+    PRECIS_ASSIGN(const Storage storage, quantizer->storage(param));
+    if (storage.keep && !choice.by_rule) {
+      keep(plan);
+      plan.reason = fmt::format("{} keeps it: {}", choice.spec, storage.reason);
+      return {};
+    }
+    auto parts = quantizer->plan(param);
+    if (!parts.ok()) {
+      const bool misfit = parts.error().code() == ErrorCode::unsupported;
+      if (!misfit || choice.by_rule) {
+        return std::move(parts).error().with_context(choice.reason);
+      }
+      keep(plan);
+      plan.reason = fmt::format("does not fit {}: {}", choice.spec, parts.error().message());
+      plan_.warnings.push_back(fmt::format("{} is kept: {}", param.name, plan.reason));
+      return {};
+    }
+    plan.action = Action::quantize;
+    plan.quantizer = quantizer;
+    plan.parts = std::move(parts->parts);
+    plan.workspace_bytes = parts->workspace_bytes;
+    add_outputs(plan);
+    return {};
+  }
+
+  // Part names are relative to the module that owns the parameter.
+  static void add_outputs(TensorPlan& plan) {
+    const std::string& name = plan.source.param.name;
+    const std::size_t dot = name.rfind('.');
+    const std::string module = dot == std::string::npos ? "" : name.substr(0, dot + 1);
+    plan.outputs.clear();
+    for (const PartSpec& part : plan.parts) {
+      plan.outputs.push_back(
+          {{module + part.name, part.dtype, part.encoding, part.shape, part.nbytes}, 0, 0});
+    }
+  }
+
+  Result<std::shared_ptr<const Quantizer>> quantizer_for(const std::string& spec) {
+    const auto known = quantizers_.find(spec);
+    if (known != quantizers_.end()) return known->second;
+    PRECIS_ASSIGN(auto quantizer, methods_.from_spec(spec, component_.library));
+    if (quantizer != nullptr && quantizer->needs_calibration()) {
+      return Error(ErrorCode::failed_precondition,
+                   fmt::format("{} needs calibration data to quantize", spec),
+                   "choose a method that works from the weights alone; see `precis backends`");
+    }
+    quantizers_.emplace(spec, quantizer);
+    return quantizer;
+  }
+
+  const Component& component_;
+  const ResolveOptions& options_;
+  RuleSet& rules_;
+  MethodResolver& methods_;
+  Plan& plan_;
+  std::map<std::string, std::shared_ptr<const Quantizer>> quantizers_;
+};
+
+}  // namespace
+
+Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options,
+                     MethodResolver& methods) {
+  Plan plan;
+  plan.source = checkpoint.root;
+  plan.kind = checkpoint.kind;
+  plan.recipe = options.recipe;
+  plan.threads = options.threads == 0 ? available_processors() : options.threads;
+  plan.max_memory = options.max_memory;
+  PRECIS_ASSIGN(RuleSet rules, RuleSet::compile(options, checkpoint));
+  for (const Component& component : checkpoint.components) {
+    auto component_plan = ComponentResolver(component, options, rules, methods, plan).run();
+    if (!component_plan.ok()) {
+      Error error = std::move(component_plan).error();
+      if (!component.name.empty()) error.with_context(fmt::format("component {}", component.name));
+      return error;
+    }
+    plan.components.push_back(*std::move(component_plan));
+  }
+  PRECIS_TRY(rules.check_all_matched());
+  PRECIS_TRY(plan_output_files(checkpoint, options, methods, plan));
+  return plan;
+}
+
+}  // namespace precis

@@ -1,0 +1,65 @@
+// Which method each weight of a component gets, by the user's rules and the family's skips.
+#pragma once
+
+#include <re2/re2.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/engine/resolve.h"
+
+namespace precis {
+
+// A regular expression (RE2 syntax) that is searched in a tensor's name and in "component.name".
+class NamePattern {
+ public:
+  // Errors: invalid_argument with RE2's explanation.
+  static Result<NamePattern> compile(const std::string& text);
+  bool matches(std::string_view component, std::string_view name) const;
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+  std::unique_ptr<re2::RE2> expression_;
+};
+
+// The answer for one weight.
+struct Choice {
+  std::string spec;    // config string; empty: keep
+  std::string reason;  // in words: "--rule 'blocks.0=q8_0'", "default skip: norm"
+  bool by_rule = false;  // an explicit --rule chose the method
+};
+
+// All rules of a run, compiled; counts what matched.
+class RuleSet {
+ public:
+  static Result<RuleSet> compile(const ResolveOptions& options, const Checkpoint& checkpoint);
+
+  // The choice for a tensor. quantizable: it is a weight of the kind that methods replace; of others only
+  // an explicit rule makes a choice.
+  Choice choose(const Component& component, const std::string& name, bool quantizable);
+
+  // Error invalid_argument naming the first rule or skip that never matched.
+  Status check_all_matched() const;
+
+ private:
+  struct Rule {
+    std::string option;  // "--rule 'REGEX=SPEC'"
+    NamePattern pattern;
+    std::string spec;
+    std::size_t matches = 0;
+  };
+  struct DefaultSkip {
+    NamePattern pattern;
+    std::string reason;
+  };
+  std::string type_;
+  std::vector<std::pair<std::string, std::string>> components_;
+  std::vector<Rule> rules_, skips_;
+  std::map<std::string, std::vector<DefaultSkip>> default_skips_;  // by family
+};
+
+}  // namespace precis
