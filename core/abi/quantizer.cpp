@@ -53,7 +53,7 @@ class AbiTensor {
             const std::string& encoding, bool read_only)
       : shape_(shape.begin(), shape.end()), strides_(contiguous_strides(shape)) {
     abi_.struct_size = sizeof(precis_tensor);
-    abi_.flags = read_only ? PRECIS_TENSOR_READ_ONLY : 0u;
+    if (read_only) abi_.flags |= PRECIS_TENSOR_READ_ONLY;
     if (reinterpret_cast<uintptr_t>(data) % 64 == 0) abi_.flags |= PRECIS_TENSOR_ALIGNED_64;
     abi_.view = {const_cast<std::byte*>(data), kCpu, static_cast<int32_t>(shape_.size()),
                  to_abi(dtype), shape_.data(), strides_.data(), 0};

@@ -174,7 +174,7 @@ Result<TensorEntry> read_tensor_info(Cursor& cursor) {
 Result<uint64_t> read_alignment(const ordered_json& metadata) {
   const auto found = metadata.find("general.alignment");
   if (found == metadata.end()) return uint64_t{32};
-  if ((*found)["type"] != "u32") return bad("general.alignment is not a u32");
+  if ((*found)["type"].get<std::string>() != "u32") return bad("general.alignment is not a u32");
   const uint64_t alignment = (*found)["value"];
   if (!std::has_single_bit(alignment)) {
     return bad(fmt::format("general.alignment is {}, not a power of two", alignment));

@@ -29,8 +29,9 @@ void put_string(std::string& out, std::string_view text) {
 }
 
 Result<GgufValueType> type_named(const std::string& key, const ordered_json& name) {
+  const std::string text = name.is_string() ? name.get<std::string>() : std::string();
   for (std::size_t i = 0; i < kGgufValueNames.size(); ++i) {
-    if (name == kGgufValueNames[i]) return static_cast<GgufValueType>(i);
+    if (text == kGgufValueNames[i]) return static_cast<GgufValueType>(i);
   }
   return Error(ErrorCode::invalid_argument,
                fmt::format("GGUF metadata '{}': unknown type {}", key, name.dump()));

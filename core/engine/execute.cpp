@@ -1,0 +1,206 @@
+#include "core/engine/execute.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <map>
+#include <mutex>
+
+#include "core/engine/memory_usage.h"
+#include "core/engine/result_directory.h"
+#include "core/base/sha256.h"
+#include "core/engine/tensor_job.h"
+
+namespace precis {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// One run: hands tensors to the pool as the arena has room for them.
+class Run {
+ public:
+  Run(const Plan& plan, ResultDirectory& result, ThreadPool& pool, const ExecuteOptions& options)
+      : plan_(plan), result_(result), pool_(pool), options_(options),
+        arena_(std::min(plan.threads, pool.concurrency()), plan.max_memory) {
+    for (std::size_t c = 0; c < plan.components.size(); ++c) {
+      digests_.emplace_back(plan.components[c].tensors.size());
+      for (std::size_t t = 0; t < plan.components[c].tensors.size(); ++t) {
+        report_.tensors.push_back({c, t, {}});
+        progress_.bytes_total += plan.components[c].tensors[t].source.stored_bytes();
+      }
+    }
+    done_.resize(report_.tensors.size(), false);
+    progress_.tensors_total = report_.tensors.size();
+  }
+
+  Result<RunReport> run() {
+    PRECIS_TRY(take_over_finished());
+    start_more();
+    pool_.help_until([this] {
+      std::lock_guard lock(mutex_);
+      return in_flight_ == 0 && (next_ == report_.tensors.size() || failed_);
+    });
+    if (!status_.ok()) return std::move(status_).error();
+    PRECIS_TRY(result_.finish(plan_, digests_));
+    report_.seconds = seconds();
+    report_.bytes_written = plan_.output_bytes;
+    report_.peak_memory_bytes = progress_.peak_memory_bytes;
+    report_.warnings = result_.warnings();
+    return std::move(report_);
+  }
+
+ private:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  const TensorPlan& tensor_plan(std::size_t index) const {
+    return plan_.components[report_.tensors[index].component].tensors[report_.tensors[index].tensor];
+  }
+
+  TensorJob job_for(std::size_t index) const {
+    const TensorOutcome& outcome = report_.tensors[index];
+    const ComponentPlan& component = plan_.components[outcome.component];
+    const TensorPlan& tensor = component.tensors[outcome.tensor];
+    TensorJob job{tensor, {}, pool_, options_.measure_error, options_.cancel};
+    for (const OutputTensor& output : tensor.outputs) {
+      job.targets.push_back({&result_.files()[outcome.component][output.file],
+                             component.files[output.file].layout.offsets[output.position]});
+    }
+    return job;
+  }
+
+  // A tensor of the journal counts only when its bytes are really there.
+  Status take_over_finished() {
+    for (const JournalEntry& entry : result_.journal().finished()) {
+      if (entry.tensor >= report_.tensors.size() || done_[entry.tensor]) continue;
+      const TensorJob job = job_for(entry.tensor);
+      if (entry.digests.size() != job.targets.size()) continue;
+      PRECIS_ASSIGN(const bool intact, is_intact(job, entry));
+      if (!intact) continue;
+      record(entry);
+      ++report_.resumed_tensors;
+    }
+    return {};
+  }
+
+  Result<bool> is_intact(const TensorJob& job, const JournalEntry& entry) const {
+    for (std::size_t i = 0; i < job.targets.size(); ++i) {
+      std::vector<std::byte> chunk;
+      Sha256 hash;
+      const uint64_t size = job.tensor.outputs[i].planned.nbytes;
+      constexpr uint64_t kChunk = 1 << 20;
+      for (uint64_t begin = 0; begin < size; begin += kChunk) {
+        chunk.resize(std::min(kChunk, size - begin));
+        PRECIS_TRY(job.targets[i].file->read_at(job.targets[i].offset + begin, chunk));
+        hash.update(chunk);
+      }
+      const Sha256Digest digest = hash.finish();
+      if (!std::equal(entry.digests[i].begin(), entry.digests[i].end(), digest.begin())) return false;
+    }
+    return true;
+  }
+
+  // Requires the lock, or no thread running yet.
+  void record(const JournalEntry& entry) {
+    TensorOutcome& outcome = report_.tensors[entry.tensor];
+    outcome.error = entry.error;
+    digests_[outcome.component][outcome.tensor] = entry.digests;
+    done_[entry.tensor] = true;
+    const TensorPlan& tensor = tensor_plan(entry.tensor);
+    ++progress_.tensors_done;
+    progress_.bytes_done += tensor.source.stored_bytes();
+    progress_.bytes_written += tensor.output_bytes();
+    if (tensor.action == Action::quantize && entry.error.relative_error() > progress_.worst_relative_error) {
+      progress_.worst_relative_error = entry.error.relative_error();
+      progress_.worst_tensor = tensor.source.param.name;
+    }
+  }
+
+  // Starts tensors in plan order as long as slots and memory last.
+  void start_more() {
+    std::lock_guard lock(mutex_);
+    while (!failed_ && next_ < report_.tensors.size()) {
+      if (done_[next_]) {
+        ++next_;
+        continue;
+      }
+      auto buffer = arena_.try_take(tensor_plan(next_).working_set_bytes);
+      if (!buffer.ok()) return fail(std::move(buffer).error());
+      if (!*buffer) return;
+      ++in_flight_;
+      auto shared = std::make_shared<Buffer>(std::move(**buffer));
+      pool_.submit([this, index = next_, shared] { work(index, *shared); });
+      ++next_;
+      prefetch(next_);
+    }
+  }
+
+  void prefetch(std::size_t index) const {
+    if (index >= report_.tensors.size() || done_[index]) return;
+    for (const LogicalTensor::Part& part : tensor_plan(index).source.parts) part.file->prefetch(*part.entry);
+  }
+
+  void work(std::size_t index, Buffer& buffer) {
+    const TensorJob job = job_for(index);
+    JournalEntry entry;
+    entry.tensor = index;
+    Status status = job.run(buffer.bytes(buffer.capacity()), entry);
+    if (status.ok()) status = result_.journal().append(entry);
+    job.tensor.source.release_source();
+    arena_.give_back(std::move(buffer));
+    finish_tensor(index, entry, std::move(status));
+    start_more();
+    {
+      std::lock_guard lock(mutex_);
+      --in_flight_;
+    }
+    pool_.notify();
+  }
+
+  void finish_tensor(std::size_t index, const JournalEntry& entry, Status status) {
+    std::lock_guard lock(mutex_);
+    if (!status.ok()) {
+      Error error = std::move(status).error();
+      if (error.code() != ErrorCode::cancelled) {
+        error.with_context(fmt::format("tensor '{}'", tensor_plan(index).source.param.name));
+        const std::string& component = plan_.components[report_.tensors[index].component].name;
+        if (!component.empty()) error.with_context(fmt::format("component {}", component));
+      }
+      return fail(std::move(error));
+    }
+    record(entry);
+    progress_.seconds = seconds();
+    progress_.peak_memory_bytes = std::max(progress_.peak_memory_bytes, anonymous_memory_bytes());
+    if (options_.progress) options_.progress(progress_);
+  }
+
+  // Requires the lock. The first error counts.
+  void fail(Error error) {
+    if (!failed_) status_ = std::move(error);
+    failed_ = true;
+  }
+
+  const Plan& plan_;
+  ResultDirectory& result_;
+  ThreadPool& pool_;
+  const ExecuteOptions& options_;
+  BufferArena arena_;
+  const Clock::time_point start_ = Clock::now();
+
+  std::mutex mutex_;
+  RunReport report_;
+  Progress progress_;
+  std::vector<std::vector<std::vector<TensorDigest>>> digests_;
+  std::vector<bool> done_;
+  std::size_t next_ = 0, in_flight_ = 0;
+  bool failed_ = false;
+  Status status_;
+};
+
+}  // namespace
+
+Result<RunReport> execute(const Plan& plan, const std::filesystem::path& out, ThreadPool& pool,
+                          const ExecuteOptions& options) {
+  PRECIS_ASSIGN(ResultDirectory result, ResultDirectory::open(plan, out, options));
+  return Run(plan, result, pool, options).run();
+}
+
+}  // namespace precis

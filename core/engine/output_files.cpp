@@ -1,0 +1,373 @@
+#include "core/engine/output_files.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "core/base/sha256.h"
+#include "core/engine/execute.h"
+#include "core/engine/memory_usage.h"
+#include "core/engine/method_resolver.h"
+
+namespace precis {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::string_view kProvenanceKey = "precis.provenance";
+constexpr std::string_view kDigestsKey = "precis.digests";
+constexpr std::string_view kDigestsPrefix = "sha256-128:";
+constexpr const char* kVersion = "0.1.0";
+
+// Changes when the file's size, time or header changes.
+std::string file_stamp(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return "missing";
+  return fmt::format("{}:{}.{}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
+// Hash of the names, dtypes, shapes and places of a file's tensors, and of its metadata.
+std::string header_digest(const Container& file) {
+  Sha256 hash;
+  for (const TensorEntry& entry : file.tensors()) {
+    hash.update(fmt::format("{}|{}|{}|{}|{};", entry.name, dtype_name(entry.dtype), entry.encoding,
+                            entry.offset, entry.nbytes));
+  }
+  hash.update(file.metadata().dump());
+  return to_hex(hash.finish());
+}
+
+// Plans the files of one component.
+class ComponentFiles {
+ public:
+  ComponentFiles(const Checkpoint& checkpoint, const Component& component,
+                 const ResolveOptions& options, MethodResolver& methods, Plan& plan,
+                 ComponentPlan& out)
+      : checkpoint_(checkpoint), component_(component), options_(options), methods_(methods),
+        plan_(plan), out_(out) {}
+
+  Status run() {
+    describe();
+    PRECIS_TRY(choose_container());
+    if (format_ == ContainerFormat::gguf) PRECIS_TRY(fit_kept_tensors());
+    PRECIS_TRY(plan_config());
+    PRECIS_TRY(plan_files());
+    return {};
+  }
+
+ private:
+  const Quantizer* method_of(const TensorPlan& tensor) const {
+    if (tensor.action == Action::quantize) return tensor.quantizer.get();
+    if (tensor.action == Action::keep) return tensor.source.quantizer.get();
+    return nullptr;
+  }
+
+  // What stays or becomes quantized, and which Linear weights do not.
+  void describe() {
+    description_.name = component_.name;
+    description_.library = component_.library;
+    description_.class_name = component_.class_name;
+    if (!component_.config.is_null()) {
+      config_text_ = component_.config.dump();
+      description_.config_json = config_text_;
+    }
+    std::set<std::string> specs;
+    for (const TensorPlan& tensor : out_.tensors) {
+      if (const Quantizer* method = method_of(tensor)) {
+        description_.quantized.push_back(&tensor.source.param);
+        if (std::find(quantizers_.begin(), quantizers_.end(), method) == quantizers_.end()) {
+          quantizers_.push_back(method);
+          specs.insert(method->spec());
+        }
+      } else if (tensor.source.param.module_kind == "Linear") {
+        description_.kept.push_back(&tensor.source.param);
+      }
+    }
+    for (const std::string& spec : specs) out_.method += (out_.method.empty() ? "" : ", ") + spec;
+  }
+
+  Status choose_container() {
+    format_ = component_.files.front()->format();
+    bool decoded_all = quantizers_.empty() && options_.dequantize_to.has_value();
+    if (decoded_all) format_ = ContainerFormat::safetensors;
+    for (const Quantizer* method : quantizers_) {
+      const ContainerFormat wanted =
+          method->container() == "gguf" ? ContainerFormat::gguf : ContainerFormat::safetensors;
+      if (method != quantizers_.front() && wanted != format_) {
+        return Error(ErrorCode::invalid_argument,
+                     fmt::format("{} and {} need different file formats", quantizers_.front()->spec(),
+                                 method->spec()),
+                     "use methods of one plugin within a component");
+      }
+      format_ = wanted;
+    }
+    if (options_.container && *options_.container != format_) {
+      if (!quantizers_.empty()) {
+        return Error(ErrorCode::invalid_argument,
+                     fmt::format("{} is stored as {}, not as {}", quantizers_.front()->spec(),
+                                 container_format_name(format_),
+                                 container_format_name(*options_.container)),
+                     fmt::format("give the output a name that ends in .{}",
+                                 container_format_name(format_)));
+      }
+      format_ = *options_.container;
+    }
+    return {};
+  }
+
+  // GGUF readers expect some kept tensors in other dtypes than the source has; the method says which.
+  Status fit_kept_tensors() {
+    for (TensorPlan& tensor : out_.tensors) {
+      if (tensor.action != Action::keep || !tensor.source.plain() || quantizers_.empty()) continue;
+      if (!is_floating(tensor.source.param.dtype)) continue;
+      PRECIS_ASSIGN(const Storage storage, quantizers_.front()->storage(tensor.source.param));
+      if (!storage.cast_to || *storage.cast_to == tensor.source.param.dtype) continue;
+      tensor.action = Action::cast;
+      PlannedTensor& planned = tensor.outputs.front().planned;
+      planned.dtype = *storage.cast_to;
+      planned.nbytes = dtype_bytes(planned.dtype, tensor.source.param.elements()).value_or(0);
+    }
+    return {};
+  }
+
+  // quantization_config: every method of the component must write the same.
+  Status plan_config() {
+    std::string config;
+    for (const Quantizer* method : quantizers_) {
+      auto text = method->config(description_);
+      if (!text.ok()) return std::move(text).error().with_context(method->spec());
+      if (method != quantizers_.front() && *text != config) {
+        return Error(ErrorCode::invalid_argument,
+                     fmt::format("{} and {} cannot stand in one config.json",
+                                 quantizers_.front()->spec(), method->spec()),
+                     "the Python libraries read one quantization_config for a component: choose one "
+                     "method for it");
+      }
+      config = *text;
+    }
+    json document = component_.config;
+    if (document.is_object()) document.erase("quantization_config");
+    if (!config.empty()) {
+      quantization_config_ = json::parse(config);
+      if (document.is_null()) document = json::object();
+      document["quantization_config"] = quantization_config_;
+    }
+    const bool lone_file = checkpoint_.kind == CheckpointKind::single_file || options_.container;
+    if (!lone_file && document.is_object()) {
+      plan_.text_files.push_back({component_.directory / "config.json", document.dump(2) + "\n"});
+    }
+    if (!lone_file && !quantizers_.empty()) {
+      PRECIS_ASSIGN(const std::string sidecars, quantizers_.front()->sidecar_files(description_));
+      for (const auto& [name, content] : json::parse(sidecars).items()) {
+        plan_.text_files.push_back({component_.directory / name, content.dump(2) + "\n"});
+      }
+    }
+    return {};
+  }
+
+  Result<ordered_json> file_metadata(std::size_t tensor_count) const {
+    const bool gguf = format_ == ContainerFormat::gguf;
+    ordered_json metadata = ordered_json::object();
+    const Container& source = *component_.files.front();
+    if (source.format() == format_) metadata = source.metadata();
+    for (const Quantizer* method : quantizers_) {
+      PRECIS_ASSIGN(const std::string text, method->metadata(description_));
+      const ordered_json entries = ordered_json::parse(text);
+      for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+        metadata[entry.key()] = entry.value();
+      }
+    }
+    const auto put = [&](std::string_view key, const std::string& value) {
+      metadata[std::string(key)] = gguf ? ordered_json{{"type", "string"}, {"value", value}} : ordered_json(value);
+    };
+    if (gguf) metadata.erase("general.alignment");
+    if (!gguf && !metadata.contains("format")) put("format", "pt");
+    metadata.erase("quantization_config");
+    const bool lone_file = checkpoint_.kind == CheckpointKind::single_file || options_.container;
+    if (!gguf && lone_file && !quantization_config_.is_null()) {
+      put("quantization_config", quantization_config_.dump());
+    }
+    put(kProvenanceKey, provenance());
+    put(kDigestsKey, std::string(kDigestsPrefix) + std::string(tensor_count * 32, '0'));
+    return metadata;
+  }
+
+  // Says where the file comes from; nothing in it differs between two runs of the same command.
+  std::string provenance() const {
+    ordered_json sources = ordered_json::array();
+    for (const auto& file : component_.files) {
+      sources.push_back({{"file", file->path().filename().string()},
+                         {"bytes", file->file_size()},
+                         {"header_sha256", header_digest(*file)}});
+    }
+    ordered_json plugins = ordered_json::object();
+    for (const Quantizer* method : quantizers_) plugins[method->plugin_id()] = method->plugin_version();
+    return ordered_json{{"precis", kVersion},
+                        {"plugins", plugins},
+                        {"method", out_.method},
+                        {"recipe", options_.recipe},
+                        {"source", sources}}
+        .dump();
+  }
+
+  // Tensors in source order, shards of at most max_shard_bytes; the parts of a weight stay together.
+  Status plan_files() {
+    std::vector<std::vector<std::size_t>> shards(1);
+    uint64_t shard_bytes = 0;
+    for (std::size_t i = 0; i < out_.tensors.size(); ++i) {
+      const uint64_t bytes = out_.tensors[i].output_bytes();
+      const bool full = shard_bytes > 0 && shard_bytes + bytes > options_.max_shard_bytes;
+      if (full && format_ == ContainerFormat::safetensors && !options_.container) {
+        shards.emplace_back();
+        shard_bytes = 0;
+      }
+      shards.back().push_back(i);
+      shard_bytes += bytes;
+    }
+    ordered_json weight_map = ordered_json::object();
+    uint64_t total_size = 0;
+    for (std::size_t shard = 0; shard < shards.size(); ++shard) {
+      PRECIS_TRY(plan_file(shards[shard], file_name(shard, shards.size()), weight_map, total_size));
+    }
+    if (shards.size() > 1) {
+      const ordered_json index{{"metadata", {{"total_size", total_size}}}, {"weight_map", weight_map}};
+      plan_.text_files.push_back({component_.directory / (component_.weights_name + ".safetensors.index.json"),
+                                  index.dump(2) + "\n"});
+    }
+    return {};
+  }
+
+  fs::path file_name(std::size_t shard, std::size_t count) const {
+    if (checkpoint_.kind == CheckpointKind::single_file || options_.container) return {};
+    if (format_ == ContainerFormat::gguf) return component_.directory / (component_.weights_name + ".gguf");
+    const std::string part = count == 1 ? "" : fmt::format("-{:05}-of-{:05}", shard + 1, count);
+    return component_.directory / fmt::format("{}{}.safetensors", component_.weights_name, part);
+  }
+
+  Status plan_file(const std::vector<std::size_t>& tensors, const fs::path& path,
+                   ordered_json& weight_map, uint64_t& total_size) {
+    OutputFilePlan file;
+    file.path = path;
+    file.format = format_;
+    std::vector<PlannedTensor> planned;
+    const std::size_t index = out_.files.size();
+    for (const std::size_t tensor : tensors) {
+      for (std::size_t i = 0; i < out_.tensors[tensor].outputs.size(); ++i) {
+        OutputTensor& output = out_.tensors[tensor].outputs[i];
+        output.file = index;
+        output.position = planned.size();
+        planned.push_back(output.planned);
+        file.tensors.emplace_back(tensor, i);
+        weight_map[output.planned.name] = path.filename().string();
+        total_size += output.planned.nbytes;
+      }
+    }
+    PRECIS_ASSIGN(const ordered_json metadata, file_metadata(planned.size()));
+    PRECIS_ASSIGN(file.layout, plan_container(format_, planned, metadata));
+    const std::size_t marker = file.layout.header.find(std::string(kDigestsPrefix) + std::string(planned.empty() ? 0 : 32, '0'));
+    file.digests_offset = marker + kDigestsPrefix.size();
+    out_.output_bytes += file.layout.file_size;
+    out_.files.push_back(std::move(file));
+    return {};
+  }
+
+  const Checkpoint& checkpoint_;
+  const Component& component_;
+  const ResolveOptions& options_;
+  MethodResolver& methods_;
+  Plan& plan_;
+  ComponentPlan& out_;
+  ComponentDescription description_;
+  std::string config_text_;
+  std::vector<const Quantizer*> quantizers_;
+  json quantization_config_;
+  ContainerFormat format_ = ContainerFormat::safetensors;
+};
+
+// model_index.json, tokenizers and the rest are copied; their sizes count.
+Status add_carried_files(const Checkpoint& checkpoint, Plan& plan) {
+  for (const fs::path& relative : checkpoint.other_files) {
+    std::error_code error;
+    const uint64_t size = fs::file_size(checkpoint.root / relative, error);
+    if (error) {
+      return Error(ErrorCode::io, fmt::format("{}: cannot read its size", (checkpoint.root / relative).string()));
+    }
+    plan.carried_files.push_back(relative);
+    plan.source_bytes += size;
+    plan.output_bytes += size;
+  }
+  return {};
+}
+
+std::string fingerprint_of(const Checkpoint& checkpoint, const Plan& plan) {
+  Sha256 hash;
+  hash.update(kVersion);
+  for (const Component& component : checkpoint.components) {
+    for (const auto& file : component.files) {
+      hash.update(fmt::format("{}|{}|{};", file->path().string(), file_stamp(file->path()), header_digest(*file)));
+    }
+  }
+  for (const fs::path& path : plan.carried_files) {
+    hash.update(fmt::format("{}|{};", path.string(), file_stamp(checkpoint.root / path)));
+  }
+  for (const TextFilePlan& text : plan.text_files) {
+    hash.update(text.path.string());
+    hash.update(text.contents);
+  }
+  for (const ComponentPlan& component : plan.components) {
+    for (const OutputFilePlan& file : component.files) hash.update(file.layout.header);
+    for (const TensorPlan& tensor : component.tensors) {
+      hash.update(action_name(tensor.action));
+      if (tensor.quantizer) hash.update(tensor.quantizer->plugin_version());
+      if (tensor.source.param.importance) {
+        const auto& values = *tensor.source.param.importance;
+        hash.update(std::as_bytes(std::span(values)));
+      }
+    }
+  }
+  return to_hex(hash.finish());
+}
+
+}  // namespace
+
+Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& options,
+                         MethodResolver& methods, Plan& plan) {
+  if (options.container && checkpoint.components.size() != 1) {
+    return Error(ErrorCode::invalid_argument, "a pipeline of several components does not fit into one file",
+                 "write to a directory, or convert one component's directory");
+  }
+  std::vector<uint64_t> working_sets;
+  for (std::size_t i = 0; i < checkpoint.components.size(); ++i) {
+    ComponentPlan& component = plan.components[i];
+    Status status =
+        ComponentFiles(checkpoint, checkpoint.components[i], options, methods, plan, component).run();
+    if (!status.ok()) {
+      if (component.name.empty()) return status;
+      return std::move(status).error().with_context(fmt::format("component {}", component.name));
+    }
+    plan.source_bytes += component.source_bytes;
+    plan.weight_bytes += component.output_bytes;
+    for (TensorPlan& tensor : component.tensors) {
+      tensor.working_set_bytes = working_set_bytes(tensor);
+      working_sets.push_back(tensor.working_set_bytes);
+    }
+  }
+  plan.output_bytes = plan.weight_bytes;
+  if (!options.container && checkpoint.kind != CheckpointKind::single_file) {
+    PRECIS_TRY(add_carried_files(checkpoint, plan));
+  }
+  for (const TextFilePlan& text : plan.text_files) plan.output_bytes += text.contents.size();
+  plan.fingerprint = fingerprint_of(checkpoint, plan);
+  plan.peak_memory_bytes =
+      anonymous_memory_bytes() +
+      BufferArena::predict_peak(working_sets, plan.threads, plan.max_memory) +
+      uint64_t{plan.threads} * kThreadOverheadBytes;
+  return {};
+}
+
+}  // namespace precis

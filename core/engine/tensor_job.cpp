@@ -1,0 +1,177 @@
+#include "core/engine/tensor_job.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "core/base/sha256.h"
+
+namespace precis {
+namespace {
+
+constexpr uint64_t kChunkBytes = 4 << 20;     // of a copy or a conversion
+constexpr uint64_t kSliceElements = 64 << 10;  // of the comparison after encoding
+
+uint64_t align_64(uint64_t size) { return (size + 63) / 64 * 64; }
+
+TensorDigest shorten(const Sha256Digest& digest) {
+  TensorDigest half{};
+  std::copy_n(digest.begin(), half.size(), half.begin());
+  return half;
+}
+
+// Rows of `param` that make about `elements`, at least one.
+int64_t rows_of(const Param& param, uint64_t elements) {
+  const uint64_t row = std::max<uint64_t>(1, param.row_elements());
+  return static_cast<int64_t>(std::max<uint64_t>(1, elements / row));
+}
+
+bool cancelled(const std::atomic<bool>* cancel) {
+  return cancel != nullptr && cancel->load(std::memory_order_relaxed);
+}
+
+Error cancelled_error() { return Error(ErrorCode::cancelled, "interrupted"); }
+
+uint64_t conversion_chunk_bytes(const TensorPlan& tensor) {
+  const DType dtype = tensor.outputs.front().planned.dtype;
+  const Param& param = tensor.source.param;
+  const auto rows = static_cast<uint64_t>(rows_of(param, kChunkBytes / 4));
+  return dtype_bytes(dtype, std::min<uint64_t>(rows, static_cast<uint64_t>(param.rows())) * param.row_elements())
+      .value_or(0);
+}
+
+}  // namespace
+
+TensorDigest tensor_digest(std::span<const std::byte> bytes) { return shorten(sha256(bytes)); }
+
+uint64_t working_set_bytes(const TensorPlan& tensor) {
+  switch (tensor.action) {
+    case Action::keep: return 0;
+    case Action::cast:
+    case Action::dequantize: return conversion_chunk_bytes(tensor);
+    case Action::quantize: break;
+  }
+  uint64_t bytes = align_64(tensor.workspace_bytes);
+  for (const PartSpec& part : tensor.parts) bytes += align_64(part.nbytes);
+  const Param& param = tensor.source.param;
+  if (!tensor.source.plain()) bytes += align_64(dtype_bytes(param.dtype, param.elements()).value_or(0));
+  return bytes;
+}
+
+Status TensorJob::run(std::span<std::byte> memory, JournalEntry& entry) const {
+  switch (tensor.action) {
+    case Action::keep: return copy(entry);
+    case Action::cast:
+    case Action::dequantize: return convert(memory, entry);
+    case Action::quantize: return quantize(memory, entry);
+  }
+  return {};
+}
+
+Status TensorJob::copy(JournalEntry& entry) const {
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const LogicalTensor::Part& part = tensor.source.parts[i];
+    PRECIS_ASSIGN(const std::span<const std::byte> bytes, part.file->data(*part.entry));
+    Sha256 hash;
+    for (uint64_t begin = 0; begin < bytes.size(); begin += kChunkBytes) {
+      if (cancelled(cancel)) return cancelled_error();
+      const auto chunk = bytes.subspan(begin, std::min<uint64_t>(kChunkBytes, bytes.size() - begin));
+      hash.update(chunk);
+      PRECIS_TRY(targets[i].file->write_at(targets[i].offset + begin, chunk));
+    }
+    targets[i].file->start_writeback(targets[i].offset, bytes.size());
+    entry.digests.push_back(shorten(hash.finish()));
+  }
+  return {};
+}
+
+Status TensorJob::convert(std::span<std::byte> memory, JournalEntry& entry) const {
+  const Param& param = tensor.source.param;
+  const DType dtype = tensor.outputs.front().planned.dtype;
+  const int64_t step = rows_of(param, kChunkBytes / 4);
+  uint64_t offset = targets.front().offset;
+  Sha256 hash;
+  const int64_t rows = param.elements() == 0 ? 0 : param.rows();
+  for (int64_t row = 0; row < rows; row += step) {
+    if (cancelled(cancel)) return cancelled_error();
+    const int64_t count = std::min(step, rows - row);
+    const uint64_t bytes =
+        dtype_bytes(dtype, static_cast<uint64_t>(count) * param.row_elements()).value_or(0);
+    PRECIS_TRY(tensor.source.read_rows_as(dtype, row, count, memory.first(bytes)));
+    hash.update(memory.first(bytes));
+    PRECIS_TRY(targets.front().file->write_at(offset, memory.first(bytes)));
+    offset += bytes;
+  }
+  entry.digests.push_back(shorten(hash.finish()));
+  return {};
+}
+
+Status TensorJob::quantize(std::span<std::byte> memory, JournalEntry& entry) const {
+  const Param& param = tensor.source.param;
+  std::vector<std::span<std::byte>> parts;
+  std::vector<std::span<const std::byte>> finished;
+  uint64_t position = 0;
+  for (const PartSpec& part : tensor.parts) {
+    parts.push_back(memory.subspan(position, part.nbytes));
+    finished.push_back(parts.back());
+    position += align_64(part.nbytes);
+  }
+  const auto workspace = memory.subspan(position, tensor.workspace_bytes);
+  position += align_64(tensor.workspace_bytes);
+
+  std::span<const std::byte> weight;
+  if (tensor.source.plain()) {
+    const LogicalTensor::Part& part = tensor.source.parts.front();
+    PRECIS_ASSIGN(weight, part.file->data(*part.entry));
+  } else {
+    const uint64_t bytes = dtype_bytes(param.dtype, param.elements()).value_or(0);
+    PRECIS_TRY(tensor.source.read_rows_as(param.dtype, 0, param.rows(), memory.subspan(position, bytes)));
+    weight = memory.subspan(position, bytes);
+  }
+  PRECIS_TRY(tensor.quantizer->quantize(param, weight, tensor.parts, parts, workspace, cancel));
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    PRECIS_TRY(targets[i].file->write_at(targets[i].offset, parts[i]));
+    targets[i].file->start_writeback(targets[i].offset, parts[i].size());
+    entry.digests.push_back(tensor_digest(parts[i]));
+  }
+  if (measure_error) PRECIS_TRY(measure(param, finished, entry.error));
+  return {};
+}
+
+Status TensorJob::measure(const Param& param, std::span<const std::span<const std::byte>> parts,
+                          ErrorStats& error) const {
+  if (param.elements() == 0) return {};
+  const int64_t step = rows_of(param, kSliceElements);
+  const auto slices = static_cast<uint64_t>((param.rows() - 1) / step + 1);
+  std::mutex mutex;
+  Status status;
+  pool.parallel_for(slices, 1, [&](uint64_t begin, uint64_t end) {
+    thread_local std::vector<float> original, decoded;
+    ErrorStats sums;
+    for (uint64_t slice = begin; slice < end && !cancelled(cancel); ++slice) {
+      const int64_t row = static_cast<int64_t>(slice) * step;
+      const int64_t rows = std::min(step, param.rows() - row);
+      const std::size_t count = static_cast<std::size_t>(rows) * param.row_elements();
+      original.resize(std::max(original.size(), count));
+      decoded.resize(std::max(decoded.size(), count));
+      const auto w = std::span(original).first(count);
+      const auto d = std::span(decoded).first(count);
+      Status step_status = tensor.source.read_rows(row, rows, w);
+      if (step_status.ok()) {
+        step_status = tensor.quantizer->dequantize(param, tensor.parts, parts, row, rows, DType::f32,
+                                                   std::as_writable_bytes(d));
+      }
+      if (!step_status.ok()) {
+        std::lock_guard lock(mutex);
+        status = std::move(step_status);
+        return;
+      }
+      sums.add(w, d);
+    }
+    std::lock_guard lock(mutex);
+    error.add(sums);
+  });
+  if (status.ok() && cancelled(cancel)) return cancelled_error();
+  return status;
+}
+
+}  // namespace precis

@@ -1,0 +1,75 @@
+// The host's services for a plugin written in C++.
+#ifndef PRECIS_SDK_HOST_HPP
+#define PRECIS_SDK_HOST_HPP
+
+#include <precis/precis.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include "error.hpp"
+
+PRECIS_SDK_NAMESPACE_BEGIN
+
+// The host that init was called with. Its tables are optional: everything here works without them.
+class Host {
+ public:
+  static Host& get() {
+    static Host host;
+    return host;
+  }
+
+  void attach(const precis_host* host) {
+    host_ = host;
+    log_ = static_cast<const precis_host_log_v1*>(host->get_extension(host, PRECIS_HOST_LOG_1));
+    threads_ = static_cast<const precis_host_threads_v1*>(
+        host->get_extension(host, PRECIS_HOST_THREADS_1));
+  }
+
+  void log(int32_t severity, std::string_view message) const {
+    if (log_ != nullptr) log_->log(host_, severity, str(message));
+  }
+
+  // Calls body(begin, end) over pieces of [0, n) of about `grain` items on the host's threads. What a
+  // piece throws is thrown again here once all pieces are done; the first one wins.
+  template <typename Body>
+  void parallel_for(uint64_t n, uint64_t grain, Body&& body) const {
+    if (n == 0) return;
+    if (threads_ == nullptr) return body(uint64_t{0}, n);
+    struct Context {
+      Body* body;
+      std::atomic<bool> failed{false};
+      std::exception_ptr error;
+    } context{&body, {}, {}};
+    threads_->parallel_for(
+        host_, n, grain,
+        [](void* ctx, uint64_t begin, uint64_t end) {
+          auto& shared = *static_cast<Context*>(ctx);
+          if (shared.failed.load(std::memory_order_relaxed)) return;
+          try {
+            (*shared.body)(begin, end);
+          } catch (...) {
+            if (!shared.failed.exchange(true)) shared.error = std::current_exception();
+          }
+        },
+        &context);
+    if (context.error) std::rethrow_exception(context.error);
+  }
+
+ private:
+  const precis_host* host_ = nullptr;
+  const precis_host_log_v1* log_ = nullptr;
+  const precis_host_threads_v1* threads_ = nullptr;
+};
+
+// Throws PRECIS_CANCELLED when the host asks to stop; call it at least every 100 ms of work.
+inline void poll(const precis_call* call, double fraction) {
+  if (call->poll != nullptr && call->poll(call, fraction, str("")) != 0) {
+    throw PluginError(PRECIS_CANCELLED, "cancelled");
+  }
+}
+
+PRECIS_SDK_NAMESPACE_END
+
+#endif

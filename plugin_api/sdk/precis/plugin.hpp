@@ -1,0 +1,80 @@
+// Writing a precis plugin in C++17: derive from Quantizer, describe the methods, say PRECIS_PLUGIN once.
+//
+// What a quantizer overrides may throw PluginError; nothing else needs to know of the ABI's tables.
+#ifndef PRECIS_SDK_PLUGIN_HPP
+#define PRECIS_SDK_PLUGIN_HPP
+
+#include <precis/precis.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "error.hpp"
+#include "host.hpp"
+#include "tensor.hpp"
+
+PRECIS_SDK_NAMESPACE_BEGIN
+
+using Parts = std::vector<precis_tensor*>;
+using ConstParts = std::vector<const precis_tensor*>;
+
+// Called for every parameter found in a checkpoint, with the indices of its parts.
+using EmitParam = std::function<void(const precis_param& param, const std::vector<uint64_t>& parts)>;
+
+// A method with its configuration. All functions are const and may run on several threads at once.
+class Quantizer {
+ public:
+  virtual ~Quantizer() = default;
+
+  // precis.quantize/1; see ext/quantize.h for each contract.
+  virtual void plan(const precis_param& param, PlanWriter& plan) const = 0;
+  virtual void quantize(const precis_call& call, const precis_param& param,
+                        const precis_tensor& weight, const Parts& parts) const = 0;
+  virtual void dequantize(const precis_call& call, const precis_param& param,
+                          const ConstParts& parts, int64_t row_begin, precis_tensor& weight) const = 0;
+
+  // precis.loading/1. The defaults ask for nothing.
+  virtual void validate(std::string_view /*environment_json*/) const {}
+  virtual precis_dtype compute_dtype(precis_dtype asked) const { return asked; }
+  virtual std::string device_map(std::string_view map_json) const { return std::string(map_json); }
+  virtual void budgets(precis_budget* /*budgets*/, uint64_t /*count*/) const {}
+  virtual void storage(const precis_param& param, precis_storage& out) const = 0;
+  virtual bool keep_key(int32_t /*which*/, std::string_view /*key*/) const { return true; }
+  virtual void quantized_params(const precis_state_dict& state_dict, const EmitParam& emit) const = 0;
+  virtual void check(const precis_param& param,
+                     const std::vector<const precis_tensor_info*>& parts) const = 0;
+
+  // precis.serialize/1: JSON texts.
+  virtual std::string config(const precis_component& component) const = 0;
+  virtual std::string metadata(const precis_component&) const { return "{}"; }
+  virtual std::string sidecar_files(const precis_component&) const { return "{}"; }
+};
+
+// A method as the factory offers it.
+struct Method {
+  precis_method abi;
+  std::function<std::string(std::string_view library)> schema;
+  std::function<std::string(const precis_config&)> normalize;
+  std::function<std::unique_ptr<Quantizer>(const precis_config&)> create;
+};
+
+// Provided by the plugin, once: its methods. The result lives as long as the process.
+const std::vector<Method>& methods();
+
+inline constexpr precis_device kAnyCpu{PRECIS_DEVICE_CPU, -1};
+
+// A method on the CPU that has all three tables. The texts are static.
+inline precis_method describe(const char* id, const char* quant_method, const char* version,
+                              const char* container, uint32_t flags) {
+  static const char* const kTables[] = {PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_SERIALIZE_1,
+                                        nullptr};
+  return {sizeof(precis_method), flags, id, quant_method, version, container, &kAnyCpu, 1, 0, kTables};
+}
+
+PRECIS_SDK_NAMESPACE_END
+
+#include "tables.hpp"
+
+#endif

@@ -1,0 +1,165 @@
+// The ABI's tables over sdk::Quantizer and sdk::Method. Included by plugin.hpp; authors need not read it.
+#ifndef PRECIS_SDK_TABLES_HPP
+#define PRECIS_SDK_TABLES_HPP
+
+#include <cstring>
+
+PRECIS_SDK_NAMESPACE_BEGIN
+
+namespace tables {
+
+inline const Quantizer& self(const precis_quantizer* quantizer) {
+  return *static_cast<const Quantizer*>(quantizer->impl);
+}
+
+inline const precis_quantize_v1& quantize_table() {
+  static const precis_quantize_v1 table{
+      [](const precis_quantizer* q, const precis_call* call, precis_device device,
+         const precis_param* param, precis_plan* out) {
+        return guarded(call, [&] {
+          if (device.type != PRECIS_DEVICE_CPU) {
+            throw PluginError(PRECIS_UNSUPPORTED, "only the CPU is supported");
+          }
+          PlanWriter plan(out);
+          self(q).plan(*param, plan);
+          plan.finish();
+        });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
+         const precis_tensor* weight, precis_tensor* const* parts, uint64_t count) {
+        return guarded(call, [&] {
+          self(q).quantize(*call, *param, *weight, Parts(parts, parts + count));
+        });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
+         const precis_tensor* const* parts, uint64_t count, int64_t row_begin, precis_tensor* weight) {
+        return guarded(call, [&] {
+          self(q).dequantize(*call, *param, ConstParts(parts, parts + count), row_begin, *weight);
+        });
+      }};
+  return table;
+}
+
+inline const precis_loading_v1& loading_table() {
+  static const precis_loading_v1 table{
+      [](const precis_quantizer* q, const precis_call* call, precis_str environment) {
+        return guarded(call, [&] { self(q).validate(view(environment)); });
+      },
+      [](const precis_quantizer* q, const precis_call* call, precis_dtype asked, precis_dtype* out) {
+        return guarded(call, [&] { *out = self(q).compute_dtype(asked); });
+      },
+      [](const precis_quantizer* q, const precis_call* call, precis_str map, const precis_sink* out) {
+        return guarded(call, [&] { write(out, self(q).device_map(view(map))); });
+      },
+      [](const precis_quantizer* q, const precis_call* call, precis_budget* budgets, uint64_t count) {
+        return guarded(call, [&] { self(q).budgets(budgets, count); });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
+         precis_storage* out) { return guarded(call, [&] { self(q).storage(*param, *out); }); },
+      [](const precis_quantizer* q, const precis_call* call, int32_t which, const precis_str* keys,
+         uint64_t count, const precis_key_sink* out) {
+        return guarded(call, [&] {
+          for (uint64_t i = 0; i < count; ++i) {
+            if (self(q).keep_key(which, view(keys[i]))) out->emit(out->ctx, keys[i]);
+          }
+        });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_state_dict* state_dict,
+         const precis_param_sink* out) {
+        return guarded(call, [&] {
+          self(q).quantized_params(*state_dict, [&](const precis_param& param,
+                                                    const std::vector<uint64_t>& parts) {
+            out->emit(out->ctx, &param, parts.data(), parts.size());
+          });
+        });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
+         const precis_tensor_info* const* parts, uint64_t count) {
+        return guarded(call, [&] {
+          self(q).check(*param, std::vector<const precis_tensor_info*>(parts, parts + count));
+        });
+      }};
+  return table;
+}
+
+inline const precis_serialize_v1& serialize_table() {
+  static const precis_serialize_v1 table{
+      [](const precis_quantizer* q, const precis_call* call, const precis_component* component,
+         const precis_sink* out) {
+        return guarded(call, [&] { write(out, self(q).config(*component)); });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_component* component,
+         const precis_sink* out) {
+        return guarded(call, [&] { write(out, self(q).metadata(*component)); });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_component* component,
+         const precis_sink* out) {
+        return guarded(call, [&] { write(out, self(q).sidecar_files(*component)); });
+      }};
+  return table;
+}
+
+inline const void* get_extension(const precis_quantizer*, const char* id) {
+  if (std::strcmp(id, PRECIS_QUANTIZE_1) == 0) return &quantize_table();
+  if (std::strcmp(id, PRECIS_LOADING_1) == 0) return &loading_table();
+  if (std::strcmp(id, PRECIS_SERIALIZE_1) == 0) return &serialize_table();
+  return nullptr;
+}
+
+inline void destroy(precis_quantizer* quantizer) {
+  delete static_cast<Quantizer*>(quantizer->impl);
+  delete quantizer;
+}
+
+inline const Method& method_at(uint32_t index) {
+  if (index >= methods().size()) throw PluginError(PRECIS_NOT_FOUND, "no method of this index");
+  return methods()[index];
+}
+
+inline const precis_quantizer_factory_v1& factory_table() {
+  static const precis_quantizer_factory_v1 table{
+      []() -> uint32_t { return static_cast<uint32_t>(methods().size()); },
+      [](uint32_t index) -> const precis_method* {
+        return index < methods().size() ? &methods()[index].abi : nullptr;
+      },
+      [](const precis_call* call, uint32_t index, precis_str library, const precis_sink* out) {
+        return guarded(call, [&] { write(out, method_at(index).schema(view(library))); });
+      },
+      [](const precis_call* call, uint32_t index, const precis_config* config, const precis_sink* out) {
+        return guarded(call, [&] { write(out, method_at(index).normalize(*config)); });
+      },
+      [](const precis_call* call, uint32_t index, const precis_config* config, precis_quantizer** out) {
+        return guarded(call, [&] {
+          std::unique_ptr<Quantizer> made = method_at(index).create(*config);
+          *out = new precis_quantizer{&method_at(index).abi, made.get(), destroy, get_extension};
+          made.release();
+        });
+      }};
+  return table;
+}
+
+inline precis_status init(const precis_host* host, uint32_t, const precis_sink*) {
+  Host::get().attach(host);
+  return PRECIS_OK;
+}
+inline void deinit() {}
+inline const void* get_factory(const char* id) {
+  return std::strcmp(id, PRECIS_QUANTIZER_FACTORY_1) == 0 ? &factory_table() : nullptr;
+}
+
+}  // namespace tables
+
+PRECIS_SDK_NAMESPACE_END
+
+// Defines the one exported symbol. Use once, at namespace scope, in one source file.
+#define PRECIS_PLUGIN()                                                             \
+  extern "C" {                                                                      \
+  PRECIS_EXPORT extern const precis_plugin_entry precis_plugin_entry_v1;            \
+  const precis_plugin_entry precis_plugin_entry_v1 = {                              \
+      PRECIS_ENTRY_MAGIC, sizeof(precis_plugin_entry), PRECIS_ABI_MAJOR,            \
+      PRECIS_ABI_MINOR,   0,                           0,                           \
+      precis::sdk::tables::init, precis::sdk::tables::deinit,                       \
+      precis::sdk::tables::get_factory};                                            \
+  }
+
+#endif
