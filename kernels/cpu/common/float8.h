@@ -11,6 +11,7 @@
 #include "kernels/cpu/common/float_formats.h"
 
 namespace precis::kernels {
+inline namespace PRECIS_ISA {
 
 inline float float8_e4m3fn_to_float(uint8_t value) {
   const uint32_t sign = static_cast<uint32_t>(value & 0x80u) << 24;
@@ -57,4 +58,5 @@ inline uint8_t float_to_float8_e5m2(float value) {
   return static_cast<uint8_t>(sign | ((rounded >> 21) - (112u << 2)));
 }
 
+}  // namespace PRECIS_ISA
 }  // namespace precis::kernels

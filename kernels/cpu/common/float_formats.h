@@ -9,7 +9,10 @@
 #include <bit>
 #include <cstdint>
 
+#include "kernels/cpu/common/isa.h"
+
 namespace precis::kernels {
+inline namespace PRECIS_ISA {
 
 // IEEE binary16 to float32; exact.
 inline float half_to_float(uint16_t half) {
@@ -60,4 +63,5 @@ inline uint16_t float_to_bfloat16(float value) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
+}  // namespace PRECIS_ISA
 }  // namespace precis::kernels

@@ -1,0 +1,24 @@
+# precis_add_isa_sources(TARGET SOURCE...): compiles each source once for every instruction set of the
+# target machine, into namespaces of their names (kernels/cpu/common/isa.h).
+set(PRECIS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2)
+set(PRECIS_ISA_FLAGS_avx512 ${PRECIS_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq
+    -mprefer-vector-width=512)
+
+function(precis_add_isa_sources target)
+  set(variants baseline)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(APPEND variants avx2 avx512)
+  endif()
+  foreach(source IN LISTS ARGN)
+    get_filename_component(stem "${source}" NAME_WE)
+    foreach(isa IN LISTS variants)
+      set(object ${target}_${stem}_${isa})
+      add_library(${object} OBJECT "${source}")
+      target_include_directories(${object} PRIVATE "${PROJECT_SOURCE_DIR}")
+      target_compile_definitions(${object} PRIVATE PRECIS_ISA=${isa})
+      # -O3 whatever the build type: the loops rely on the vectoriser.
+      target_compile_options(${object} PRIVATE ${PRECIS_ISA_FLAGS_${isa}} -O3 -fno-math-errno -fno-trapping-math)
+      target_sources(${target} PRIVATE $<TARGET_OBJECTS:${object}>)
+    endforeach()
+  endforeach()
+endfunction()

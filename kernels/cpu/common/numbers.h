@@ -1,0 +1,76 @@
+// Arrays of weights in the dtypes that weights come in, as kernels read and write them.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/cpu/common/float_formats.h"
+
+namespace precis::kernels {
+
+// Dtype of a weight handed to a kernel.
+enum class WeightType { f32, f16, bf16 };
+
+inline namespace PRECIS_ISA {
+
+// Rounding to the nearest integer, ties to even, for |value| < 2^22: the sum leaves no fraction bits.
+inline float round_to_even(float value) { return (value + 12582912.0f) - 12582912.0f; }
+
+struct F32 {
+  using Stored = float;
+  static float load(const Stored* data, uint64_t i) { return data[i]; }
+  static void store(Stored* data, uint64_t i, float value) { data[i] = value; }
+  static float round(float value) { return value; }
+};
+struct F16 {
+  using Stored = uint16_t;
+#if defined(__F16C__)
+  static float load(const Stored* data, uint64_t i) {
+    _Float16 half;
+    std::memcpy(&half, data + i, sizeof half);
+    return static_cast<float>(half);
+  }
+  static void store(Stored* data, uint64_t i, float value) {
+    const auto half = static_cast<_Float16>(value);
+    std::memcpy(data + i, &half, sizeof half);
+  }
+  static float round(float value) { return static_cast<float>(static_cast<_Float16>(value)); }
+#else
+  static float load(const Stored* data, uint64_t i) { return half_to_float(data[i]); }
+  static void store(Stored* data, uint64_t i, float value) { data[i] = float_to_half(value); }
+  static float round(float value) { return half_to_float(float_to_half(value)); }
+#endif
+};
+struct BF16 {
+  using Stored = uint16_t;
+  static float load(const Stored* data, uint64_t i) { return bfloat16_to_float(data[i]); }
+  static void store(Stored* data, uint64_t i, float value) { data[i] = float_to_bfloat16(value); }
+  static float round(float value) { return bfloat16_to_float(float_to_bfloat16(value)); }
+};
+
+// Calls body(F32{}), body(F16{}) or body(BF16{}).
+template <typename Body>
+void with_type(WeightType type, Body&& body) {
+  switch (type) {
+    case WeightType::f32: return body(F32{});
+    case WeightType::f16: return body(F16{});
+    case WeightType::bf16: return body(BF16{});
+  }
+}
+
+// The largest |value|; a NaN among the values wins, as torch's amax has it.
+template <typename Type>
+inline float absmax_of(const typename Type::Stored* data, uint64_t begin, uint64_t end) {
+  // The order of magnitudes is the order of their bits, and NaN lies above infinity.
+  int32_t best = 0;
+  for (uint64_t i = begin; i < end; ++i) {
+    const int32_t bits = std::bit_cast<int32_t>(Type::load(data, i)) & 0x7fffffff;
+    best = bits > best ? bits : best;
+  }
+  return std::bit_cast<float>(best);
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

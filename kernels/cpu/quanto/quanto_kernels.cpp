@@ -1,0 +1,153 @@
+// Compiled once for each instruction set.
+#include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/quanto/quanto.h"
+
+namespace precis::kernels {
+namespace PRECIS_ISA {
+namespace {
+
+constexpr uint8_t kNanByte = 0xff;  // x86's default NaN, sign set, cast to float8
+
+inline float clamp(float value, float low, float high) {
+  value = value < low ? low : value;
+  return value > high ? high : value;
+}
+
+struct Int8 {
+  static constexpr float kMax = 127.0f;
+  static uint8_t encode(float value) {
+    const float clamped = clamp(round_to_even(clamp(value, -1e6f, 1e6f)), -128.0f, 127.0f);
+    return static_cast<uint8_t>(static_cast<int8_t>(static_cast<int32_t>(value == value ? clamped : 0.0f)));
+  }
+  static float decode(uint8_t code) { return static_cast<float>(static_cast<int8_t>(code)); }
+};
+struct E4M3 {
+  static constexpr float kMax = 448.0f;
+  static uint8_t encode(float value) {
+    return value == value ? float_to_float8_e4m3fn(clamp(value, -kMax, kMax)) : kNanByte;
+  }
+  static float decode(uint8_t code) { return float8_e4m3fn_to_float(code); }
+};
+struct E5M2 {
+  static constexpr float kMax = 57344.0f;
+  static uint8_t encode(float value) {
+    return value == value ? float_to_float8_e5m2(clamp(value, -kMax, kMax)) : kNanByte;
+  }
+  static float decode(uint8_t code) { return float8_e5m2_to_float(code); }
+};
+
+template <typename Body>
+void with_byte_type(QuantoByteType type, Body&& body) {
+  switch (type) {
+    case QuantoByteType::int8: return body(Int8{});
+    case QuantoByteType::float8_e4m3fn: return body(E4M3{});
+    case QuantoByteType::float8_e5m2: return body(E5M2{});
+  }
+}
+
+void quantize_bytes(QuantoByteType type, WeightType weight_type, const void* weight, uint64_t columns,
+                    uint64_t row_begin, uint64_t row_end, uint8_t* codes, void* scales) {
+  with_type(weight_type, [&](auto weight_tag) {
+    using Type = decltype(weight_tag);
+    with_byte_type(type, [&](auto byte_tag) {
+      using Byte = decltype(byte_tag);
+      for (uint64_t row = row_begin; row < row_end; ++row) {
+        const auto* values = static_cast<const typename Type::Stored*>(weight) + row * columns;
+        const float scale = Type::round(absmax_of<Type>(values, 0, columns) / Byte::kMax);
+        Type::store(static_cast<typename Type::Stored*>(scales), row, scale);
+        uint8_t* out = codes + row * columns;
+        for (uint64_t i = 0; i < columns; ++i) out[i] = Byte::encode(Type::round(Type::load(values, i) / scale));
+      }
+    });
+  });
+}
+
+void dequantize_bytes(QuantoByteType type, WeightType scale_type, const uint8_t* codes, const void* scales,
+                      bool scale_per_row, uint64_t columns, uint64_t row_begin, uint64_t row_end,
+                      WeightType out_type, void* out) {
+  with_type(scale_type, [&](auto scale_tag) {
+    using Scale = decltype(scale_tag);
+    with_type(out_type, [&](auto out_tag) {
+      using Out = decltype(out_tag);
+      with_byte_type(type, [&](auto byte_tag) {
+        using Byte = decltype(byte_tag);
+        // A code decodes to the same value all along a row: 256 products at most.
+        float table[256];
+        for (int code = 0; code < 256; ++code) table[code] = Scale::round(Byte::decode(static_cast<uint8_t>(code)));
+        for (uint64_t row = row_begin; row < row_end; ++row) {
+          const float scale = Scale::load(static_cast<const typename Scale::Stored*>(scales), scale_per_row ? row : 0);
+          const uint8_t* in = codes + row * columns;
+          auto* row_out = static_cast<typename Out::Stored*>(out) + (row - row_begin) * columns;
+          for (uint64_t i = 0; i < columns; ++i) Out::store(row_out, i, Scale::round(scale * table[in[i]]));
+        }
+      });
+    });
+  });
+}
+
+void quantize_groups(int bits, WeightType weight_type, const void* weight, uint64_t group_size,
+                     uint64_t group_begin, uint64_t group_end, uint8_t* codes, void* scales, void* shifts) {
+  const auto levels = static_cast<float>((1 << bits) - 1);
+  with_type(weight_type, [&](auto tag) {
+    using Type = decltype(tag);
+    using Stored = typename Type::Stored;
+    for (uint64_t group = group_begin; group < group_end; ++group) {
+      const auto* values = static_cast<const Stored*>(weight) + group * group_size;
+      float low = Type::load(values, 0), high = low;
+      bool nan = false;
+      for (uint64_t i = 0; i < group_size; ++i) {
+        const float x = Type::load(values, i);
+        nan = nan || x != x;
+        low = x < low ? x : low;
+        high = x > high ? x : high;
+      }
+      if (nan) low = high = std::bit_cast<float>(0x7fc00000u);
+      const float scale = Type::round(Type::round(high - low) / levels);
+      const float shift = -low;
+      Type::store(static_cast<Stored*>(scales), group, scale);
+      Type::store(static_cast<Stored*>(shifts), group, shift);
+      uint8_t* out = codes + group * group_size;
+      for (uint64_t i = 0; i < group_size; ++i) {
+        const float q = Type::round(Type::round(Type::load(values, i) + shift) / scale);
+        const float code = clamp(round_to_even(clamp(q, -1.0f, 256.0f)), 0.0f, levels);
+        out[i] = static_cast<uint8_t>(static_cast<int32_t>(q == q ? code : 0.0f));
+      }
+    }
+  });
+}
+
+void dequantize_groups(int bits, WeightType scale_type, const uint8_t* packed, uint64_t groups,
+                       const void* scales, const void* shifts, uint64_t group_size, uint64_t group_begin,
+                       uint64_t group_end, WeightType out_type, void* out) {
+  const auto per_byte = static_cast<uint64_t>(8 / bits);
+  const uint64_t packed_rows = (groups + per_byte - 1) / per_byte;
+  const int mask = (1 << bits) - 1;
+  with_type(scale_type, [&](auto scale_tag) {
+    using Scale = decltype(scale_tag);
+    with_type(out_type, [&](auto out_tag) {
+      using Out = decltype(out_tag);
+      for (uint64_t group = group_begin; group < group_end; ++group) {
+        const uint8_t* in = packed + (group % packed_rows) * group_size;
+        const int bit = static_cast<int>(group / packed_rows) * bits;
+        const float scale = Scale::load(static_cast<const typename Scale::Stored*>(scales), group);
+        const float shift = Scale::load(static_cast<const typename Scale::Stored*>(shifts), group);
+        float table[16];
+        for (int code = 0; code <= mask; ++code) {
+          table[code] = Scale::round(Scale::round(scale * static_cast<float>(code)) - shift);
+        }
+        auto* row_out = static_cast<typename Out::Stored*>(out) + (group - group_begin) * group_size;
+        for (uint64_t i = 0; i < group_size; ++i) Out::store(row_out, i, table[(in[i] >> bit) & mask]);
+      }
+    });
+  });
+}
+
+}  // namespace
+
+const QuantoKernels& quanto_kernels() {
+  static constexpr QuantoKernels kernels{quantize_bytes, dequantize_bytes, quantize_groups, dequantize_groups};
+  return kernels;
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

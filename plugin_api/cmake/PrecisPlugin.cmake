@@ -1,0 +1,32 @@
+# precis_add_plugin(NAME SOURCES file... MANIFEST manifest.json [LINK target...])
+#
+# Builds libprecis_NAME.so in lib/precis/plugins/NAME/ of the build tree, exporting precis_plugin_entry_v1
+# alone, and beside it NAME.precis-plugin.json: the manifest with the library's SHA-256 filled in.
+
+set(PRECIS_PLUGIN_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
+
+function(precis_add_plugin name)
+  cmake_parse_arguments(arg "" "MANIFEST" "SOURCES;LINK" ${ARGN})
+  set(target precis_plugin_${name})
+  set(directory "${CMAKE_BINARY_DIR}/lib/precis/plugins/${name}")
+  add_library(${target} MODULE ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE precis_plugin_api ${arg_LINK})
+  set_target_properties(${target} PROPERTIES
+    OUTPUT_NAME precis_${name} LIBRARY_OUTPUT_DIRECTORY "${directory}"
+    C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  # Unique symbols would keep a library's statics shared between plugins and make it impossible to close.
+  target_compile_options(${target} PRIVATE
+    $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique>)
+  set(version_script "${PRECIS_PLUGIN_CMAKE_DIR}/precis_plugin.map")
+  target_link_options(${target} PRIVATE
+    "-Wl,--version-script=${version_script}" -Wl,-z,nodelete -Wl,--exclude-libs,ALL)
+  if(NOT PRECIS_SANITIZE)
+    target_link_options(${target} PRIVATE -Wl,-z,defs)  # a sanitizer's runtime is found at load time
+  endif()
+  set(manifest "${CMAKE_CURRENT_SOURCE_DIR}/${arg_MANIFEST}")
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${version_script};${manifest}")
+  add_custom_command(TARGET ${target} POST_BUILD VERBATIM
+    COMMAND "${CMAKE_COMMAND}" "-DMANIFEST=${manifest}" "-DLIBRARY=$<TARGET_FILE:${target}>"
+            "-DOUTPUT=${directory}/${name}.precis-plugin.json"
+            -P "${PRECIS_PLUGIN_CMAKE_DIR}/PrecisManifest.cmake")
+endfunction()
