@@ -28,10 +28,11 @@ struct BlockwiseKernels {
                         uint64_t blocksize, uint64_t block_begin, uint64_t block_end, uint8_t* packed,
                         float* absmax);
 
-  // Decodes elements [begin, end) to out[0 ... end - begin).
+  // Decodes elements [begin, end) to out[0 ... end - begin). absmax[0] belongs to the block of `begin`.
+  // Values are rounded to `weight_type`, the dtype of the original weight, before they become out_type.
   void (*dequantize_4bit)(FourBitType type, const uint8_t* packed, const float* absmax,
-                          uint64_t blocksize, uint64_t begin, uint64_t end, WeightType out_type,
-                          void* out);
+                          uint64_t blocksize, uint64_t begin, uint64_t end, WeightType weight_type,
+                          WeightType out_type, void* out);
 };
 
 // For `isa`, which the machine must have.

@@ -71,19 +71,27 @@ void quantize_4bit(FourBitType type, WeightType weight_type, const void* weight,
   });
 }
 
+// The 16 values of a block, rounded to the weight's dtype.
+void scale_codebook(const float* codebook, float absmax, WeightType weight_type, float* scaled) {
+  with_type(weight_type, [&](auto tag) {
+    for (int code = 0; code < 16; ++code) scaled[code] = decltype(tag)::round(codebook[code] * absmax);
+  });
+}
+
 void dequantize_4bit(FourBitType type, const uint8_t* packed, const float* absmax, uint64_t blocksize,
-                     uint64_t begin, uint64_t end, WeightType out_type, void* out) {
+                     uint64_t begin, uint64_t end, WeightType weight_type, WeightType out_type, void* out) {
   const float* codebook = four_bit_codebook(type);
+  const uint64_t first_block = begin / blocksize;
   with_type(out_type, [&](auto tag) {
     using Type = decltype(tag);
     auto* values = static_cast<typename Type::Stored*>(out);
     for (uint64_t i = begin; i < end;) {
       const uint64_t block_end = std::min(end, (i / blocksize + 1) * blocksize);
       float scaled[16];
-      for (int code = 0; code < 16; ++code) scaled[code] = codebook[code] * absmax[i / blocksize];
+      scale_codebook(codebook, absmax[i / blocksize - first_block], weight_type, scaled);
       typename Type::Stored table[16];
-      for (int code = 0; code < 16; ++code) Type::store(table, static_cast<uint64_t>(code), scaled[code]);
-      if (i % 2 != 0 && i < block_end) {
+      for (uint64_t code = 0; code < 16; ++code) Type::store(table, code, scaled[code]);
+      if (i % 2 != 0) {
         values[i - begin] = table[packed[i / 2] & 15];
         ++i;
       }

@@ -35,7 +35,10 @@ enum {
   /* What the Python library does silently is a warning instead of an error. */
   PRECIS_CONFIG_LENIENT = 1u << 0,
   /* The config comes from a checkpoint that is already quantized. */
-  PRECIS_CONFIG_PRE_QUANTIZED = 1u << 1
+  PRECIS_CONFIG_PRE_QUANTIZED = 1u << 1,
+  /* Read it as the Python library reads it, to the type of every value. Without the flag the method's own
+   * options are allowed too, and 6 does for 6.0. */
+  PRECIS_CONFIG_PYTHON = 1u << 2
 };
 
 /* A quantization_config and the rules it is to be read by. */
@@ -43,7 +46,7 @@ typedef struct precis_config {
   uint32_t struct_size;
   uint32_t flags;
   precis_str json;            /* the object, exactly as the user or the checkpoint wrote it */
-  precis_str library;         /* "diffusers", "transformers", or empty for precis' own reading */
+  precis_str library;         /* of the model it is for: "diffusers", "transformers", or empty */
   precis_str library_version; /* empty: the version the plugin documents; "4.48" for an older one */
 } precis_config;
 

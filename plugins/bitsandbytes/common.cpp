@@ -1,0 +1,39 @@
+#include <precis/module_match.hpp>
+
+#include "plugins/bitsandbytes/quantizer.h"
+
+namespace precis::bitsandbytes {
+
+bool BitsAndBytesQuantizer::skipped(std::string_view module) const {
+  if (config_.library == "transformers") return sdk::kept_by_pattern(module, config_.skip_modules);
+  return sdk::kept_by_leaf_or_segment(module, config_.skip_modules);
+}
+
+void BitsAndBytesQuantizer::storage(const precis_param& param, precis_storage& out) const {
+  const std::string_view kind = sdk::view(param.module_kind);
+  const std::string_view name = sdk::view(param.name);
+  out.keep = 0;
+  out.reason = sdk::str("");
+  if (sdk::leaf(name) != "weight" || (!kind.empty() && kind != "Linear") || (param.ndim >= 0 && param.ndim != 2)) {
+    out.keep = 1;
+    out.reason = sdk::str("bitsandbytes quantizes Linear layers only");
+  } else if (skipped(sdk::module_of(name))) {
+    out.keep = 1;
+    out.reason = sdk::str("listed in llm_int8_skip_modules");
+  }
+  out.bytes = out.keep != 0 ? sdk::elements(param.ndim, param.shape) * param.dtype.bits / 8 : stored_bytes(param);
+}
+
+std::string BitsAndBytesQuantizer::config(const precis_component& component) const {
+  sdk::Json object = config_.normalized;
+  // Both libraries replace every Linear that is not listed, and then expect packed weights for it.
+  std::vector<std::string> skip = config_.skip_modules;
+  for (uint64_t i = 0; i < component.kept_count; ++i) {
+    const std::string module(sdk::module_of(sdk::view(component.kept[i]->name)));
+    if (!sdk::contains(skip, module) && !skipped(module)) skip.push_back(module);
+  }
+  if (!skip.empty()) object["llm_int8_skip_modules"] = skip;
+  return object.dump();
+}
+
+}  // namespace precis::bitsandbytes

@@ -1,0 +1,63 @@
+// The two methods of bitsandbytes.
+#pragma once
+
+#include <precis/plugin.hpp>
+
+#include "plugins/bitsandbytes/config.h"
+
+namespace precis::bitsandbytes {
+
+// What both methods answer alike.
+class BitsAndBytesQuantizer : public sdk::Quantizer {
+ public:
+  explicit BitsAndBytesQuantizer(Config config) : config_(std::move(config)) {}
+
+  void storage(const precis_param& param, precis_storage& out) const override;
+  std::string config(const precis_component& component) const override;
+
+ protected:
+  // True when the library leaves this module as it is.
+  bool skipped(std::string_view module) const;
+  virtual uint64_t stored_bytes(const precis_param& param) const = 0;
+
+  Config config_;
+};
+
+// NF4 and FP4 in blocks, optionally with quantized block maxima.
+class FourBitQuantizer : public BitsAndBytesQuantizer {
+ public:
+  explicit FourBitQuantizer(Config config);
+
+  void plan(const precis_param& param, sdk::PlanWriter& plan) const override;
+  void quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+                const sdk::Parts& parts) const override;
+  void dequantize(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+                  int64_t row_begin, precis_tensor& weight) const override;
+  void quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const override;
+  void check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const override;
+
+ protected:
+  uint64_t stored_bytes(const precis_param& param) const override;
+
+ private:
+  std::string quant_state_name_;
+};
+
+// LLM.int8(): one scale a row.
+class EightBitQuantizer : public BitsAndBytesQuantizer {
+ public:
+  using BitsAndBytesQuantizer::BitsAndBytesQuantizer;
+
+  void plan(const precis_param& param, sdk::PlanWriter& plan) const override;
+  void quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+                const sdk::Parts& parts) const override;
+  void dequantize(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+                  int64_t row_begin, precis_tensor& weight) const override;
+  void quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const override;
+  void check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const override;
+
+ protected:
+  uint64_t stored_bytes(const precis_param& param) const override;
+};
+
+}  // namespace precis::bitsandbytes

@@ -1,0 +1,199 @@
+#include "registry/config/dispatch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/log.h"
+#include "registry/config/config_string.h"
+
+namespace precis {
+namespace {
+
+using nlohmann::json;
+
+// Python's truth of a value.
+bool truthy(const json& config, const char* key) {
+  const auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return false;
+  if (found->is_boolean()) return found->get<bool>();
+  if (found->is_number()) return found->get<double>() != 0;
+  if (found->is_string()) return !found->get_ref<const std::string&>().empty();
+  return !found->empty();
+}
+
+bool applies(const QuantMethodEntry& entry, const json& config) {
+  return std::all_of(entry.when.items().begin(), entry.when.items().end(), [&](const auto& item) {
+    const auto found = config.find(item.key());
+    return found != config.end() && *found == item.value();
+  });
+}
+
+bool serves(const QuantMethodEntry& entry, const std::string& library) {
+  return library.empty() ||
+         std::find(entry.libraries.begin(), entry.libraries.end(), library) != entry.libraries.end();
+}
+
+Error no_plugin(const std::string& key, const std::vector<const Manifest*>& plugins) {
+  std::vector<std::string> names;
+  for (const Manifest* manifest : plugins) {
+    for (const QuantMethodEntry& entry : manifest->quant_methods) {
+      if (std::find(names.begin(), names.end(), entry.name) == names.end()) names.push_back(entry.name);
+    }
+  }
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  const auto& known = known_quant_methods();
+  const bool real = std::find(known.begin(), known.end(), key) != known.end();
+  return Error(ErrorCode::plugin, fmt::format("no plugin for quant_method '{}'{}", key, real ? "" : did_you_mean(key, names)),
+               fmt::format("plugins at hand read: {}; put the plugin's folder into PRECIS_PLUGIN_PATH, and see "
+                           "`precis backends`", list.empty() ? "none" : list));
+}
+
+// Presets called `name`; of one plugin or quant_method when `head` is not empty.
+std::vector<std::pair<const Manifest*, const PresetEntry*>> find_presets(
+    const std::string& name, const std::string& head, const std::vector<const Manifest*>& plugins) {
+  std::vector<std::pair<const Manifest*, const PresetEntry*>> found;
+  for (const Manifest* manifest : plugins) {
+    const bool by_method = std::any_of(manifest->quant_methods.begin(), manifest->quant_methods.end(),
+                                       [&](const QuantMethodEntry& entry) { return entry.name == head; });
+    if (!head.empty() && manifest->id != head && !by_method) continue;
+    for (const PresetEntry& preset : manifest->presets) {
+      if (preset.name == name) found.emplace_back(manifest, &preset);
+    }
+  }
+  return found;
+}
+
+std::vector<std::string> preset_names(const std::vector<const Manifest*>& plugins) {
+  std::vector<std::string> names;
+  for (const Manifest* manifest : plugins) {
+    for (const PresetEntry& preset : manifest->presets) names.push_back(preset.name);
+    for (const QuantMethodEntry& entry : manifest->quant_methods) names.push_back(entry.name);
+  }
+  return names;
+}
+
+void apply_options(const ConfigString& parsed, json& config) {
+  for (const auto& [key, value] : parsed.options) config[key] = value;
+}
+
+// The bare config of a method that is named by its key: {"quant_method": ..., and what selects it}.
+json base_config(const std::string& key, const std::vector<const Manifest*>& plugins) {
+  for (const Manifest* manifest : plugins) {
+    for (const QuantMethodEntry& entry : manifest->quant_methods) {
+      if (entry.method != key || entry.when.empty()) continue;
+      json config = entry.when;
+      config["quant_method"] = entry.name;
+      return config;
+    }
+  }
+  return {{"quant_method", key}};
+}
+
+}  // namespace
+
+const std::vector<std::string>& known_quant_methods() {
+  static const std::vector<std::string> names{
+      "aqlm", "auto-round", "awq", "bitnet", "bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit",
+      "compressed-tensors", "eetq", "fbgemm_fp8", "fouroversix", "fp8", "fp_quant", "gemma", "gguf",
+      "gptq", "higgs", "hqq", "metal", "modelopt", "mxfp4", "mxfp8", "nunchaku_lite", "nvfp4", "quanto",
+      "quark", "sdnq", "sinq", "spqr", "torchao", "vptq"};
+  return names;
+}
+
+Result<std::string> dispatch_key(const json& config, const DispatchOptions& options) {
+  if (!config.is_object()) {
+    return Error(ErrorCode::invalid_argument, "the quantization config is not a JSON object");
+  }
+  const auto method = config.find("quant_method");
+  const bool named = method != config.end() && !method->is_null();
+  const bool four = truthy(config, "load_in_4bit"), eight = truthy(config, "load_in_8bit");
+  if (four || eight) {
+    const std::string key = four ? "bitsandbytes_4bit" : "bitsandbytes_8bit";
+    const bool contradicts = named && (!method->is_string() || !method->get<std::string>().starts_with("bitsandbytes"));
+    if (contradicts) {
+      const std::string text = fmt::format("{} makes this a bitsandbytes config, but quant_method is {}",
+                                           four ? "load_in_4bit" : "load_in_8bit", method->dump());
+      if (!options.lenient) {
+        return Error(ErrorCode::invalid_argument, text, "remove one of the two, or pass --lenient");
+      }
+      logger().warn("{}; the flag wins", text);
+    }
+    return key;
+  }
+  if (!named) {
+    return Error(ErrorCode::invalid_argument, "the quantization config has no quant_method",
+                 "add \"quant_method\", or load_in_4bit or load_in_8bit for bitsandbytes");
+  }
+  if (!method->is_string()) {
+    return Error(ErrorCode::invalid_argument, fmt::format("quant_method is {}, it must be a text", method->dump()));
+  }
+  const std::string key = method->get<std::string>();
+  if (key == "bitsandbytes") {
+    return Error(ErrorCode::invalid_argument, "quant_method 'bitsandbytes' says neither 4 nor 8 bits",
+                 "add \"load_in_4bit\": true or \"load_in_8bit\": true");
+  }
+  return key;
+}
+
+Result<MethodChoice> dispatch(const json& config, const std::vector<const Manifest*>& plugins,
+                              const DispatchOptions& options) {
+  PRECIS_ASSIGN(const std::string key, dispatch_key(config, options));
+  const Manifest* best = nullptr;
+  const QuantMethodEntry* best_entry = nullptr;
+  for (const Manifest* manifest : plugins) {
+    for (const QuantMethodEntry& entry : manifest->quant_methods) {
+      if (entry.name != key || !applies(entry, config) || !serves(entry, options.library)) continue;
+      if (best != nullptr && best != manifest && entry.priority == best_entry->priority) {
+        return Error(ErrorCode::plugin, fmt::format("plugins '{}' and '{}' both read quant_method '{}'", best->id, manifest->id, key),
+                     fmt::format("choose one: PRECIS_PLUGINS_DISABLE={}", manifest->id));
+      }
+      if (best == nullptr || entry.priority > best_entry->priority) {
+        best = manifest;
+        best_entry = &entry;
+      }
+    }
+  }
+  if (best == nullptr) return no_plugin(key, plugins);
+  return MethodChoice{best, best_entry->method, config};
+}
+
+Result<MethodChoice> dispatch_string(std::string_view text, const std::vector<const Manifest*>& plugins,
+                                     const DispatchOptions& options) {
+  if (text == "keep") return MethodChoice{};
+  if (text.starts_with('{')) {
+    const json config = json::parse(text, nullptr, false);
+    if (config.is_discarded()) return Error(ErrorCode::invalid_argument, fmt::format("'{}' is not JSON", text));
+    return dispatch(config, plugins, options);
+  }
+  PRECIS_ASSIGN(const ConfigString parsed, parse_config_string(text));
+  const bool qualified = !parsed.preset.empty();
+  const auto presets = find_presets(qualified ? parsed.preset : parsed.head, qualified ? parsed.head : "", plugins);
+  if (presets.size() > 1) {
+    return Error(ErrorCode::invalid_argument, fmt::format("'{}' is a preset of '{}' and of '{}'", text, presets[0].first->id, presets[1].first->id),
+                 fmt::format("say which: {}:{}", presets[0].first->id, parsed.head));
+  }
+  if (presets.size() == 1) {
+    MethodChoice choice{presets[0].first, presets[0].second->method, presets[0].second->config};
+    apply_options(parsed, choice.config);
+    return choice;
+  }
+  if (qualified) {
+    return Error(ErrorCode::invalid_argument, fmt::format("'{}': there is no preset '{}' of '{}'{}", text, parsed.preset, parsed.head,
+                                                          did_you_mean(parsed.preset, preset_names(plugins))),
+                 "see `precis backends`");
+  }
+  const auto& known = known_quant_methods();
+  const auto names = preset_names(plugins);
+  if (std::find(known.begin(), known.end(), parsed.head) == known.end() &&
+      std::find(names.begin(), names.end(), parsed.head) == names.end()) {
+    return Error(ErrorCode::invalid_argument, fmt::format("'{}' is neither a preset nor a method{}", parsed.head, did_you_mean(parsed.head, names)),
+                 "see `precis backends`");
+  }
+  json config = base_config(parsed.head, plugins);
+  apply_options(parsed, config);
+  return dispatch(config, plugins, options);
+}
+
+}  // namespace precis
