@@ -14,7 +14,11 @@
 namespace precis {
 namespace {
 
-constexpr uint64_t kPage = 4096;
+// 4 KiB on x86-64, up to 64 KiB on ARM.
+uint64_t page_size() {
+  static const auto size = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return size;
+}
 
 }  // namespace
 
@@ -27,7 +31,8 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   if (::fstat(descriptor, &status) != 0) {
     result = system_error(path, "read", errno);
   } else if (!S_ISREG(status.st_mode)) {
-    result = Error(ErrorCode::io, fmt::format("{}: is not a file", path.string()));
+    result = Error(ErrorCode::io, fmt::format("{}: is not a regular file", path.string()),
+                   "give a .safetensors or .gguf file, or the directory of a model");
   } else if (status.st_size > 0) {
     file.size_ = static_cast<uint64_t>(status.st_size);
     void* memory = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
@@ -61,14 +66,15 @@ MappedFile::~MappedFile() {
 
 void MappedFile::prefetch(uint64_t offset, uint64_t size) const {
   if (data_ == nullptr || size == 0) return;
-  const uint64_t begin = offset / kPage * kPage;
+  const uint64_t begin = offset / page_size() * page_size();
   ::madvise(data_ + begin, offset + size - begin, MADV_WILLNEED);
 }
 
 void MappedFile::release(uint64_t offset, uint64_t size) const {
   // Only pages that lie inside the range: a neighbour's bytes may share the outer ones.
-  const uint64_t begin = (offset + kPage - 1) / kPage * kPage;
-  const uint64_t end = (offset + size) / kPage * kPage;
+  const uint64_t page = page_size();
+  const uint64_t begin = (offset + page - 1) / page * page;
+  const uint64_t end = (offset + size) / page * page;
   if (data_ != nullptr && begin < end) ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
 }
 

@@ -146,7 +146,7 @@ Result<std::vector<LogicalTensor>> logical_tensors(const Component& component,
     StateDict state_dict;
     for (const TensorRef& ref : component.tensors) state_dict.tensors.push_back(ref.entry);
     state_dict.read = [&](std::size_t index) { return part_of(index).file->data(*part_of(index).entry); };
-    if (!component.files.empty()) state_dict.metadata_json = component.files.front()->metadata().dump();
+    if (!component.files.empty()) state_dict.metadata_json = metadata_text(component.files.front()->metadata());
     PRECIS_ASSIGN(auto found, quantizer->stored_params(state_dict));
     for (StoredParam& stored : found) {
       LogicalTensor tensor{std::move(stored.param), quantizer, {}};

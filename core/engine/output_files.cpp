@@ -11,6 +11,7 @@
 #include "core/engine/execute.h"
 #include "core/engine/memory_usage.h"
 #include "core/engine/method_resolver.h"
+#include "core/engine/verify.h"
 
 namespace precis {
 namespace {
@@ -20,8 +21,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr std::string_view kProvenanceKey = "precis.provenance";
-constexpr std::string_view kDigestsKey = "precis.digests";
-constexpr std::string_view kDigestsPrefix = "sha256-128:";
 constexpr const char* kVersion = "0.1.0";
 
 // Changes when the file's size, time or header changes.
@@ -38,7 +37,7 @@ std::string header_digest(const Container& file) {
     hash.update(fmt::format("{}|{}|{}|{}|{};", entry.name, dtype_name(entry.dtype), entry.encoding,
                             entry.offset, entry.nbytes));
   }
-  hash.update(file.metadata().dump());
+  hash.update(metadata_text(file.metadata()));
   return to_hex(hash.finish());
 }
 

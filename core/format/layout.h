@@ -26,8 +26,13 @@ struct FileLayout {
   uint64_t file_size = 0;
 };
 
-// metadata: as ContainerHeader has it. Errors: invalid_argument for a tensor that the format cannot hold
-// (an encoding in safetensors, a dtype GGUF lacks, a name that is too long, more than four dimensions).
+// Lays tensors out as the reference library of each format would: safetensors by falling width of
+// dtype, then name, without holes; GGUF in the order given, each tensor padded to 32 bytes.
+// metadata: as ContainerHeader has it; readers of GGUF want general.architecture first.
+// Errors: invalid_argument for what the format or its readers cannot hold: an encoding in
+// safetensors; in GGUF a dtype it lacks, a name of more than 159 bytes, more than five dimensions
+// (ggml itself stops at four); in both nbytes that dtype and shape do not give, and a name that
+// appears twice.
 Result<FileLayout> plan_safetensors(std::span<const PlannedTensor> tensors,
                                     const nlohmann::ordered_json& metadata);
 Result<FileLayout> plan_gguf(std::span<const PlannedTensor> tensors,
