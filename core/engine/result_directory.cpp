@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 
 #include "core/base/byte_size.h"
 #include "core/base/sha256.h"
@@ -115,10 +116,13 @@ Status ResultDirectory::finish(
   for (std::size_t c = 0; c < plan.components.size(); ++c) {
     const ComponentPlan& component = plan.components[c];
     for (std::size_t f = 0; f < component.files.size(); ++f) {
-      std::string text;
+      // In the order of the names, so that a reader needs nothing but the file.
+      std::map<std::string_view, std::string> by_name;
       for (const auto& [tensor, output] : component.files[f].tensors) {
-        text += to_hex(digests[c][tensor][output]);
+        by_name[component.tensors[tensor].outputs[output].planned.name] = to_hex(digests[c][tensor][output]);
       }
+      std::string text;
+      for (const auto& [name, digest] : by_name) text += digest;
       PRECIS_TRY(files_[c][f].write_at(component.files[f].digests_offset,
                                        std::as_bytes(std::span(text.data(), text.size()))));
       PRECIS_TRY(files_[c][f].sync());

@@ -1,0 +1,69 @@
+// What every command starts from: the global options, the plugins, the thread pool, and the way out.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/abi/host.h"
+#include "core/base/result.h"
+#include "registry/config/registry_resolver.h"
+
+namespace precis::cli {
+
+// Exit codes, fixed: scripts depend on them.
+enum ExitCode {
+  kDone = 0,
+  kBadUse = 1,
+  kUnreadable = 2,     // input that cannot be read or is not supported
+  kPlugin = 3,         // missing, refused or incompatible
+  kResources = 4,      // memory or disk, predicted or hit
+  kQuality = 5,        // a measured error beyond the one allowed
+  kVerification = 6,   // a checkpoint is not what it claims to be
+  kInterrupted = 130,  // resumable
+};
+int exit_code(const Error& error);
+
+// Options of every command, and what is made of them on demand.
+class Session {
+ public:
+  bool json = false;
+  int verbose = 0;
+  bool quiet = false;
+  unsigned threads = 0;
+  bool lenient = false;
+  std::vector<std::string> plugin_paths;
+
+  // Adds --json, -q, -v, --threads, --plugin-path to a command.
+  void add_options(CLI::App& command);
+  void apply();
+
+  ThreadPool& pool() { return process_host(threads).pool(); }
+  PluginRegistry& plugins();
+  RegistryResolver& resolver();
+
+  // Prints an error to standard error (as JSON with --json to standard output too) and gives its exit code.
+  int fail(const Error& error) const;
+  void print(const nlohmann::ordered_json& document) const;
+
+ private:
+  std::unique_ptr<PluginRegistry> plugins_;
+  std::unique_ptr<RegistryResolver> resolver_;
+};
+
+// Each registers its subcommand; `result` receives the exit code when it runs.
+void add_inspect(CLI::App& app, Session& session, int& result);
+void add_plan(CLI::App& app, Session& session, int& result);
+void add_quantize(CLI::App& app, Session& session, int& result);
+void add_dequantize(CLI::App& app, Session& session, int& result);
+void add_convert(CLI::App& app, Session& session, int& result);
+void add_compare(CLI::App& app, Session& session, int& result);
+void add_verify(CLI::App& app, Session& session, int& result);
+void add_backends(CLI::App& app, Session& session, int& result);
+void add_config(CLI::App& app, Session& session, int& result);
+void add_doctor(CLI::App& app, Session& session, int& result);
+
+}  // namespace precis::cli

@@ -1,0 +1,123 @@
+#include "core/engine/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "core/engine/method_resolver.h"
+
+namespace precis {
+namespace {
+
+std::string full_name(const Component& component, const std::string& name) {
+  return component.name.empty() ? name : fmt::format("{}.{}", component.name, name);
+}
+
+Result<ErrorStats> compare_tensor(const LogicalTensor& a, const LogicalTensor& b, ThreadPool& pool) {
+  ErrorStats total;
+  std::mutex mutex;
+  PRECIS_TRY(for_each_slice(a.param, pool, [&](int64_t row, int64_t rows) -> Status {
+    const std::size_t count = static_cast<std::size_t>(rows) * a.param.row_elements();
+    thread_local std::vector<float> left, right;
+    left.resize(std::max(left.size(), count));
+    right.resize(std::max(right.size(), count));
+    const auto l = std::span(left).first(count), r = std::span(right).first(count);
+    PRECIS_TRY(a.read_rows(row, rows, l));
+    PRECIS_TRY(b.read_rows(row, rows, r));
+    ErrorStats sums;
+    sums.add(l, r);
+    std::lock_guard lock(mutex);
+    total.add(sums);
+    return {};
+  }));
+  return total;
+}
+
+bool is_number(const LogicalTensor& tensor) {
+  return !tensor.plain() || is_floating(tensor.param.dtype) || tensor.param.dtype == DType::f8_e4m3fn ||
+         tensor.param.dtype == DType::f8_e5m2;
+}
+
+Status compare_component(const Component& a, const Component& b, MethodResolver& methods, ThreadPool& pool, Comparison& out) {
+  PRECIS_ASSIGN(const auto left, logical_tensors(a, methods));
+  PRECIS_ASSIGN(const auto right, logical_tensors(b, methods));
+  std::map<std::string, const LogicalTensor*> by_name;
+  for (const LogicalTensor& tensor : right) by_name.emplace(tensor.param.name, &tensor);
+  for (const LogicalTensor& tensor : left) {
+    const auto found = by_name.find(tensor.param.name);
+    if (found == by_name.end()) {
+      out.only_a.push_back(full_name(a, tensor.param.name));
+      continue;
+    }
+    const LogicalTensor& other = *found->second;
+    by_name.erase(found);
+    if (!is_number(tensor) || !is_number(other)) continue;
+    // A side whose stored form does not tell its shape takes it from the other.
+    LogicalTensor l = tensor, r = other;
+    if (!l.param.shape_known) l.param.shape = r.param.shape, l.param.shape_known = r.param.shape_known;
+    if (!r.param.shape_known) r.param.shape = l.param.shape, r.param.shape_known = l.param.shape_known;
+    if (l.param.shape != r.param.shape || !l.param.shape_known) {
+      return Error(ErrorCode::data_loss, fmt::format("'{}' has another shape in the two checkpoints", full_name(a, tensor.param.name)),
+                   "they are not the same model");
+    }
+    PRECIS_ASSIGN(const ErrorStats error, compare_tensor(l, r, pool));
+    l.release_source();
+    r.release_source();
+    out.tensors.push_back({a.name, tensor.param.name, storage_name(l), storage_name(r), l.stored_bytes(), r.stored_bytes(), error});
+  }
+  for (const auto& [name, tensor] : by_name) out.only_b.push_back(full_name(b, name));
+  return {};
+}
+
+}  // namespace
+
+std::string storage_name(const LogicalTensor& tensor) {
+  if (tensor.plain()) return std::string(dtype_name(tensor.param.dtype));
+  const std::string& encoding = tensor.parts.front().entry->encoding;
+  return encoding.empty() ? tensor.quantizer->spec() : encoding.substr(encoding.find('.') + 1);
+}
+
+Status for_each_slice(const Param& param, ThreadPool& pool, const std::function<Status(int64_t, int64_t)>& visit) {
+  if (param.elements() == 0) return {};
+  constexpr uint64_t kSliceElements = 64 << 10;
+  const auto step = static_cast<int64_t>(std::max<uint64_t>(1, kSliceElements / std::max<uint64_t>(1, param.row_elements())));
+  const auto slices = static_cast<uint64_t>((param.rows() - 1) / step + 1);
+  std::mutex mutex;
+  std::atomic<bool> failed{false};
+  Status status;
+  pool.parallel_for(slices, 1, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t slice = begin; slice < end && !failed.load(); ++slice) {
+      const int64_t row = static_cast<int64_t>(slice) * step;
+      Status visited = visit(row, std::min(step, param.rows() - row));
+      if (visited.ok()) continue;
+      std::lock_guard lock(mutex);
+      if (!failed.exchange(true)) status = std::move(visited);
+    }
+  });
+  return status;
+}
+
+Result<Comparison> compare(const Checkpoint& a, const Checkpoint& b, MethodResolver& methods, ThreadPool& pool) {
+  Comparison out;
+  const bool lone = a.components.size() == 1 && b.components.size() == 1;
+  for (const Component& component : a.components) {
+    const auto other = std::find_if(b.components.begin(), b.components.end(),
+                                    [&](const Component& candidate) { return lone || candidate.name == component.name; });
+    if (other == b.components.end()) {
+      out.only_a.push_back(component.name);
+      continue;
+    }
+    Status status = compare_component(component, *other, methods, pool, out);
+    if (!status.ok()) return std::move(status).error().with_context(fmt::format("component {}", component.name));
+  }
+  for (const Component& component : b.components) {
+    const bool known = lone || std::any_of(a.components.begin(), a.components.end(),
+                                           [&](const Component& c) { return c.name == component.name; });
+    if (!known) out.only_b.push_back(component.name);
+  }
+  return out;
+}
+
+}  // namespace precis
