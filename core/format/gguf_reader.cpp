@@ -232,7 +232,8 @@ Status place_tensors(std::vector<TensorEntry>& tensors, uint64_t data_start, uin
     if (entry.offset > available || entry.nbytes > available - entry.offset) {
       return bad(fmt::format("tensor '{}': its data ends beyond the end of the file", entry.name));
     }
-    entry.offset += data_start;
+    // A file without data may end before the aligned place where data would begin.
+    entry.offset = std::min(entry.offset + data_start, file_size);
   }
   std::vector<const TensorEntry*> order;
   for (const TensorEntry& entry : tensors) {

@@ -108,6 +108,9 @@ TEST(GgufReader, AcceptsWhatGgmlAccepts) {
   EXPECT_TRUE(parse(one_tensor({2, 2, 2, 2}, kF32, 0, 64)).ok());
   EXPECT_TRUE(parse(one_tensor({0, 5}, kF32, 0, 0)).ok());
   EXPECT_TRUE(parse(one_tensor({2}, kF32, 0, 100)).ok()) << "bytes at the end";
+  const auto unpadded = parse(GgufFile(1, 0).tensor("a", {0}, kF32, 0));
+  ASSERT_TRUE(unpadded.ok());
+  EXPECT_EQ(unpadded->tensors[0].offset, 57u) << "an empty tensor lies in the file";
   for (const uint32_t alignment : {1u, 2u, 8u, 16u, 64u, 4096u}) {
     EXPECT_TRUE(parse(GgufFile(1, 1)
                           .key_u32("general.alignment", alignment)

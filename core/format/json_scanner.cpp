@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <cstdlib>
 #include <unordered_set>
 
 #include "core/format/utf8.h"
@@ -176,6 +178,7 @@ bool JsonScanner::skip_number() {
     return position_ - begin;
   };
   const auto next = [&] { return position_ < text_.size() ? text_[position_] : '\0'; };
+  const std::size_t begin = position_;
   if (next() == '-') ++position_;
   const bool zero = next() == '0';
   const std::size_t whole = digits();
@@ -189,7 +192,9 @@ bool JsonScanner::skip_number() {
     if (next() == '+' || next() == '-') ++position_;
     if (digits() == 0) return fail("not a number");
   }
-  return true;
+  const std::string number(text_.substr(begin, position_ - begin));
+  return std::isfinite(std::strtod(number.c_str(), nullptr)) ||
+         fail("a number that is out of range");
 }
 
 bool JsonScanner::skip_word(std::string_view word) {
@@ -257,8 +262,7 @@ Result<nlohmann::json> parse_json(std::string_view text, DuplicateKeys duplicate
     return bad(scanner.problem());
   }
   nlohmann::json document = nlohmann::json::parse(text, nullptr, false);
-  // Only numbers beyond the range of double come this far.
-  if (document.is_discarded()) return bad("a number is out of range");
+  if (document.is_discarded()) return bad("the parser refuses it");
   return document;
 }
 
