@@ -17,7 +17,8 @@ void quantize(WeightType weight_type, const void* weight, uint64_t columns, uint
         best = bits > best ? bits : best;
       }
       scb[row] = std::bit_cast<float>(best);
-      const float factor = 127.0f / scb[row];
+      // torch computes 127 / scb as the reciprocal times 127: two roundings.
+      const float factor = (1.0f / scb[row]) * 127.0f;
       int8_t* out = codes + row * columns;
       for (uint64_t i = 0; i < columns; ++i) {
         const float scaled = F16::round(Type::load(values, i)) * factor;
