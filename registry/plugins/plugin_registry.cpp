@@ -194,7 +194,7 @@ Result<LoadedPlugin> PluginRegistry::load(const std::string& id) {
 }
 
 Result<LoadedPlugin> PluginRegistry::open(const Manifest& manifest) const {
-  PRECIS_ASSIGN(const OpenLibrary trusted, open_trusted(manifest));
+  PRECIS_ASSIGN(OpenLibrary trusted, open_trusted(manifest));
   boost::dll::fs::error_code error;
   boost::dll::shared_library library;
   library.load(trusted.load_path(), boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, error);
@@ -202,6 +202,7 @@ Result<LoadedPlugin> PluginRegistry::open(const Manifest& manifest) const {
     return Error(ErrorCode::plugin, fmt::format("{}: cannot be loaded: {}", manifest.library_path().string(), error.message()),
                  "a library it needs may be missing; `ldd` on the file tells");
   }
+  trusted.keep_open();
   if (!library.has(PRECIS_ENTRY_SYMBOL)) {
     keep_forever(std::move(library));
     return abi_error(manifest, fmt::format("does not export {}", PRECIS_ENTRY_SYMBOL), "it is not a precis plugin: remove it");

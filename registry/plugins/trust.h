@@ -23,6 +23,9 @@ class OpenLibrary {
   ~OpenLibrary();
   // The name under which the very file that was checked can be loaded, whatever happens to its path.
   std::filesystem::path load_path() const;
+  // Never closes the descriptor. The dynamic linker knows libraries by name: were the number used again, it
+  // would take the next plugin for this one.
+  void keep_open() { descriptor_ = -1; }
 
  private:
   int descriptor_;
