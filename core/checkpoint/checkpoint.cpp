@@ -8,6 +8,7 @@
 #include "core/base/output_file.h"
 #include "core/checkpoint/family.h"
 #include "core/checkpoint/weight_files.h"
+#include "core/format/json_scanner.h"
 
 namespace precis {
 namespace {
@@ -15,20 +16,38 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+constexpr uint64_t kMaxConfig = uint64_t{16} << 20;
+
+struct ConfigFile {
+  json document;
+  std::string text;
+};
+
+// A JSON object of at most 16 MiB.
+Result<ConfigFile> read_config_file(const fs::path& path) {
+  PRECIS_ASSIGN(std::string text, read_file(path, kMaxConfig));
+  auto document = parse_json(text);
+  if (!document.ok()) return std::move(document).error().with_context(path.string());
+  if (!document->is_object()) {
+    return Error(ErrorCode::data_loss, fmt::format("{}: is not a JSON object", path.string()),
+                 "fetch or write the checkpoint again");
+  }
+  return ConfigFile{*std::move(document), std::move(text)};
+}
+
 // The class of a lone model, from the config.json of either library.
 void identify(Component& component) {
   const json& config = component.config;
-  if (config.is_object()) {
-    if (config.contains("_class_name") && config["_class_name"].is_string()) {
-      component.library = "diffusers";
-      component.class_name = config["_class_name"];
-    } else if (config.contains("architectures") && config["architectures"].is_array() &&
-               !config["architectures"].empty() && config["architectures"][0].is_string()) {
-      component.library = "transformers";
-      component.class_name = config["architectures"][0];
-    } else if (config.contains("model_type")) {
-      component.library = "transformers";
-    }
+  if (!config.is_object()) return;
+  if (config.contains("_class_name") && config["_class_name"].is_string()) {
+    component.library = "diffusers";
+    component.class_name = config["_class_name"];
+  } else if (config.contains("architectures") && config["architectures"].is_array() &&
+             !config["architectures"].empty() && config["architectures"][0].is_string()) {
+    component.library = "transformers";
+    component.class_name = config["architectures"][0];
+  } else if (config.contains("model_type")) {
+    component.library = "transformers";
   }
 }
 
@@ -36,85 +55,130 @@ Status read_config(const fs::path& directory, Component& component, std::vector<
   const fs::path path = directory / "config.json";
   std::error_code error;
   if (!fs::exists(path, error)) return {};
-  PRECIS_ASSIGN(component.config, read_json_file(path));
-  if (!component.config.is_object()) {
-    return Error(ErrorCode::data_loss, fmt::format("{}: is not a JSON object", path.string()));
-  }
+  PRECIS_ASSIGN(ConfigFile config, read_config_file(path));
+  component.config = std::move(config.document);
   used.push_back(path);
   return {};
 }
 
-// Everything below the root that is not in `used`; hidden directories of caches are left out.
-Status collect_other_files(const fs::path& root, const std::vector<fs::path>& used, Checkpoint& out) {
-  std::set<fs::path> known;
-  for (const fs::path& path : used) known.insert(path.lexically_normal());
-  std::error_code error;
-  auto walk = fs::recursive_directory_iterator(root, fs::directory_options::follow_directory_symlink, error);
-  if (error) return system_error(root, "list", error.value());
-  for (const fs::directory_entry& entry : walk) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(".")) continue;
-    if (!entry.is_regular_file(error)) continue;
-    const fs::path relative = entry.path().lexically_relative(root);
-    const bool hidden = std::any_of(relative.begin(), relative.end(), [](const fs::path& part) {
-      return part.string().starts_with(".");
-    });
-    // Weights of a variant that was not chosen would be loaded in place of the quantized ones.
-    const bool weights = name.find(".safetensors") != std::string::npos || name.ends_with(".gguf") ||
-                         (name.ends_with(".bin") && name.find("_model") != std::string::npos);
-    if (hidden || weights || known.contains(entry.path().lexically_normal())) continue;
-    out.other_files.push_back(relative);
+// Collects what is to be carried over. Caches of the hub are full of symbolic links: they are
+// followed, each directory once.
+class OtherFiles {
+ public:
+  OtherFiles(const Checkpoint& checkpoint, const std::vector<fs::path>& used)
+      : root_(checkpoint.root), kind_(checkpoint.kind) {
+    for (const fs::path& path : used) used_.insert(path.lexically_normal());
   }
-  std::sort(out.other_files.begin(), out.other_files.end());
-  return {};
+
+  Result<std::vector<fs::path>> collect() {
+    PRECIS_TRY(walk(root_));
+    std::sort(found_.begin(), found_.end());
+    return std::move(found_);
+  }
+
+ private:
+  Status walk(const fs::path& directory) {
+    std::error_code error;
+    const fs::path real = fs::canonical(directory, error);
+    if (!error && !visited_.insert(real).second) return {};
+    fs::directory_iterator entry(directory, error);
+    for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+      const fs::path& path = entry->path();
+      if (path.filename().string().starts_with(".")) continue;  // .git, .cache
+      std::error_code ignored;
+      if (entry->is_directory(ignored)) {
+        PRECIS_TRY(walk(path));
+      } else if (entry->is_regular_file(ignored) && carried(path)) {
+        found_.push_back(path.lexically_relative(root_));
+      }
+    }
+    return error ? Status(system_error(directory, "list", error.value())) : Status();
+  }
+
+  // Copies of the weights in another form or variant would be loaded in place of the quantized
+  // ones. Below a lone model, as sentence-transformers has them, weights belong to other modules.
+  bool carried(const fs::path& path) const {
+    if (used_.contains(path.lexically_normal())) return false;
+    return !is_weight_file(path) ||
+           (kind_ == CheckpointKind::model_directory && path.parent_path() != root_);
+  }
+
+  fs::path root_;
+  CheckpointKind kind_;
+  std::set<fs::path> used_, visited_;
+  std::vector<fs::path> found_;
+};
+
+bool is_component(const std::string& name, const json& value) {
+  return !name.starts_with("_") && value.is_array() && value.size() == 2 && value[0].is_string() &&
+         value[1].is_string();
+}
+
+// False: the component has no weights, such as a scheduler or a tokenizer.
+Result<bool> open_component(const fs::path& root, const OpenOptions& options, Component& component,
+                            std::vector<fs::path>& used) {
+  const fs::path directory = root / component.directory;
+  std::error_code error;
+  if (!fs::is_directory(directory, error)) {
+    return Error(ErrorCode::not_found,
+                 fmt::format("{}: model_index.json names it, but its directory is missing",
+                             directory.string()),
+                 "fetch the whole pipeline again");
+  }
+  std::vector<fs::path> files;
+  PRECIS_ASSIGN(const bool found, open_weight_files(directory, options.variant, component, files));
+  if (!found) return false;
+  PRECIS_TRY(read_config(directory, component, files));
+  component.family = detect_family(component);
+  used.insert(used.end(), files.begin(), files.end());
+  return true;
 }
 
 Result<Checkpoint> open_pipeline(const fs::path& root, const OpenOptions& options) {
   Checkpoint checkpoint{root, CheckpointKind::pipeline, {}, {}, {}};
-  PRECIS_ASSIGN(checkpoint.model_index, read_json_file(root / "model_index.json"));
-  if (!checkpoint.model_index.is_object()) {
-    return Error(ErrorCode::data_loss,
-                 fmt::format("{}: is not a JSON object", (root / "model_index.json").string()));
-  }
+  PRECIS_ASSIGN(ConfigFile index, read_config_file(root / "model_index.json"));
+  checkpoint.model_index = std::move(index.document);
   std::vector<fs::path> used;
-  for (const auto& [name, value] : checkpoint.model_index.items()) {
-    const bool is_component = !name.starts_with("_") && value.is_array() && value.size() == 2 &&
-                              value[0].is_string() && value[1].is_string();
-    if (!is_component) continue;
-    if (name.find('/') != std::string::npos || name == "..") {
-      return Error(ErrorCode::data_loss, fmt::format("model_index.json: '{}' is no component's name", name));
+  for (const std::string& name : object_keys(index.text)) {
+    const json& value = checkpoint.model_index[name];
+    if (!is_component(name, value)) continue;
+    if (name.empty() || name.starts_with(".") ||
+        name.find_first_of(std::string_view("/\0", 2)) != std::string::npos) {
+      return Error(ErrorCode::data_loss,
+                   fmt::format("{}: '{}' is no name of a component",
+                               (root / "model_index.json").string(), name),
+                   "fetch the pipeline again");
     }
     Component component;
     component.name = name;
     component.directory = name;
     component.library = value[0];
     component.class_name = value[1];
-    const fs::path directory = root / name;
-    std::error_code error;
-    if (!fs::is_directory(directory, error)) {
-      return Error(ErrorCode::not_found,
-                   fmt::format("{}: model_index.json names the component '{}', but its directory is missing",
-                               root.string(), name),
-                   "fetch the whole pipeline again");
-    }
-    std::vector<fs::path> component_files;
-    auto found = open_weight_files(directory, options.variant, component, component_files);
-    if (!found.ok()) return std::move(found).error().with_context(fmt::format("component {}", name));
-    if (!*found) continue;
-    PRECIS_TRY(read_config(directory, component, component_files));
-    component.family = detect_family(component);
-    used.insert(used.end(), component_files.begin(), component_files.end());
-    checkpoint.components.push_back(std::move(component));
+    auto found = open_component(root, options, component, used);
+    if (!found.ok())
+      return std::move(found).error().with_context(fmt::format("component {}", name));
+    if (*found) checkpoint.components.push_back(std::move(component));
   }
   if (checkpoint.components.empty()) {
-    return Error(ErrorCode::not_found, fmt::format("{}: no component has weights", root.string()));
+    return Error(ErrorCode::not_found, fmt::format("{}: no component has weights", root.string()),
+                 "fetch the whole pipeline again");
   }
-  PRECIS_TRY(collect_other_files(root, used, checkpoint));
+  PRECIS_ASSIGN(checkpoint.other_files, OtherFiles(checkpoint, used).collect());
+  return checkpoint;
+}
+
+Result<Checkpoint> finish_model_directory(const fs::path& root, Component component,
+                                          std::vector<fs::path> used) {
+  Checkpoint checkpoint{root, CheckpointKind::model_directory, {}, {}, {}};
+  PRECIS_TRY(read_config(root, component, used));
+  identify(component);
+  component.family = detect_family(component);
+  checkpoint.components.push_back(std::move(component));
+  PRECIS_ASSIGN(checkpoint.other_files, OtherFiles(checkpoint, used).collect());
   return checkpoint;
 }
 
 Result<Checkpoint> open_model_directory(const fs::path& root, const OpenOptions& options) {
-  Checkpoint checkpoint{root, CheckpointKind::model_directory, {}, {}, {}};
   Component component;
   std::vector<fs::path> used;
   PRECIS_ASSIGN(const bool found, open_weight_files(root, options.variant, component, used));
@@ -123,33 +187,37 @@ Result<Checkpoint> open_model_directory(const fs::path& root, const OpenOptions&
                  fmt::format("{}: holds neither model_index.json nor weights", root.string()),
                  "give a diffusers pipeline, a model directory, a .safetensors or a .gguf file");
   }
-  PRECIS_TRY(read_config(root, component, used));
-  identify(component);
-  component.family = detect_family(component);
-  checkpoint.components.push_back(std::move(component));
-  PRECIS_TRY(collect_other_files(root, used, checkpoint));
-  return checkpoint;
+  return finish_model_directory(root, std::move(component), std::move(used));
+}
+
+// The model directory of an index, with the weights that this index names.
+Result<Checkpoint> open_index(const fs::path& path) {
+  Component component;
+  std::vector<fs::path> used;
+  PRECIS_TRY(open_indexed_files(path, component, used));
+  const fs::path root = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  return finish_model_directory(root, std::move(component), std::move(used));
 }
 
 Result<Checkpoint> open_single(const fs::path& path) {
   Checkpoint checkpoint{path, CheckpointKind::single_file, {}, {}, {}};
   Component component;
-  std::vector<fs::path> used;
-  if (path.string().ends_with(".index.json")) {
-    PRECIS_TRY(open_indexed_files(path, component, used));
-  } else {
-    PRECIS_TRY(add_weight_file(path, component));
-  }
-  component.weights_name = path.stem().string();
+  PRECIS_TRY(open_lone_file(path, component));
   // A lone file has no config.json: precis keeps the config of its quantization in the metadata.
   const auto& metadata = component.files.front()->metadata();
   if (metadata.contains("quantization_config") && metadata["quantization_config"].is_string()) {
-    const json config = json::parse(metadata["quantization_config"].get<std::string>(), nullptr, false);
-    if (config.is_object()) component.config = {{"quantization_config", config}};
+    const auto config = parse_json(metadata["quantization_config"].get_ref<const std::string&>());
+    if (config.ok() && config->is_object()) component.config = {{"quantization_config", *config}};
   }
   component.family = detect_family(component);
   checkpoint.components.push_back(std::move(component));
   return checkpoint;
+}
+
+// "model.safetensors.index.json", "model.safetensors.index.fp16.json"
+bool is_index(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.find(".safetensors.index") != std::string::npos && name.ends_with(".json");
 }
 
 }  // namespace
@@ -164,10 +232,13 @@ Result<Checkpoint> open_checkpoint(const fs::path& path, const OpenOptions& opti
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) {
-    return Error(ErrorCode::io, fmt::format("{}: does not exist", path.string()),
-                 "check the spelling of the path");
+    return Error(ErrorCode::io,
+                 fmt::format("{}: {}", path.string(),
+                             error && status.type() != fs::file_type::not_found ? error.message()
+                                                                                : "does not exist"),
+                 "check the path, its spelling and its permissions");
   }
-  if (!fs::is_directory(status)) return open_single(path);
+  if (!fs::is_directory(status)) return is_index(path) ? open_index(path) : open_single(path);
   if (fs::exists(path / "model_index.json", error)) return open_pipeline(path, options);
   return open_model_directory(path, options);
 }

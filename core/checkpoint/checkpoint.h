@@ -37,7 +37,8 @@ struct Component {
   std::string variant;             // "fp16"; empty: none
   std::string family;              // see family.h
 
-  // The quantization_config of its config.json, or of a lone file's metadata; null when there is none.
+  // The quantization_config of its config.json, or of a lone file's metadata; null when there is
+  // none.
   const nlohmann::json* quantization_config() const;
 };
 
@@ -46,17 +47,21 @@ struct Checkpoint {
   CheckpointKind kind = CheckpointKind::pipeline;
   nlohmann::json model_index;
   std::vector<Component> components;  // those with weights, in the order of model_index.json
-  // Everything else, relative to the root and sorted: tokenizers, schedulers, model_index.json. Weight
-  // files, their indices and the components' config.json are not among them.
+  // Everything else, relative to the root and sorted: tokenizers, schedulers, model_index.json.
+  // Weight files, their indices and the components' config.json are not among them.
   std::vector<std::filesystem::path> other_files;
 };
 
 struct OpenOptions {
-  std::string variant;  // of the weight files; empty: the plain ones, else the only variant there is
+  // Of the weight files; empty: the plain ones, else the only variant there is.
+  std::string variant;
 };
 
-// Opens a pipeline directory, a model directory, a *.index.json or a single file. Reads headers and
-// JSON only. Errors: io, data_loss, unsupported; each names the file and what to do.
-Result<Checkpoint> open_checkpoint(const std::filesystem::path& path, const OpenOptions& options = {});
+// Opens a pipeline directory, a model directory, an index (*.safetensors.index.json, which stands for
+// its model directory) or a single .safetensors or .gguf file. Reads headers and JSON only. Weights in
+// several forms are chosen as the Python libraries choose; where they would take any, the caller is asked.
+// Errors: io, data_loss, not_found, unsupported, invalid_argument; each names the file and what to do.
+Result<Checkpoint> open_checkpoint(const std::filesystem::path& path,
+                                   const OpenOptions& options = {});
 
 }  // namespace precis

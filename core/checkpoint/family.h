@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,14 +17,37 @@ struct FamilySkip {
   std::string reason;
 };
 
-// The family's name, by the component's class, else by tell-tale tensors; "other" when none fits.
+// A weight that the model does not have of its own; checkpoints may store it or leave it out.
+struct TiedWeight {
+  std::string weight;
+  std::string same_as;
+  std::string when;  // key of config.json that must be true; empty: always
+};
+
+// A Linear weight that holds several, one below the other along out_features.
+struct FusedLayout {
+  std::string pattern;  // RE2, searched in the tensor's name
+  std::vector<std::string> parts;
+};
+
+// All functions: [any thread]; a family's name that is not known gives what the family "other" has.
+
+// The family's name: by the component's class, else by tell-tale tensors (also in the naming of the
+// original repositories), else by GGUF's general.architecture; "other" when none fits.
 std::string detect_family(const Component& component);
+// Every family's name, in the order in which they are tried.
+std::vector<std::string> family_names();
 
-// Sensitive layers of the family called `name`; empty for an unknown name.
-const std::vector<FamilySkip>& default_skips(std::string_view name);
+// Sensitive layers.
+const std::vector<FamilySkip>& default_skips(std::string_view family);
+const std::vector<TiedWeight>& tied_weights(std::string_view family);
+const std::vector<FusedLayout>& fused_layouts(std::string_view family);
 
-// What kind of module owns a tensor: "Linear", "Embedding", "Conv" or "" for anything else. By the
-// tensor's name and shape alone.
-std::string module_kind(std::string_view tensor_name, const std::vector<int64_t>& shape);
+// The kind of module that owns a tensor, as PyTorch and transformers call it: "Linear",
+// "Embedding", "Norm", "Conv1d", "Conv2d", "Conv3d", or "Conv1D" for GPT-2's transposed linear
+// layers; empty for parameters that are no module's `weight`. By name and shape (logical,
+// row-major) alone.
+std::string module_kind(std::string_view family, std::string_view tensor_name,
+                        std::span<const int64_t> shape);
 
 }  // namespace precis

@@ -25,7 +25,8 @@ Result<std::vector<float>> floats_of(const Container& file, const TensorEntry& e
 
 }  // namespace
 
-Result<std::shared_ptr<const ImportanceMatrix>> ImportanceMatrix::read(const std::filesystem::path& path) {
+Result<std::shared_ptr<const ImportanceMatrix>> ImportanceMatrix::read(
+    const std::filesystem::path& path) {
   auto matrix = std::make_shared<ImportanceMatrix>();
   PRECIS_ASSIGN(const std::string bytes, read_file(path, uint64_t{1} << 32));
   Status status = std::string_view(bytes).starts_with("GGUF") ? matrix->read_gguf(path)
@@ -46,7 +47,8 @@ Status ImportanceMatrix::read_gguf(const std::filesystem::path& path) {
     PRECIS_ASSIGN(std::vector<float> values, floats_of(*file, entry));
     PRECIS_ASSIGN(const std::vector<float> counts, floats_of(*file, *counts_entry));
     if (counts.empty() || values.size() % counts.size() != 0) {
-      return Error(ErrorCode::data_loss, fmt::format("'{}' and its counts do not fit together", entry.name));
+      return Error(ErrorCode::data_loss,
+                   fmt::format("'{}' and its counts do not fit together", entry.name));
     }
     const std::size_t columns = values.size() / counts.size();
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -60,7 +62,9 @@ Status ImportanceMatrix::read_gguf(const std::filesystem::path& path) {
 
 Status ImportanceMatrix::read_binary(const std::string& bytes) {
   std::size_t position = 0;
-  const auto ended = [] { return Error(ErrorCode::data_loss, "the importance matrix ends too early"); };
+  const auto ended = [] {
+    return Error(ErrorCode::data_loss, "the importance matrix ends too early");
+  };
   const auto number = [&](int32_t& value) {
     if (bytes.size() - position < sizeof value) return false;
     std::memcpy(&value, bytes.data() + position, sizeof value);
@@ -71,7 +75,8 @@ Status ImportanceMatrix::read_binary(const std::string& bytes) {
   if (!number(entries)) return ended();
   for (int32_t entry = 0; entry < entries; ++entry) {
     int32_t name_size = 0, calls = 0, count = 0;
-    if (!number(name_size) || bytes.size() - position < static_cast<std::size_t>(name_size)) return ended();
+    if (!number(name_size) || bytes.size() - position < static_cast<std::size_t>(name_size))
+      return ended();
     std::string name = bytes.substr(position, static_cast<std::size_t>(name_size));
     position += static_cast<std::size_t>(name_size);
     if (!number(calls) || !number(count)) return ended();

@@ -7,8 +7,10 @@
 
 namespace precis {
 
-// Fills in files, tensors, weights_name and variant of `component` from `directory`. False: the directory
-// has no weights. used: the weight and index files, absolute.
+// Fills in files, tensors, weights_name and variant of `component` from `directory`. False: the
+// directory has no weights. used: the weight and index files, absolute. Errors: io, data_loss,
+// not_found for a variant that is not there, invalid_argument where the choice is the user's,
+// unsupported for pickles.
 Result<bool> open_weight_files(const std::filesystem::path& directory, const std::string& variant,
                                Component& component, std::vector<std::filesystem::path>& used);
 
@@ -16,10 +18,10 @@ Result<bool> open_weight_files(const std::filesystem::path& directory, const std
 Status open_indexed_files(const std::filesystem::path& index, Component& component,
                           std::vector<std::filesystem::path>& used);
 
-// Opens one file of weights and adds its tensors. Error data_loss: a name that is there already.
-Status add_weight_file(const std::filesystem::path& path, Component& component);
+// The same for one file. Error invalid_argument: it is a shard of several.
+Status open_lone_file(const std::filesystem::path& path, Component& component);
 
-// A JSON file of at most 64 MiB. Errors name the file and the place.
-Result<nlohmann::json> read_json_file(const std::filesystem::path& path);
+// True for files that hold weights in a form of the Python libraries or of another framework.
+bool is_weight_file(const std::filesystem::path& path);
 
 }  // namespace precis

@@ -45,7 +45,7 @@ class ComponentResolver {
     TensorPlan plan;
     Param& param = tensor.param;
     if (param.module_kind.empty()) {
-      param.module_kind = module_kind(param.name, param.shape);
+      param.module_kind = module_kind(component_.family, param.name, param.shape);
     }
     const bool is_number = !tensor.plain() || is_floating(param.dtype);
     const bool quantizable = is_number && param.module_kind == "Linear" && param.shape.size() == 2;
