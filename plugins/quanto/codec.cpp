@@ -25,12 +25,21 @@ precis_dtype byte_dtype(const std::string& weights) {
   return weights == "float8_e5m2" ? sdk::kFloat8E5M2 : sdk::kInt8;
 }
 
+// How a weight is grouped. A weight of a single group is a special case of the library's: it reduces over the
+// wrong axis, and every column gets a scale (0) and a shift of its own.
 struct Groups {
   uint64_t size, count, packed_rows;
+  bool per_column;
   Groups(const sdk::Matrix& matrix, int bits)
       : size(kernels::quanto_group_size(matrix.columns)),
         count(size == 0 ? 0 : matrix.elements() / size),
-        packed_rows((count * static_cast<uint64_t>(bits) + 7) / 8) {}
+        packed_rows((count * static_cast<uint64_t>(bits) + 7) / 8),
+        per_column(count == 1) {}
+  uint64_t scale_count() const { return per_column ? size : count; }
+  std::vector<int64_t> scale_shape() const {
+    if (per_column) return {1, static_cast<int64_t>(size)};
+    return {static_cast<int64_t>(count), 1};
+  }
 };
 
 void fill_ones(const precis_tensor& tensor) {
@@ -56,10 +65,9 @@ void QuantoQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) con
     plan.add_numbers("weight._scale", param.dtype, scale_shape);
   } else {
     const Groups groups(matrix, config_.bits());
-    const auto count = static_cast<int64_t>(groups.count);
     plan.add_numbers("weight._data._data", sdk::kUInt8, {static_cast<int64_t>(groups.packed_rows), static_cast<int64_t>(groups.size)});
-    plan.add_numbers("weight._scale", param.dtype, {count, 1});
-    plan.add_numbers("weight._shift", param.dtype, {count, 1});
+    plan.add_numbers("weight._scale", param.dtype, groups.scale_shape());
+    plan.add_numbers("weight._shift", param.dtype, groups.scale_shape());
     plan.workspace(matrix.elements());
   }
   plan.add_numbers("input_scale", param.dtype, {});
@@ -96,9 +104,10 @@ void QuantoQuantizer::quantize_groups(const precis_call& call, const precis_para
   void* scales = sdk::data<void>(*parts[kScale]);
   void* shifts = sdk::data<void>(*parts[kShift]);
   const uint64_t grain = 1 + kElementsAtOnce / groups.size;
-  sdk::Host::get().parallel_for(groups.count, grain, [&](uint64_t begin, uint64_t end) {
+  const uint64_t scaled_together = groups.per_column ? 1 : groups.size;
+  sdk::Host::get().parallel_for(groups.scale_count(), grain, [&](uint64_t begin, uint64_t end) {
     sdk::poll(&call, static_cast<double>(begin) / static_cast<double>(groups.count));
-    kernel.quantize_groups(config_.bits(), plugins::weight_type(param.dtype), values, groups.size, begin, end, codes, scales, shifts);
+    kernel.quantize_groups(config_.bits(), plugins::weight_type(param.dtype), values, scaled_together, begin, end, codes, scales, shifts);
   });
   auto* packed = sdk::data<uint8_t>(*parts[kData]);
   sdk::Host::get().parallel_for(groups.packed_rows, grain, [&](uint64_t begin, uint64_t end) {
@@ -130,9 +139,19 @@ void QuantoQuantizer::dequantize(const precis_call&, const precis_param& param, 
     return;
   }
   const Groups groups(matrix, config_.bits());
-  if (parts.size() < 3 || parts[kData]->nbytes < groups.packed_rows * groups.size || scales < groups.count ||
-      sdk::elements(parts[kShift]->view.ndim, parts[kShift]->view.shape) < groups.count) {
+  if (parts.size() < 3 || parts[kData]->nbytes < groups.packed_rows * groups.size || scales < groups.scale_count() ||
+      sdk::elements(parts[kShift]->view.ndim, parts[kShift]->view.shape) < groups.scale_count()) {
     throw PluginError(PRECIS_DATA_LOSS, "the tensors are smaller than the weight's shape needs");
+  }
+  if (groups.per_column) {
+    const std::size_t scale_bytes = parts[kScale]->view.dtype.bits / 8u, out_bytes = weight.view.dtype.bits / 8u;
+    for (uint64_t i = 0; begin < end && i < groups.size; ++i) {
+      kernel.dequantize_groups(config_.bits(), scale_type, sdk::data<const uint8_t>(*parts[kData]) + i, 1,
+                               sdk::data<const std::byte>(*parts[kScale]) + i * scale_bytes,
+                               sdk::data<const std::byte>(*parts[kShift]) + i * scale_bytes, 1, 0, 1, out_type,
+                               sdk::data<std::byte>(weight) + i * out_bytes);
+    }
+    return;
   }
   const uint64_t groups_per_row = matrix.columns / groups.size;
   kernel.dequantize_groups(config_.bits(), scale_type, sdk::data<const uint8_t>(*parts[kData]), groups.count, sdk::data<const void>(*parts[kScale]),
