@@ -11,7 +11,8 @@
 namespace precis {
 
 // Pages are read when touched and belong to the file, not to the process' own memory. A file that
-// another program shortens while it is mapped kills the reader: precis checks sizes before it begins.
+// another program shortens while it is mapped kills the reader: precis checks sizes before it
+// begins.
 class MappedFile {
  public:
   // Errors: io, naming the path.

@@ -57,10 +57,11 @@ struct OpenOptions {
   std::string variant;
 };
 
-// Opens a pipeline directory, a model directory, an index (*.safetensors.index.json, which stands for
-// its model directory) or a single .safetensors or .gguf file. Reads headers and JSON only. Weights in
-// several forms are chosen as the Python libraries choose; where they would take any, the caller is asked.
-// Errors: io, data_loss, not_found, unsupported, invalid_argument; each names the file and what to do.
+// Opens a pipeline directory, a model directory, an index (*.safetensors.index.json, which stands
+// for its model directory) or a single .safetensors or .gguf file. Reads headers and JSON only.
+// Weights in several forms are chosen as the Python libraries choose; where they would take any,
+// the caller is asked. Errors: io, data_loss, not_found, unsupported, invalid_argument; each names
+// the file and what to do.
 Result<Checkpoint> open_checkpoint(const std::filesystem::path& path,
                                    const OpenOptions& options = {});
 

@@ -1,5 +1,9 @@
 // What the fuzz targets share. A target is one function, LLVMFuzzerTestOneInput: under clang
 // libFuzzer calls it, everywhere else replay_main.cpp calls it with the inputs of its corpus.
+// To search for ten minutes:
+//   cmake --preset fuzz && cmake --build --preset fuzz --target gguf_fuzz
+//   build-fuzz/fuzz/gguf_fuzz -max_total_time=600 FINDINGS_DIRECTORY tests/fuzz/corpus/gguf_fuzz
+// What it finds goes into the corpus when it is fixed, under a name that says what it is.
 #pragma once
 
 #include <cstdint>
