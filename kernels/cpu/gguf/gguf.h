@@ -1,0 +1,34 @@
+// GGUF's block types: encoding and decoding, bit for bit as ggml does (2026-08, ggml-quants.c, reference
+// paths; no fused multiply-add).
+//
+// All functions are re-entrant; callers split the work by rows or blocks.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "kernels/cpu/common/isa.h"
+
+namespace precis::kernels {
+
+struct GgufCodec {
+  std::string_view name;  // "q4_k"
+  uint32_t block_size;    // elements
+  uint32_t block_bytes;
+
+  // Decodes `blocks` blocks to blocks * block_size float32.
+  void (*dequantize)(const uint8_t* blocks, uint64_t count, float* out);
+
+  // Encodes one row of `columns` float32, a multiple of block_size. importance: one float32 a column, or
+  // null. Null when this library only decodes the type.
+  void (*quantize)(const float* row, uint64_t columns, const float* importance, uint8_t* blocks);
+};
+
+// The codec called `name`, compiled for `isa`; null for an unknown name.
+const GgufCodec* gguf_codec(Isa isa, std::string_view name);
+
+// How many there are, and number `index`.
+uint64_t gguf_codec_count();
+const GgufCodec& gguf_codec_at(Isa isa, uint64_t index);
+
+}  // namespace precis::kernels

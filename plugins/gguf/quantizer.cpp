@@ -1,0 +1,220 @@
+#include "plugins/gguf/quantizer.h"
+
+#include <cstring>
+#include <precis/module_match.hpp>
+
+#include "plugins/weight_type.h"
+
+namespace precis::gguf {
+namespace {
+
+using sdk::PluginError;
+
+constexpr std::string_view kPrefix = "gguf.";
+constexpr uint64_t kElementsAtOnce = 16 << 10;
+
+// What llama-quantize takes when rows do not fill whole blocks of 256.
+std::string_view smaller_block(std::string_view name) {
+  if (name.substr(0, 2) == "iq") return "iq4_nl";
+  if (name == "q2_k" || name == "q3_k" || name.substr(0, 2) == "tq") return "q4_0";
+  if (name == "q4_k") return "q5_0";
+  if (name == "q5_k") return "q5_1";
+  return name == "q6_k" ? "q8_0" : "";
+}
+
+// The codec of a stored tensor: blocks by their encoding, F16 and BF16 by their dtype.
+const kernels::GgufCodec& codec_of(const char* encoding, precis_dtype dtype) {
+  const std::string_view text = encoding == nullptr ? std::string_view() : std::string_view(encoding);
+  const kernels::GgufCodec* codec = nullptr;
+  if (text.substr(0, kPrefix.size()) == kPrefix) codec = kernels::gguf_codec(kernels::current_isa(), text.substr(kPrefix.size()));
+  else if (text.empty() && sdk::same(dtype, sdk::kFloat16)) codec = kernels::gguf_codec(kernels::current_isa(), "f16");
+  else if (text.empty() && sdk::same(dtype, sdk::kBFloat16)) codec = kernels::gguf_codec(kernels::current_isa(), "bf16");
+  if (codec == nullptr) throw PluginError(PRECIS_UNSUPPORTED, "the encoding '" + std::string(text) + "' is not known");
+  return *codec;
+}
+
+uint64_t row_length(const precis_param& param) {
+  return param.ndim <= 0 ? 1 : static_cast<uint64_t>(param.shape[param.ndim - 1]);
+}
+
+// One row as float32: in place when it is float32 already, else through `scratch`.
+const float* row_of(const void* values, kernels::WeightType type, uint64_t row, uint64_t columns, std::vector<float>& scratch) {
+  if (type == kernels::WeightType::f32) return static_cast<const float*>(values) + row * columns;
+  scratch.resize(columns);
+  kernels::with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* source = static_cast<const typename Type::Stored*>(values) + row * columns;
+    for (uint64_t i = 0; i < columns; ++i) scratch[i] = Type::load(source, i);
+  });
+  return scratch.data();
+}
+
+}  // namespace
+
+GgufQuantizer::GgufQuantizer(Config config) : config_(std::move(config)) {
+  for (uint64_t i = 0; i < kernels::gguf_codec_count(); ++i) {
+    const std::string_view name = kernels::gguf_codec_at(kernels::Isa::baseline, i).name;
+    encodings_.emplace(name, std::string(kPrefix) + std::string(name));
+  }
+}
+
+const kernels::GgufCodec& GgufQuantizer::codec_for(const precis_param& param) const {
+  if (config_.type.empty()) {
+    throw PluginError(PRECIS_FAILED_PRECONDITION, "this config only reads; to write, say which type: gguf:q4_k");
+  }
+  const uint64_t columns = row_length(param);
+  std::string_view name = block_type(config_.type, sdk::view(param.name));
+  const kernels::GgufCodec* codec = nullptr;
+  const std::string wanted(name);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    codec = kernels::gguf_codec(kernels::current_isa(), name);
+    if (codec != nullptr && columns % codec->block_size == 0) break;
+    codec = nullptr;
+    name = smaller_block(name);
+    if (name.empty()) break;
+  }
+  if (codec == nullptr) {
+    throw PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(columns) + " is not a multiple of " + wanted + "'s block size");
+  }
+  if (codec->quantize == nullptr) {
+    throw PluginError(PRECIS_UNSUPPORTED, std::string(name) + " can be read but not written; iq4_xs, q3_k and q2_k are the nearest that can");
+  }
+  return *codec;
+}
+
+void GgufQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const {
+  plugins::weight_type(param.dtype);
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const kernels::GgufCodec& codec = codec_for(param);
+  // The name lives as long as the quantizer: every weight this method writes is called "weight".
+  if (sdk::leaf(sdk::view(param.name)) != "weight") throw PluginError(PRECIS_UNSUPPORTED, "only parameters called 'weight' are quantized");
+  const std::vector<int64_t> shape(param.shape, param.shape + param.ndim);
+  if (codec.block_size == 1) return plan.add_numbers("weight", codec.name == "f16" ? sdk::kFloat16 : sdk::kBFloat16, shape);
+  plan.add("weight", sdk::kUInt8, shape, matrix.elements() / codec.block_size * codec.block_bytes, encodings_.at(codec.name).c_str());
+}
+
+void GgufQuantizer::quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight, const sdk::Parts& parts) const {
+  if (parts.size() != 1) throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+  const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
+  const uint64_t columns = row_length(param), rows = columns == 0 ? 0 : sdk::matrix(param).elements() / columns;
+  const uint64_t row_bytes = columns / codec.block_size * codec.block_bytes;
+  const float* importance = nullptr;
+  if (param.importance != nullptr) {
+    if (param.importance->nbytes != columns * sizeof(float)) {
+      throw PluginError(PRECIS_INVALID_ARGUMENT, "the importance matrix has " + std::to_string(param.importance->nbytes / sizeof(float)) +
+                                                     " columns, the weight " + std::to_string(columns));
+    }
+    importance = sdk::data<const float>(*param.importance);
+  }
+  const auto type = plugins::weight_type(param.dtype);
+  const void* values = sdk::data<const void>(weight);
+  auto* out = sdk::data<uint8_t>(*parts[0]);
+  sdk::Host::get().parallel_for(rows, 1 + kElementsAtOnce / (columns + 1), [&](uint64_t begin, uint64_t end) {
+    sdk::poll(&call, static_cast<double>(begin) / static_cast<double>(rows));
+    std::vector<float> scratch;
+    for (uint64_t row = begin; row < end; ++row) {
+      codec.quantize(row_of(values, type, row, columns, scratch), columns, importance, out + row * row_bytes);
+    }
+  });
+}
+
+void GgufQuantizer::dequantize(const precis_call&, const precis_param& param, const sdk::ConstParts& parts, int64_t row_begin,
+                               precis_tensor& weight) const {
+  if (parts.size() != 1) throw PluginError(PRECIS_INVALID_ARGUMENT, "a GGUF weight is one tensor");
+  const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const uint64_t begin = static_cast<uint64_t>(row_begin) * matrix.columns;
+  const uint64_t count = sdk::elements(weight.view.ndim, weight.view.shape);
+  if (begin % codec.block_size != 0 || count % codec.block_size != 0 || begin + count > matrix.elements() ||
+      parts[0]->nbytes < matrix.elements() / codec.block_size * codec.block_bytes) {
+    throw PluginError(PRECIS_DATA_LOSS, "the blocks do not fit the weight's shape");
+  }
+  const uint8_t* blocks = sdk::data<const uint8_t>(*parts[0]) + begin / codec.block_size * codec.block_bytes;
+  const auto out_type = plugins::weight_type(weight.view.dtype);
+  if (out_type == kernels::WeightType::f32) return codec.dequantize(blocks, count / codec.block_size, sdk::data<float>(weight));
+  float values[256];
+  const uint64_t at_once = 256 / codec.block_size;
+  for (uint64_t done = 0; done < count;) {
+    const uint64_t some = std::min(at_once, (count - done) / codec.block_size);
+    codec.dequantize(blocks + done / codec.block_size * codec.block_bytes, some, values);
+    kernels::with_type(out_type, [&](auto tag) {
+      using Type = decltype(tag);
+      auto* out = sdk::data<typename Type::Stored>(weight) + done;
+      for (uint64_t i = 0; i < some * codec.block_size; ++i) Type::store(out, i, values[i]);
+    });
+    done += some * codec.block_size;
+  }
+}
+
+void GgufQuantizer::storage(const precis_param& param, precis_storage& out) const {
+  const std::string_view kind = sdk::view(param.module_kind), name = sdk::view(param.name);
+  const uint64_t elements = sdk::elements(param.ndim, param.shape);
+  out.reason = sdk::str("");
+  out.keep = 0;
+  if (sdk::leaf(name) != "weight" || (!kind.empty() && kind != "Linear") || param.ndim != 2) {
+    out.keep = 1;
+    out.reason = sdk::str("diffusers reads GGUF blocks in Linear layers only");
+  } else if (sdk::kept_by_any_segment(sdk::module_of(name), config_.skip_modules)) {
+    out.keep = 1;
+    out.reason = sdk::str("listed in modules_to_not_convert");
+  }
+  // diffusers takes BF16 tensors of a GGUF for blocks of bytes, which other modules than Linear cannot use.
+  if (sdk::same(param.dtype, sdk::kBFloat16)) out.dtype = sdk::kFloat32;
+  const uint32_t bits = out.dtype.bits != 0 ? out.dtype.bits : param.dtype.bits;
+  out.bytes = elements * bits / 8;
+  if (out.keep == 0 && !config_.type.empty()) {
+    const kernels::GgufCodec& codec = codec_for(param);
+    out.bytes = elements / codec.block_size * codec.block_bytes;
+    out.dtype = {};
+  }
+}
+
+void GgufQuantizer::quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const {
+  for (uint64_t i = 0; i < state_dict.count; ++i) {
+    const precis_tensor_info* info = state_dict.info(&state_dict, i);
+    if (info->encoding == nullptr) continue;
+    codec_of(info->encoding, info->dtype);
+    precis_param param{};
+    param.struct_size = sizeof param;
+    param.name = info->name;
+    param.module_kind = sdk::str("");
+    param.dtype = sdk::kFloat32;
+    param.ndim = info->ndim;
+    param.shape = info->shape;
+    emit(param, {i});
+  }
+}
+
+void GgufQuantizer::check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const {
+  if (parts.size() != 1) throw PluginError(PRECIS_DATA_LOSS, "a GGUF weight is one tensor");
+  const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->dtype);
+  if (parts[0]->nbytes != sdk::matrix(param).elements() / codec.block_size * codec.block_bytes) {
+    throw PluginError(PRECIS_DATA_LOSS, "the blocks do not fit the weight's shape");
+  }
+}
+
+std::string GgufQuantizer::config(const precis_component&) const {
+  return "";  // the type stands with each tensor; diffusers' loader of GGUF files reads no config
+}
+
+std::string GgufQuantizer::metadata(const precis_component& component) const {
+  static const std::map<std::string_view, const char*> architectures{
+      {"FluxTransformer2DModel", "flux"}, {"SD3Transformer2DModel", "sd3"}, {"AuraFlowTransformer2DModel", "aura"},
+      {"PixArtTransformer2DModel", "pixart"}, {"T5EncoderModel", "t5encoder"}, {"UMT5EncoderModel", "t5encoder"},
+      {"CLIPTextModel", "clip"}, {"CLIPTextModelWithProjection", "clip"}, {"LlamaForCausalLM", "llama"},
+      {"WanTransformer3DModel", "wan"}, {"UNet2DConditionModel", "sdxl"}, {"BertModel", "bert"}};
+  // llama_ftype of the usual types; 1024: guessed.
+  static const std::map<std::string_view, uint32_t> file_types{
+      {"f16", 1}, {"q4_0", 2}, {"q4_1", 3}, {"q8_0", 7}, {"q5_0", 8}, {"q5_1", 9}, {"q2_k", 10}, {"q3_k", 12}, {"q3_k_s", 11},
+      {"q3_k_m", 12}, {"q3_k_l", 13}, {"q4_k", 14}, {"q4_k_s", 14}, {"q4_k_m", 15}, {"q5_k", 16}, {"q5_k_s", 16}, {"q5_k_m", 17},
+      {"q6_k", 18}, {"iq4_nl", 25}, {"iq4_xs", 30}, {"bf16", 32}, {"tq1_0", 36}, {"tq2_0", 37}};
+  const auto architecture = architectures.find(sdk::view(component.class_name));
+  const auto file_type = file_types.find(config_.type);
+  const auto entry = [](const char* type, sdk::Json value) { return sdk::Json{{"type", type}, {"value", std::move(value)}}; };
+  return sdk::Json{{"general.architecture", entry("string", architecture == architectures.end() ? "diffusion" : architecture->second)},
+                   {"general.quantization_version", entry("u32", 2)},
+                   {"general.file_type", entry("u32", file_type == file_types.end() ? 1024u : file_type->second)}}
+      .dump();
+}
+
+}  // namespace precis::gguf
