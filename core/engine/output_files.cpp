@@ -41,6 +41,33 @@ std::string header_digest(const Container& file) {
   return to_hex(hash.finish());
 }
 
+const Quantizer* method_of(const TensorPlan& tensor) {
+  if (tensor.action == Action::quantize) return tensor.quantizer.get();
+  if (tensor.action == Action::keep) return tensor.source.quantizer.get();
+  return nullptr;
+}
+
+// The component as a method's config sees it, and the methods in it. The plan outlives the description.
+struct DescribedComponent {
+  ComponentDescription description;
+  std::vector<const Quantizer*> quantizers;
+
+  DescribedComponent(const Component& component, const ComponentPlan& plan) {
+    description.name = component.name;
+    description.library = component.library;
+    description.class_name = component.class_name;
+    if (!component.config.is_null()) description.config_json = component.config.dump();
+    for (const TensorPlan& tensor : plan.tensors) {
+      if (const Quantizer* method = method_of(tensor)) {
+        description.quantized.push_back(&tensor.source.param);
+        if (std::find(quantizers.begin(), quantizers.end(), method) == quantizers.end()) quantizers.push_back(method);
+      } else if (tensor.source.param.module_kind == "Linear") {
+        description.kept.push_back(&tensor.source.param);
+      }
+    }
+  }
+};
+
 // Plans the files of one component.
 class ComponentFiles {
  public:
@@ -60,33 +87,12 @@ class ComponentFiles {
   }
 
  private:
-  const Quantizer* method_of(const TensorPlan& tensor) const {
-    if (tensor.action == Action::quantize) return tensor.quantizer.get();
-    if (tensor.action == Action::keep) return tensor.source.quantizer.get();
-    return nullptr;
-  }
-
-  // What stays or becomes quantized, and which Linear weights do not.
   void describe() {
-    description_.name = component_.name;
-    description_.library = component_.library;
-    description_.class_name = component_.class_name;
-    if (!component_.config.is_null()) {
-      config_text_ = component_.config.dump();
-      description_.config_json = config_text_;
-    }
+    DescribedComponent described(component_, out_);
+    description_ = std::move(described.description);
+    quantizers_ = std::move(described.quantizers);
     std::set<std::string> specs;
-    for (const TensorPlan& tensor : out_.tensors) {
-      if (const Quantizer* method = method_of(tensor)) {
-        description_.quantized.push_back(&tensor.source.param);
-        if (std::find(quantizers_.begin(), quantizers_.end(), method) == quantizers_.end()) {
-          quantizers_.push_back(method);
-          specs.insert(method->spec());
-        }
-      } else if (tensor.source.param.module_kind == "Linear") {
-        description_.kept.push_back(&tensor.source.param);
-      }
-    }
+    for (const Quantizer* method : quantizers_) specs.insert(method->spec());
     for (const std::string& spec : specs) out_.method += (out_.method.empty() ? "" : ", ") + spec;
   }
 
@@ -282,7 +288,6 @@ class ComponentFiles {
   Plan& plan_;
   ComponentPlan& out_;
   ComponentDescription description_;
-  std::string config_text_;
   std::vector<const Quantizer*> quantizers_;
   json quantization_config_;
   ContainerFormat format_ = ContainerFormat::safetensors;
@@ -333,6 +338,15 @@ std::string fingerprint_of(const Checkpoint& checkpoint, const Plan& plan) {
 }
 
 }  // namespace
+
+Status check_config(const Component& component, const ComponentPlan& plan) {
+  const DescribedComponent described(component, plan);
+  for (const Quantizer* method : described.quantizers) {
+    auto text = method->config(described.description);
+    if (!text.ok()) return std::move(text).error().with_context(method->spec());
+  }
+  return {};
+}
 
 Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& options,
                          MethodResolver& methods, Plan& plan) {

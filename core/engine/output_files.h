@@ -13,4 +13,8 @@ class MethodResolver;
 Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& options,
                          MethodResolver& methods, Plan& plan);
 
+// Whether the methods chosen for a component can stand in one config.json. Errors: unsupported, from the
+// method that cannot express which modules are kept.
+Status check_config(const Component& component, const ComponentPlan& plan);
+
 }  // namespace precis

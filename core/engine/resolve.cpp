@@ -158,6 +158,21 @@ class ComponentResolver {
   std::map<std::string, std::shared_ptr<const Quantizer>> quantizers_;
 };
 
+// Resolves a component; when its config.json could not say which layers the default skips keep, they do not
+// apply to it.
+Result<ComponentPlan> resolve_component(const Component& component, const ResolveOptions& options, RuleSet& rules,
+                                        MethodResolver& methods, Plan& plan) {
+  PRECIS_ASSIGN(ComponentPlan first, ComponentResolver(component, options, rules, methods, plan).run());
+  if (!options.default_skips) return first;
+  const Status expressible = check_config(component, first);
+  if (expressible.ok() || expressible.error().code() != ErrorCode::unsupported) return first;
+  rules.drop_default_skips(component.family);
+  PRECIS_ASSIGN(ComponentPlan second, ComponentResolver(component, options, rules, methods, plan).run());
+  if (!check_config(component, second).ok()) return first;
+  plan.warnings.push_back(fmt::format("component {}: the default skips do not apply: {}", component.name, expressible.error().text()));
+  return second;
+}
+
 }  // namespace
 
 Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options,
@@ -170,7 +185,7 @@ Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options
   plan.max_memory = options.max_memory;
   PRECIS_ASSIGN(RuleSet rules, RuleSet::compile(options, checkpoint));
   for (const Component& component : checkpoint.components) {
-    auto component_plan = ComponentResolver(component, options, rules, methods, plan).run();
+    auto component_plan = resolve_component(component, options, rules, methods, plan);
     if (!component_plan.ok()) {
       Error error = std::move(component_plan).error();
       if (!component.name.empty()) error.with_context(fmt::format("component {}", component.name));

@@ -42,6 +42,9 @@ class RuleSet {
   // an explicit rule makes a choice.
   Choice choose(const Component& component, const std::string& name, bool quantizable);
 
+  // From now on no default skip of this family applies.
+  void drop_default_skips(const std::string& family) { default_skips_[family].clear(); }
+
   // Error invalid_argument naming the first rule or skip that never matched.
   Status check_all_matched() const;
 
