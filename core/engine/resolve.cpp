@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "core/base/thread_pool.h"
 #include "core/checkpoint/family.h"
@@ -158,18 +159,35 @@ class ComponentResolver {
   std::map<std::string, std::shared_ptr<const Quantizer>> quantizers_;
 };
 
-// Resolves a component; when its config.json could not say which layers the default skips keep, they do not
-// apply to it.
+// Last name segments that some module was kept with by a default skip and another one quantized.
+std::set<std::string> ambiguous_leaves(const ComponentPlan& plan) {
+  std::set<std::string> quantized, ambiguous;
+  for (const TensorPlan& tensor : plan.tensors) {
+    if (tensor.action == Action::quantize) quantized.insert(module_leaf(tensor.source.param.name));
+  }
+  for (const TensorPlan& tensor : plan.tensors) {
+    const std::string leaf = module_leaf(tensor.source.param.name);
+    if (tensor.reason.starts_with("default skip") && quantized.contains(leaf)) ambiguous.insert(leaf);
+  }
+  return ambiguous;
+}
+
+// Resolves a component. The libraries' configs name kept modules in ways that cannot tell all modules apart;
+// where that stops the family's default skips from being written down, those in question do not apply.
 Result<ComponentPlan> resolve_component(const Component& component, const ResolveOptions& options, RuleSet& rules,
                                         MethodResolver& methods, Plan& plan) {
   PRECIS_ASSIGN(ComponentPlan first, ComponentResolver(component, options, rules, methods, plan).run());
   if (!options.default_skips) return first;
   const Status expressible = check_config(component, first);
   if (expressible.ok() || expressible.error().code() != ErrorCode::unsupported) return first;
-  rules.drop_default_skips(component.family);
+  const std::set<std::string> leaves = ambiguous_leaves(first);
+  rules.lift_default_skips(component.family, leaves);
   PRECIS_ASSIGN(ComponentPlan second, ComponentResolver(component, options, rules, methods, plan).run());
-  if (!check_config(component, second).ok()) return first;
-  plan.warnings.push_back(fmt::format("component {}: the default skips do not apply: {}", component.name, expressible.error().text()));
+  rules.lift_default_skips(component.family, {});
+  if (leaves.empty() || !check_config(component, second).ok()) return first;
+  plan.warnings.push_back(fmt::format("component {}: '{}' is quantized although the family's default skips would keep it: the "
+                                      "library's config.json cannot tell it from the others of its name",
+                                      component.name, fmt::join(leaves, "', '")));
   return second;
 }
 

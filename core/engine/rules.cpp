@@ -87,7 +87,7 @@ Choice RuleSet::choose(const Component& component, const std::string& name, bool
       choice = {spec, fmt::format("--component {}={}", component_name, spec), false};
     }
   }
-  if (choice.spec != "keep" && !choice.spec.empty()) {
+  if (choice.spec != "keep" && !choice.spec.empty() && lifted_[component.family].count(module_leaf(name)) == 0) {
     for (const DefaultSkip& skip : default_skips_[component.family]) {
       if (skip.pattern.matches("", name)) choice = {"", "default skip: " + skip.reason, false};
     }
@@ -104,6 +104,11 @@ Choice RuleSet::choose(const Component& component, const std::string& name, bool
   }
   if (choice.spec == "keep") choice.spec.clear();
   return choice;
+}
+
+std::string module_leaf(std::string_view tensor_name) {
+  const std::string_view module = tensor_name.substr(0, std::min(tensor_name.rfind('.'), tensor_name.size()));
+  return std::string(module.substr(module.rfind('.') + 1));
 }
 
 Status RuleSet::check_all_matched() const {

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,9 @@ struct Choice {
   bool by_rule = false;  // an explicit --rule chose the method
 };
 
+// "to_q" of "blocks.0.attn.to_q.weight".
+std::string module_leaf(std::string_view tensor_name);
+
 // All rules of a run, compiled; counts what matched.
 class RuleSet {
  public:
@@ -42,8 +46,10 @@ class RuleSet {
   // an explicit rule makes a choice.
   Choice choose(const Component& component, const std::string& name, bool quantizable);
 
-  // From now on no default skip of this family applies.
-  void drop_default_skips(const std::string& family) { default_skips_[family].clear(); }
+  // From now on no default skip of this family applies to modules whose last name segment is among `leaves`.
+  void lift_default_skips(const std::string& family, std::set<std::string> leaves) {
+    lifted_[family] = std::move(leaves);
+  }
 
   // Error invalid_argument naming the first rule or skip that never matched.
   Status check_all_matched() const;
@@ -63,6 +69,7 @@ class RuleSet {
   std::vector<std::pair<std::string, std::string>> components_;
   std::vector<Rule> rules_, skips_;
   std::map<std::string, std::vector<DefaultSkip>> default_skips_;  // by family
+  std::map<std::string, std::set<std::string>> lifted_;            // by family
 };
 
 }  // namespace precis

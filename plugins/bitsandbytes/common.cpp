@@ -4,9 +4,9 @@
 
 namespace precis::bitsandbytes {
 
-bool BitsAndBytesQuantizer::skipped(std::string_view module) const {
-  if (config_.library == "transformers") return sdk::kept_by_pattern(module, config_.skip_modules);
-  return sdk::kept_by_leaf_or_segment(module, config_.skip_modules);
+bool BitsAndBytesQuantizer::skipped(std::string_view module, const std::vector<std::string>& list) const {
+  if (config_.library == "transformers") return sdk::kept_by_pattern(module, list);
+  return sdk::kept_by_leaf_or_segment(module, list);
 }
 
 void BitsAndBytesQuantizer::storage(const precis_param& param, precis_storage& out) const {
@@ -17,7 +17,7 @@ void BitsAndBytesQuantizer::storage(const precis_param& param, precis_storage& o
   if (sdk::leaf(name) != "weight" || (!kind.empty() && kind != "Linear") || (param.ndim >= 0 && param.ndim != 2)) {
     out.keep = 1;
     out.reason = sdk::str("bitsandbytes quantizes Linear layers only");
-  } else if (skipped(sdk::module_of(name))) {
+  } else if (skipped(sdk::module_of(name), config_.skip_modules)) {
     out.keep = 1;
     out.reason = sdk::str("listed in llm_int8_skip_modules");
   }
@@ -30,7 +30,13 @@ std::string BitsAndBytesQuantizer::config(const precis_component& component) con
   std::vector<std::string> skip = config_.skip_modules;
   for (uint64_t i = 0; i < component.kept_count; ++i) {
     const std::string module(sdk::module_of(sdk::view(component.kept[i]->name)));
-    if (!sdk::contains(skip, module) && !skipped(module)) skip.push_back(module);
+    if (!skipped(module, skip)) skip.push_back(module);
+  }
+  for (uint64_t i = 0; i < component.quantized_count; ++i) {
+    const std::string_view module = sdk::module_of(sdk::view(component.quantized[i]->name));
+    if (!skipped(module, skip)) continue;
+    throw sdk::PluginError(PRECIS_UNSUPPORTED, "llm_int8_skip_modules cannot list every kept module without '" + std::string(module) +
+                                                   "', which is quantized: keep or quantize both (--rule, --skip, --no-default-skips)");
   }
   if (!skip.empty()) object["llm_int8_skip_modules"] = skip;
   return object.dump();

@@ -16,8 +16,8 @@ class BitsAndBytesQuantizer : public sdk::Quantizer {
   std::string config(const precis_component& component) const override;
 
  protected:
-  // True when the library leaves this module as it is.
-  bool skipped(std::string_view module) const;
+  // True when the library leaves this module as it is, given its list.
+  bool skipped(std::string_view module, const std::vector<std::string>& list) const;
   virtual uint64_t stored_bytes(const precis_param& param) const = 0;
 
   Config config_;

@@ -1,0 +1,43 @@
+"""Fixtures of the interop tests: a small real pipeline, and the precis command."""
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PRECIS = ROOT / "build" / "bin" / "precis"
+
+
+class Precis:
+    """Runs the command; raises with its messages when it fails."""
+
+    def __call__(self, *args, code=0):
+        result = subprocess.run([str(PRECIS), *map(str, args)], capture_output=True, text=True)
+        assert result.returncode == code, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result
+
+    def json(self, *args):
+        return json.loads(self(*args, "--json").stdout)
+
+
+@pytest.fixture(scope="session")
+def precis():
+    return Precis()
+
+
+@pytest.fixture(scope="session")
+def pipelines(tmp_path_factory):
+    """family -> directory of a tiny pipeline in bfloat16."""
+    out = tmp_path_factory.mktemp("pipelines")
+    made = {}
+
+    def make(family):
+        if family not in made:
+            subprocess.run([sys.executable, ROOT / "tests/models/make_pipelines.py", out, "--family", family,
+                            "--size", "tiny", "--dtype", "bf16"], check=True, capture_output=True)
+            made[family] = out / f"{family}-tiny-bf16"
+        return made[family]
+
+    return make
