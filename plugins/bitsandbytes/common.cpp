@@ -14,7 +14,9 @@ void BitsAndBytesQuantizer::storage(const precis_param& param, precis_storage& o
   const std::string_view name = sdk::view(param.name);
   out.keep = 0;
   out.reason = sdk::str("");
-  if (sdk::leaf(name) != "weight" || (!kind.empty() && kind != "Linear") || (param.ndim >= 0 && param.ndim != 2)) {
+  // GPT-2's Conv1D is a Linear with its weight transposed, which transformers takes too.
+  const bool linear = kind.empty() || kind == "Linear" || (kind == "Conv1D" && config_.library == "transformers");
+  if (sdk::leaf(name) != "weight" || !linear || (param.ndim >= 0 && param.ndim != 2)) {
     out.keep = 1;
     out.reason = sdk::str("bitsandbytes quantizes Linear layers only");
   } else if (skipped(sdk::module_of(name), config_.skip_modules)) {

@@ -14,21 +14,21 @@ const std::vector<std::string>& storage_dtypes() {
   return names;
 }
 
-// A dtype option: a name, or "torch.NAME" for a dtype object. Null gives `fallback`.
+// A dtype option by name; null gives `fallback`. "torch.NAME" is no name to Python.
 std::string read_dtype(const Json& values, const std::string& key, const std::string& fallback,
-                       const std::vector<std::string>& names) {
+                       const std::vector<std::string>& names, bool python) {
   const Json& value = values.at(key);
   if (value.is_null()) return fallback;
   if (!value.is_string()) {
     throw PluginError(PRECIS_INVALID_ARGUMENT, "'" + key + "' is " + value.dump() + ", it must be a dtype");
   }
   const std::string text = value.get<std::string>();
-  const bool object = text.rfind("torch.", 0) == 0;
-  if (!object && !names.empty() && std::find(names.begin(), names.end(), text) == names.end()) {
+  const bool prefixed = text.rfind("torch.", 0) == 0;
+  if ((!prefixed || python) && !names.empty() && std::find(names.begin(), names.end(), text) == names.end()) {
     throw PluginError(PRECIS_INVALID_ARGUMENT, "'" + key + "' is \"" + text + "\", it must be one of float16, "
                                                "float32, int8, uint8, float64, bfloat16");
   }
-  const std::string dtype = sdk::torch_dtype(text);
+  const std::string dtype = prefixed && python ? "" : sdk::torch_dtype(text);
   if (dtype.empty()) throw PluginError(PRECIS_INVALID_ARGUMENT, "'" + key + "': torch has no dtype \"" + text + "\"");
   return dtype;
 }
@@ -61,8 +61,8 @@ Config read_config(const precis_config& request, bool four_bit) {
   if (sdk::truthy(values["load_in_4bit"]) && sdk::truthy(values["load_in_8bit"])) {
     throw PluginError(PRECIS_INVALID_ARGUMENT, "load_in_4bit and load_in_8bit are both true");
   }
-  config.compute_dtype = read_dtype(values, "bnb_4bit_compute_dtype", "float32", {});
-  config.quant_storage = read_dtype(values, "bnb_4bit_quant_storage", "uint8", storage_dtypes());
+  config.compute_dtype = read_dtype(values, "bnb_4bit_compute_dtype", "float32", {}, sdk::as_python(request));
+  config.quant_storage = read_dtype(values, "bnb_4bit_quant_storage", "uint8", storage_dtypes(), sdk::as_python(request));
   for (const Option& option : options().options()) {
     if (option.type == OptionType::dtype) continue;
     const bool whole = option.type == OptionType::number && values[option.key].is_number();

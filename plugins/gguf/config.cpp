@@ -61,8 +61,14 @@ Config read_config(const precis_config& request) {
       }
     }
   }
-  const Json values = options().read(object, {"quant_method"}, sdk::lenient(request));
   Config config;
+  if (sdk::as_python(request) && library == "transformers") {
+    // GgufConfig of transformers 5.23 checks nothing.
+    config.normalized = Json{{"quant_method", "gguf"}, {"dequantize", object.value("dequantize", Json(false))},
+                             {"gguf_file", object.value("gguf_file", Json())}};
+    return config;
+  }
+  const Json values = options().read(object, {"quant_method", "dequantize", "gguf_file"}, sdk::lenient(request));
   if (values["type"].is_string()) {
     config.type = values["type"].get<std::string>();
     for (char& c : config.type) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);

@@ -127,7 +127,8 @@ Result<std::string> dispatch_key(const json& config, const DispatchOptions& opti
                  "add \"quant_method\", or load_in_4bit or load_in_8bit for bitsandbytes");
   }
   if (!method->is_string()) {
-    return Error(ErrorCode::invalid_argument, fmt::format("quant_method is {}, it must be a text", method->dump()));
+    const ErrorCode code = method->is_structured() ? ErrorCode::invalid_type : ErrorCode::invalid_argument;
+    return Error(code, fmt::format("quant_method is {}, it must be a text", method->dump()));
   }
   const std::string key = method->get<std::string>();
   if (key == "bitsandbytes") {

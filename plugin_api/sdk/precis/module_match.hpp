@@ -35,19 +35,19 @@ inline bool kept_by_substring(std::string_view path, const ModuleList& list) {
                      [&](const std::string& entry) { return path.find(entry) != std::string_view::npos; });
 }
 
-// transformers 5: an entry, read as a regular expression, matches at the start of the path, or the path
-// ends with its text. Throws PRECIS_INVALID_ARGUMENT for what is no regular expression.
+// transformers 5.23: an entry, read as a regular expression, matches from the start up to the end of a
+// segment, or the path ends with its text. Throws PRECIS_INVALID_ARGUMENT for what is no regular expression.
 inline bool kept_by_pattern(std::string_view path, const ModuleList& list) {
-  const std::string text(path);
   for (const std::string& entry : list) {
+    if (path.size() >= entry.size() && path.substr(path.size() - entry.size()) == entry) return true;
     try {
       const std::regex pattern(entry, std::regex::ECMAScript);
-      if (std::regex_search(text, pattern, std::regex_constants::match_continuous)) return true;
+      for (std::size_t end = 1; end <= path.size(); ++end) {
+        const bool boundary = end == path.size() || path[end] == '.' || path[end - 1] == '.';
+        if (boundary && std::regex_match(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(end), pattern)) return true;
+      }
     } catch (const std::regex_error& error) {
       throw PluginError(PRECIS_INVALID_ARGUMENT, "'" + entry + "' is not a regular expression: " + error.what());
-    }
-    if (text.size() >= entry.size() && text.compare(text.size() - entry.size(), entry.size(), entry) == 0) {
-      return true;
     }
   }
   return false;
