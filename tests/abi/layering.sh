@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Who may include whom (design: plugin_api <- kernels <- plugins; plugin_api <- core <- registry <- cli).
+# Usage: layering.sh SOURCE_DIR
+set -euo pipefail
+cd "$1"
+failed=0
+# forbid FOLDER PATTERN: no source in FOLDER includes a path that PATTERN matches; tests may.
+forbid() {
+  local hits
+  hits=$(grep -rnE "#include [<\"]($2)" "$1" --include='*.h' --include='*.hpp' --include='*.c' --include='*.cpp' |
+    grep -vE '_test\.cpp:' || true)
+  [ -z "$hits" ] && return
+  echo "$1 may not include $2:"
+  echo "$hits"
+  failed=1
+}
+forbid plugin_api '(core|registry|kernels|plugins|cli|torch|boost|fmt|spdlog)/'
+forbid kernels '(core|registry|plugins|cli|precis|torch|boost|fmt|spdlog|nlohmann)/'
+forbid plugins '(core|registry|cli|torch|boost|fmt|spdlog)/'
+forbid core '(registry|plugins|cli|torch)/'
+forbid registry '(plugins|cli|torch)/'
+[ "$failed" = 0 ] && echo "the layers hold"
+exit "$failed"
