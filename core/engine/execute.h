@@ -15,7 +15,7 @@
 namespace precis {
 
 // Anonymous memory each thread needs beside the arena: slices of decoded weights, its stack, its heap.
-inline constexpr uint64_t kThreadOverheadBytes = 3ull << 20;
+inline constexpr uint64_t kThreadOverheadBytes = 1ull << 20;
 
 // Where a run stands; handed out after every tensor and every second.
 struct Progress {
