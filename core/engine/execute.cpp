@@ -46,6 +46,7 @@ class Run {
     report_.bytes_written = plan_.output_bytes;
     report_.peak_memory_bytes = progress_.peak_memory_bytes;
     report_.warnings = result_.warnings();
+    for (std::size_t i = 0; i < report_.tensors.size(); ++i) warn_of_nonfinite(i);
     return std::move(report_);
   }
 
@@ -65,6 +66,14 @@ class Run {
                              component.files[output.file].layout.offsets[output.position]});
     }
     return job;
+  }
+
+  // A NaN in the source spoils the whole block, row or tensor that shares its scale.
+  void warn_of_nonfinite(std::size_t index) {
+    const ErrorStats& error = report_.tensors[index].error;
+    if (error.nonfinite_original == 0 && error.nonfinite_decoded == 0) return;
+    report_.warnings.push_back(fmt::format("'{}' has {} NaN or infinite values in the source; {} finite ones beside them were lost with them",
+                                           tensor_plan(index).source.param.name, error.nonfinite_original, error.nonfinite_decoded));
   }
 
   // A tensor of the journal counts only when its bytes are really there.

@@ -1,6 +1,7 @@
 #include "plugins/bitsandbytes/quant_state.h"
 
 #include <charconv>
+#include <limits>
 #include <precis/options.hpp>
 
 namespace precis::bitsandbytes {
@@ -49,10 +50,25 @@ std::string quant_state_json(const QuantState& state) {
   return text;
 }
 
+namespace {
+
+// Python writes NaN and Infinity, which JSON has not: such an offset becomes null, and NaN again when read.
+std::string without_python_numbers(std::string_view text) {
+  std::string result(text);
+  for (const char* word : {"-Infinity", "Infinity", "NaN"}) {
+    for (std::size_t at = result.find(word); at != std::string::npos; at = result.find(word)) {
+      result.replace(at, std::string_view(word).size(), "null");
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
 QuantState parse_quant_state(std::string_view text) {
   using sdk::Json;
   try {
-    const Json object = Json::parse(text);
+    const Json object = Json::parse(without_python_numbers(text));
     QuantState state;
     state.quant_type = object.at("quant_type").get<std::string>();
     state.blocksize = object.at("blocksize").get<uint64_t>();
@@ -61,7 +77,8 @@ QuantState parse_quant_state(std::string_view text) {
     state.nested = object.contains("nested_blocksize");
     if (state.nested) {
       state.nested_blocksize = object.at("nested_blocksize").get<uint64_t>();
-      state.nested_offset = static_cast<float>(object.at("nested_offset").get<double>());
+      const Json& offset = object.at("nested_offset");
+      state.nested_offset = offset.is_null() ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(offset.get<double>());
     }
     if ((state.quant_type != "nf4" && state.quant_type != "fp4") || state.blocksize < 2 ||
         state.blocksize % 2 != 0 || state.blocksize > (1u << 20) || state.nested_blocksize == 0) {
