@@ -26,29 +26,42 @@ ordered_json plugin_json(const FoundPlugin& plugin) {
   const Manifest& manifest = plugin.manifest;
   ordered_json presets = ordered_json::array(), methods = ordered_json::array();
   for (const PresetEntry& preset : manifest.presets) {
-    presets.push_back({{"name", preset.name}, {"summary", preset.summary}, {"config", preset.config}});
+    presets.push_back(
+        {{"name", preset.name}, {"summary", preset.summary}, {"config", preset.config}});
   }
   for (const QuantMethodEntry& entry : manifest.quant_methods) {
-    methods.push_back({{"quant_method", entry.name}, {"when", entry.when}, {"method", entry.method}, {"libraries", entry.libraries}});
+    methods.push_back({{"quant_method", entry.name},
+                       {"when", entry.when},
+                       {"method", entry.method},
+                       {"libraries", entry.libraries}});
   }
-  ordered_json json{{"id", manifest.id}, {"status", plugin_status_name(plugin.status)}, {"manifest", manifest.path.string()}};
+  ordered_json json{{"id", manifest.id},
+                    {"status", plugin_status_name(plugin.status)},
+                    {"manifest", manifest.path.string()}};
   if (plugin.error) {
     json["error"] = plugin.error->text();
     json["hint"] = plugin.error->hint();
   }
   if (manifest.id.empty()) return json;
-  json.update({{"version", manifest.version}, {"license", manifest.license}, {"description", manifest.description},
-               {"abi", fmt::format("{}.{}", manifest.abi_major, manifest.abi_minor)}, {"devices", manifest.devices},
-               {"reads", manifest.reads}, {"writes", manifest.writes}, {"quant_methods", std::move(methods)},
+  json.update({{"version", manifest.version},
+               {"license", manifest.license},
+               {"description", manifest.description},
+               {"abi", fmt::format("{}.{}", manifest.abi_major, manifest.abi_minor)},
+               {"devices", manifest.devices},
+               {"reads", manifest.reads},
+               {"writes", manifest.writes},
+               {"quant_methods", std::move(methods)},
                {"presets", std::move(presets)}});
   return json;
 }
 
 void print_plugin(const FoundPlugin& plugin) {
   const Manifest& manifest = plugin.manifest;
-  fmt::print("{} {} ({}, ABI {}.{}, {})\n  {}\n  reads   {}\n  writes  {}\n  devices {}\n  from    {}\n\n", manifest.id, manifest.version,
-             manifest.license, manifest.abi_major, manifest.abi_minor, plugin_status_name(plugin.status), manifest.description,
-             joined(manifest.reads), joined(manifest.writes), joined(manifest.devices), manifest.path.string());
+  fmt::print(
+      "{} {} ({}, ABI {}.{}, {})\n  {}\n  reads   {}\n  writes  {}\n  devices {}\n  from    {}\n\n",
+      manifest.id, manifest.version, manifest.license, manifest.abi_major, manifest.abi_minor,
+      plugin_status_name(plugin.status), manifest.description, joined(manifest.reads),
+      joined(manifest.writes), joined(manifest.devices), manifest.path.string());
   std::vector<std::vector<std::string>> rows{{"preset", "what it is"}};
   for (const PresetEntry& preset : manifest.presets) rows.push_back({preset.name, preset.summary});
   fmt::print("{}", format_table(rows, 9));
@@ -66,15 +79,21 @@ int backends(const std::string& name, Session& session) {
     if (!session.json && !name.empty()) print_plugin(plugin);
     std::vector<std::string> presets;
     for (const PresetEntry& preset : plugin.manifest.presets) presets.push_back(preset.name);
-    rows.push_back({plugin.manifest.id.empty() ? plugin.manifest.path.filename().string() : plugin.manifest.id, plugin.manifest.version,
-                    std::string(plugin_status_name(plugin.status)), joined(plugin.manifest.devices), joined(presets)});
-    if (plugin.error) fmt::print(stderr, "refused: {}\n  hint: {}\n", plugin.error->text(), plugin.error->hint());
+    rows.push_back(
+        {plugin.manifest.id.empty() ? plugin.manifest.path.filename().string() : plugin.manifest.id,
+         plugin.manifest.version, std::string(plugin_status_name(plugin.status)),
+         joined(plugin.manifest.devices), joined(presets)});
+    if (plugin.error)
+      fmt::print(stderr, "refused: {}\n  hint: {}\n", plugin.error->text(), plugin.error->hint());
   }
   if (!name.empty() && !found) {
-    return session.fail(Error(ErrorCode::plugin, fmt::format("there is no plugin '{}'", name), "`precis backends` lists them"));
+    return session.fail(Error(ErrorCode::plugin, fmt::format("there is no plugin '{}'", name),
+                              "`precis backends` lists them"));
   }
-  if (session.json) session.print({{"plugins", std::move(list)}});
-  else if (name.empty()) fmt::print("{}", format_table(rows, 9));
+  if (session.json)
+    session.print({{"plugins", std::move(list)}});
+  else if (name.empty())
+    fmt::print("{}", format_table(rows, 9));
   return kDone;
 }
 
@@ -88,11 +107,13 @@ int resolve_config(const std::string& text, const std::string& library, Session&
     config = *std::move(read);
   } else if (text.starts_with('{')) {
     config = nlohmann::json::parse(text, nullptr, false);
-    if (config.is_discarded()) return session.fail(Error(ErrorCode::invalid_argument, "the config is not JSON"));
+    if (config.is_discarded())
+      return session.fail(Error(ErrorCode::invalid_argument, "the config is not JSON"));
   } else {
     auto choice = dispatch_string(text, session.resolver().ready(), {library, session.lenient});
     if (!choice.ok()) return session.fail(choice.error());
-    if (choice->manifest == nullptr) return session.fail(Error(ErrorCode::invalid_argument, "'keep' is no config"));
+    if (choice->manifest == nullptr)
+      return session.fail(Error(ErrorCode::invalid_argument, "'keep' is no config"));
     config = choice->config;
   }
   auto choice = dispatch(config, session.resolver().ready(), {library, session.lenient});
@@ -100,9 +121,11 @@ int resolve_config(const std::string& text, const std::string& library, Session&
   auto normalized = session.resolver().normalize(config, library, python);
   if (!normalized.ok()) return session.fail(normalized.error());
   if (session.json) {
-    session.print({{"plugin", choice->manifest->id}, {"method", choice->method}, {"config", *normalized}});
+    session.print(
+        {{"plugin", choice->manifest->id}, {"method", choice->method}, {"config", *normalized}});
   } else {
-    fmt::print("plugin {}, method {}\n{}\n", choice->manifest->id, choice->method, normalized->dump(2));
+    fmt::print("plugin {}, method {}\n{}\n", choice->manifest->id, choice->method,
+               normalized->dump(2));
   }
   return kDone;
 }
@@ -118,24 +141,36 @@ int doctor(Session& session) {
     auto loaded = session.plugins().load(id);
     (loaded.ok() ? ready : refused) += 1;
   }
-  for (const FoundPlugin& plugin : session.plugins().plugins()) plugins.push_back(plugin_json(plugin));
-  const uint64_t memory = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE));
+  for (const FoundPlugin& plugin : session.plugins().plugins())
+    plugins.push_back(plugin_json(plugin));
+  const uint64_t memory = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                          static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE));
   struct statvfs disk {};
   ::statvfs(".", &disk);
   const uint64_t free_disk = uint64_t{disk.f_bavail} * disk.f_frsize;
   if (session.json) {
-    session.print({{"version", "0.1.0"}, {"abi", fmt::format("{}.{}", PRECIS_ABI_MAJOR, PRECIS_ABI_MINOR)},
-                   {"processors", available_processors()}, {"instruction_set", kernels::isa_name(kernels::current_isa())},
-                   {"memory_bytes", memory}, {"free_disk_bytes", free_disk}, {"runtime", nullptr}, {"plugins", std::move(plugins)}});
+    session.print({{"version", "0.1.0"},
+                   {"abi", fmt::format("{}.{}", PRECIS_ABI_MAJOR, PRECIS_ABI_MINOR)},
+                   {"processors", available_processors()},
+                   {"instruction_set", kernels::isa_name(kernels::current_isa())},
+                   {"memory_bytes", memory},
+                   {"free_disk_bytes", free_disk},
+                   {"runtime", nullptr},
+                   {"plugins", std::move(plugins)}});
   } else {
     fmt::print("precis 0.1.0, plugin ABI {}.{}\n", PRECIS_ABI_MAJOR, PRECIS_ABI_MINOR);
-    fmt::print("processors   {}, kernels for {}\n", available_processors(), kernels::isa_name(kernels::current_isa()));
-    fmt::print("memory       {}, free disk here {}\n", format_bytes(memory), format_bytes(free_disk));
-    fmt::print("left out     LibTorch runtime, CUDA and HIP kernels: this build works on checkpoints, on the CPU\n");
+    fmt::print("processors   {}, kernels for {}\n", available_processors(),
+               kernels::isa_name(kernels::current_isa()));
+    fmt::print("memory       {}, free disk here {}\n", format_bytes(memory),
+               format_bytes(free_disk));
+    fmt::print(
+        "left out     LibTorch runtime, CUDA and HIP kernels: this build works on checkpoints, on "
+        "the CPU\n");
     fmt::print("plugins      {} load, {} do not\n", ready, refused);
   }
   for (const FoundPlugin& plugin : session.plugins().plugins()) {
-    if (plugin.error) fmt::print(stderr, "refused: {}\n  hint: {}\n", plugin.error->text(), plugin.error->hint());
+    if (plugin.error)
+      fmt::print(stderr, "refused: {}\n  hint: {}\n", plugin.error->text(), plugin.error->hint());
   }
   return refused > 0 ? static_cast<int>(kPlugin) : static_cast<int>(kDone);
 }
@@ -143,7 +178,8 @@ int doctor(Session& session) {
 }  // namespace
 
 void add_backends(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("backends", "the plugins found, and what each reads and writes");
+  auto* command =
+      app.add_subcommand("backends", "the plugins found, and what each reads and writes");
   auto name = std::make_shared<std::string>();
   command->add_option("NAME", *name, "one plugin, in detail");
   session.add_options(*command);
@@ -156,11 +192,15 @@ void add_backends(CLI::App& app, Session& session, int& result) {
 void add_config(CLI::App& app, Session& session, int& result) {
   auto* command = app.add_subcommand("config", "quantization configs");
   command->require_subcommand(1);
-  auto* resolve = command->add_subcommand("resolve", "the full config that a dict, a file, a preset or a config string stands for");
+  auto* resolve = command->add_subcommand(
+      "resolve", "the full config that a dict, a file, a preset or a config string stands for");
   auto text = std::make_shared<std::string>(), library = std::make_shared<std::string>();
-  resolve->add_option("CONFIG", *text, "a file, JSON text, a preset or a config string")->required();
-  resolve->add_option("--library", *library, "read it exactly as this library does")->check(CLI::IsMember({"diffusers", "transformers"}));
-  resolve->add_flag("--lenient", session.lenient, "where the library goes on silently, warn instead of stopping");
+  resolve->add_option("CONFIG", *text, "a file, JSON text, a preset or a config string")
+      ->required();
+  resolve->add_option("--library", *library, "read it exactly as this library does")
+      ->check(CLI::IsMember({"diffusers", "transformers"}));
+  resolve->add_flag("--lenient", session.lenient,
+                    "where the library goes on silently, warn instead of stopping");
   session.add_options(*resolve);
   resolve->callback([=, &session, &result] {
     session.apply();
@@ -169,7 +209,8 @@ void add_config(CLI::App& app, Session& session, int& result) {
 }
 
 void add_doctor(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("doctor", "this machine, this build, and whether every plugin loads");
+  auto* command =
+      app.add_subcommand("doctor", "this machine, this build, and whether every plugin loads");
   session.add_options(*command);
   command->callback([&session, &result] {
     session.apply();

@@ -22,7 +22,9 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 }
 
 // Infinity has no JSON: null then.
-ordered_json number(double value) { return std::isfinite(value) ? ordered_json(value) : ordered_json(); }
+ordered_json number(double value) {
+  return std::isfinite(value) ? ordered_json(value) : ordered_json();
+}
 
 struct Summary {
   std::string method;  // of its quantized weights; why it is not decoded, when there is no plugin
@@ -54,15 +56,23 @@ Summary summarize(const Component& component, Session& session) {
 ordered_json component_json(const Component& component, const Summary& summary) {
   ordered_json tensors = ordered_json::array();
   for (const LogicalTensor& tensor : summary.tensors) {
-    tensors.push_back({{"name", tensor.param.name}, {"storage", storage_name(tensor)}, {"shape", tensor.param.shape},
-                       {"bytes", tensor.stored_bytes()}, {"quantized", !tensor.plain()}});
+    tensors.push_back({{"name", tensor.param.name},
+                       {"storage", storage_name(tensor)},
+                       {"shape", tensor.param.shape},
+                       {"bytes", tensor.stored_bytes()},
+                       {"quantized", !tensor.plain()}});
   }
   ordered_json files = ordered_json::array();
   for (const auto& file : component.files) {
-    files.push_back({{"path", file->path().string()}, {"format", container_format_name(file->format())}, {"bytes", file->file_size()}});
+    files.push_back({{"path", file->path().string()},
+                     {"format", container_format_name(file->format())},
+                     {"bytes", file->file_size()}});
   }
-  ordered_json json{{"name", component.name}, {"library", component.library}, {"class", component.class_name},
-                    {"family", component.family}, {"method", summary.method}};
+  ordered_json json{{"name", component.name},
+                    {"library", component.library},
+                    {"class", component.class_name},
+                    {"family", component.family},
+                    {"method", summary.method}};
   if (!summary.problem.empty()) json["problem"] = summary.problem;
   if (const auto* config = component.quantization_config()) json["quantization_config"] = *config;
   json["files"] = std::move(files);
@@ -74,7 +84,8 @@ int inspect(const std::string& path, const std::string& variant, bool list, Sess
   const auto checkpoint = open_checkpoint(path, {variant});
   if (!checkpoint.ok()) return session.fail(checkpoint.error());
   ordered_json components = ordered_json::array();
-  std::vector<std::vector<std::string>> rows{{"component", "class", "family", "method", "tensors", "bytes", "bits/weight"}};
+  std::vector<std::vector<std::string>> rows{
+      {"component", "class", "family", "method", "tensors", "bytes", "bits/weight"}};
   std::string details;
   for (const Component& component : checkpoint->components) {
     const Summary summary = summarize(component, session);
@@ -87,15 +98,21 @@ int inspect(const std::string& path, const std::string& variant, bool list, Sess
       bytes += tensor.stored_bytes();
       if (tensor.param.shape_known) elements += tensor.param.elements();
       if (list) {
-        details += fmt::format("  {}{}{}  {}  {}  {}\n", component.name, component.name.empty() ? "" : ".", tensor.param.name,
-                               storage_name(tensor), shape_text(tensor.param.shape), format_bytes(tensor.stored_bytes()));
+        details +=
+            fmt::format("  {}{}{}  {}  {}  {}\n", component.name, component.name.empty() ? "" : ".",
+                        tensor.param.name, storage_name(tensor), shape_text(tensor.param.shape),
+                        format_bytes(tensor.stored_bytes()));
       }
     }
     rows.push_back({component.name.empty() ? checkpoint->root.filename().string() : component.name,
                     component.class_name.empty() ? "-" : component.class_name, component.family,
-                    summary.method.empty() ? "-" : summary.method, std::to_string(summary.tensors.size()), format_bytes(bytes),
-                    elements == 0 ? "-" : fmt::format("{:.2f}", 8.0 * static_cast<double>(bytes) / static_cast<double>(elements))});
-    if (!summary.problem.empty()) fmt::print(stderr, "warning: {}: {}\n", component.name, summary.problem);
+                    summary.method.empty() ? "-" : summary.method,
+                    std::to_string(summary.tensors.size()), format_bytes(bytes),
+                    elements == 0 ? "-"
+                                  : fmt::format("{:.2f}", 8.0 * static_cast<double>(bytes) /
+                                                              static_cast<double>(elements))});
+    if (!summary.problem.empty())
+      fmt::print(stderr, "warning: {}: {}\n", component.name, summary.problem);
   }
   if (session.json) {
     session.print({{"path", path}, {"components", std::move(components)}});
@@ -108,27 +125,39 @@ int inspect(const std::string& path, const std::string& variant, bool list, Sess
 ordered_json comparison_json(const Comparison& comparison) {
   ordered_json tensors = ordered_json::array();
   for (const TensorComparison& t : comparison.tensors) {
-    tensors.push_back({{"component", t.component}, {"name", t.name}, {"a", t.method_a}, {"b", t.method_b}, {"bytes_a", t.bytes_a},
-                       {"bytes_b", t.bytes_b}, {"relative_error", number(t.error.relative_error())},
-                       {"max_error", number(t.error.max_absolute_error)}, {"snr_db", number(t.error.snr_db())},
-                       {"nonfinite_a", t.error.nonfinite_original}, {"nonfinite_b", t.error.nonfinite_decoded}});
+    tensors.push_back({{"component", t.component},
+                       {"name", t.name},
+                       {"a", t.method_a},
+                       {"b", t.method_b},
+                       {"bytes_a", t.bytes_a},
+                       {"bytes_b", t.bytes_b},
+                       {"relative_error", number(t.error.relative_error())},
+                       {"max_error", number(t.error.max_absolute_error)},
+                       {"snr_db", number(t.error.snr_db())},
+                       {"nonfinite_a", t.error.nonfinite_original},
+                       {"nonfinite_b", t.error.nonfinite_decoded}});
   }
-  return {{"tensors", std::move(tensors)}, {"only_in_a", comparison.only_a}, {"only_in_b", comparison.only_b}};
+  return {{"tensors", std::move(tensors)},
+          {"only_in_a", comparison.only_a},
+          {"only_in_b", comparison.only_b}};
 }
 
 std::string comparison_table(const Comparison& comparison, bool all) {
-  std::vector<std::vector<std::string>> rows{{"tensor", "a", "b", "rel.error", "max.error", "SNR dB"}};
+  std::vector<std::vector<std::string>> rows{
+      {"tensor", "a", "b", "rel.error", "max.error", "SNR dB"}};
   std::size_t equal = 0;
   for (const TensorComparison& t : comparison.tensors) {
     const bool same = t.error.sum_squared_error == 0 && t.error.nonfinite_decoded == 0;
     equal += same ? 1 : 0;
     if (same && !all) continue;
-    rows.push_back({t.component.empty() ? t.name : t.component + "." + t.name, t.method_a, t.method_b,
-                    fmt::format("{:.6f}", t.error.relative_error()), fmt::format("{:.3g}", t.error.max_absolute_error),
+    rows.push_back({t.component.empty() ? t.name : t.component + "." + t.name, t.method_a,
+                    t.method_b, fmt::format("{:.6f}", t.error.relative_error()),
+                    fmt::format("{:.3g}", t.error.max_absolute_error),
                     fmt::format("{:.1f}", t.error.snr_db())});
   }
   std::string text = rows.size() > 1 ? format_table(rows, 3) : "";
-  text += fmt::format("{} tensors compared, {} equal to the bit\n", comparison.tensors.size(), equal);
+  text +=
+      fmt::format("{} tensors compared, {} equal to the bit\n", comparison.tensors.size(), equal);
   for (const std::string& name : comparison.only_a) text += fmt::format("only in a: {}\n", name);
   for (const std::string& name : comparison.only_b) text += fmt::format("only in b: {}\n", name);
   return text;
@@ -137,7 +166,8 @@ std::string comparison_table(const Comparison& comparison, bool all) {
 const TensorComparison* worst_of(const Comparison& comparison) {
   const TensorComparison* worst = nullptr;
   for (const TensorComparison& tensor : comparison.tensors) {
-    if (worst == nullptr || tensor.error.relative_error() > worst->error.relative_error()) worst = &tensor;
+    if (worst == nullptr || tensor.error.relative_error() > worst->error.relative_error())
+      worst = &tensor;
   }
   return worst;
 }
@@ -145,14 +175,16 @@ const TensorComparison* worst_of(const Comparison& comparison) {
 int check_error(const Comparison& comparison, double allowed, Session& session) {
   const TensorComparison* worst = worst_of(comparison);
   if (allowed < 0 || worst == nullptr || worst->error.relative_error() <= allowed) return kDone;
-  return session.fail(Error(ErrorCode::quality, fmt::format("'{}' has a relative error of {:.6f}, {} is allowed", worst->name,
-                                                            worst->error.relative_error(), allowed)));
+  return session.fail(
+      Error(ErrorCode::quality, fmt::format("'{}' has a relative error of {:.6f}, {} is allowed",
+                                            worst->name, worst->error.relative_error(), allowed)));
 }
 
 }  // namespace
 
 void add_inspect(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("inspect", "what is in a checkpoint: components, tensors, formats, bits per weight");
+  auto* command = app.add_subcommand(
+      "inspect", "what is in a checkpoint: components, tensors, formats, bits per weight");
   auto path = std::make_shared<std::string>();
   auto variant = std::make_shared<std::string>();
   auto list = std::make_shared<bool>(false);
@@ -167,13 +199,15 @@ void add_inspect(CLI::App& app, Session& session, int& result) {
 }
 
 void add_compare(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("compare", "the difference between two checkpoints, weight by weight");
+  auto* command =
+      app.add_subcommand("compare", "the difference between two checkpoints, weight by weight");
   auto a = std::make_shared<std::string>(), b = std::make_shared<std::string>();
   auto max_error = std::make_shared<double>(-1);
   auto all = std::make_shared<bool>(false);
   command->add_option("A", *a, "the original")->required();
   command->add_option("B", *b, "the one to judge")->required();
-  command->add_option("--max-error", *max_error, "exit 5 when a tensor's relative error is larger")->type_name("X");
+  command->add_option("--max-error", *max_error, "exit 5 when a tensor's relative error is larger")
+      ->type_name("X");
   command->add_flag("--all", *all, "list equal tensors too");
   session.add_options(*command);
   command->callback([=, &session, &result] {
@@ -184,19 +218,23 @@ void add_compare(CLI::App& app, Session& session, int& result) {
     if (!right.ok()) return void(result = session.fail(right.error()));
     const auto comparison = compare(*left, *right, session.resolver(), session.pool());
     if (!comparison.ok()) return void(result = session.fail(comparison.error()));
-    if (session.json) session.print(comparison_json(*comparison));
-    else fmt::print("{}", comparison_table(*comparison, *all));
+    if (session.json)
+      session.print(comparison_json(*comparison));
+    else
+      fmt::print("{}", comparison_table(*comparison, *all));
     result = check_error(*comparison, *max_error, session);
   });
 }
 
 void add_verify(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("verify", "structure, digests, NaN scan, decoding; with --source the error too");
+  auto* command = app.add_subcommand(
+      "verify", "structure, digests, NaN scan, decoding; with --source the error too");
   auto path = std::make_shared<std::string>(), source = std::make_shared<std::string>();
   auto max_error = std::make_shared<double>(-1);
   command->add_option("OUT", *path, "a checkpoint")->required();
   command->add_option("--source", *source, "what it was made from")->type_name("PATH");
-  command->add_option("--max-error", *max_error, "exit 5 when a tensor's relative error is larger")->type_name("X");
+  command->add_option("--max-error", *max_error, "exit 5 when a tensor's relative error is larger")
+      ->type_name("X");
   session.add_options(*command);
   command->callback([=, &session, &result] {
     session.apply();
@@ -213,26 +251,36 @@ void add_verify(CLI::App& app, Session& session, int& result) {
       if (!opened.ok()) return void(result = session.fail(opened.error()));
       original = *std::move(opened);
     }
-    const auto report = verify(*checkpoint, original ? &*original : nullptr, session.resolver(), session.pool());
+    const auto report =
+        verify(*checkpoint, original ? &*original : nullptr, session.resolver(), session.pool());
     if (!report.ok()) return void(result = session.fail(report.error()));
     if (session.json) {
-      ordered_json document{{"path", *path}, {"ok", report->problems.empty()}, {"files", report->files}, {"tensors", report->tensors},
-                            {"hashed_tensors", report->hashed_tensors}, {"problems", report->problems}, {"notes", report->notes}};
+      ordered_json document{{"path", *path},
+                            {"ok", report->problems.empty()},
+                            {"files", report->files},
+                            {"tensors", report->tensors},
+                            {"hashed_tensors", report->hashed_tensors},
+                            {"problems", report->problems},
+                            {"notes", report->notes}};
       if (report->compared) document["comparison"] = comparison_json(report->comparison);
       session.print(document);
     } else {
       for (const std::string& note : report->notes) fmt::print("note: {}\n", note);
       if (report->compared) {
         if (const TensorComparison* worst = worst_of(report->comparison)) {
-          fmt::print("worst of {} weights against the source: {} rel.error {:.6f}, SNR {:.1f} dB\n", report->comparison.tensors.size(),
-                     worst->name, worst->error.relative_error(), worst->error.snr_db());
+          fmt::print("worst of {} weights against the source: {} rel.error {:.6f}, SNR {:.1f} dB\n",
+                     report->comparison.tensors.size(), worst->name, worst->error.relative_error(),
+                     worst->error.snr_db());
         }
       }
-      fmt::print("{}: {} files, {} tensors, {} digests: {}\n", *path, report->files, report->tensors, report->hashed_tensors,
+      fmt::print("{}: {} files, {} tensors, {} digests: {}\n", *path, report->files,
+                 report->tensors, report->hashed_tensors,
                  report->problems.empty() ? "ok" : "NOT ok");
     }
-    for (const std::string& problem : report->problems) fmt::print(stderr, "problem: {}\n", problem);
-    result = !report->problems.empty() ? static_cast<int>(kVerification) : check_error(report->comparison, *max_error, session);
+    for (const std::string& problem : report->problems)
+      fmt::print(stderr, "problem: {}\n", problem);
+    result = !report->problems.empty() ? static_cast<int>(kVerification)
+                                       : check_error(report->comparison, *max_error, session);
   });
 }
 

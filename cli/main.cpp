@@ -10,12 +10,14 @@ int main(int argc, char** argv) {
   CLI::App app{"precis quantizes checkpoints of diffusion pipelines and transformers", "precis"};
   app.set_version_flag("--version", "precis 0.1.0");
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 done, 1 bad use, 2 unreadable or unsupported input, 3 plugin, 4 memory or disk,\n"
-             "5 quality, 6 verification, 130 interrupted (the same command goes on).");
+  app.footer(
+      "Exit codes: 0 done, 1 bad use, 2 unreadable or unsupported input, 3 plugin, 4 memory or "
+      "disk,\n"
+      "5 quality, 6 verification, 130 interrupted (the same command goes on).");
   Session session;
   int result = kDone;
-  for (const auto add : {add_inspect, add_plan, add_quantize, add_dequantize, add_convert, add_compare, add_verify,
-                         add_backends, add_config, add_doctor}) {
+  for (const auto add : {add_inspect, add_plan, add_quantize, add_dequantize, add_convert,
+                         add_compare, add_verify, add_backends, add_config, add_doctor}) {
     add(app, session, result);
   }
   try {

@@ -14,14 +14,16 @@ namespace {
 
 using nlohmann::json;
 
-// "NAME=SPEC" at the first '='; a rule's regular expression may hold '=', its spec may too, so a rule is
-// cut at the last '=' before the spec's first ':'.
-Result<std::pair<std::string, std::string>> split_assignment(const std::string& text, const char* option, bool last) {
+// "NAME=SPEC" at the first '='; a rule's regular expression may hold '=', its spec may too, so a
+// rule is cut at the last '=' before the spec's first ':'.
+Result<std::pair<std::string, std::string>> split_assignment(const std::string& text,
+                                                             const char* option, bool last) {
   const std::size_t colon = last ? text.find(':') : std::string::npos;
   const std::size_t equals = last ? text.rfind('=', colon) : text.find('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
     return Error(ErrorCode::invalid_argument, fmt::format("{} '{}' is not NAME=SPEC", option, text),
-                 fmt::format("for example {} '{}'", option, last ? "blocks\\.0\\.=q8_0" : "transformer=nf4"));
+                 fmt::format("for example {} '{}'", option,
+                             last ? "blocks\\.0\\.=q8_0" : "transformer=nf4"));
   }
   return std::pair(text.substr(0, equals), text.substr(equals + 1));
 }
@@ -34,43 +36,66 @@ Result<json> read_recipe(const std::string& path) {
 }  // namespace
 
 void PlanOptions::add_options(CLI::App& command, Session& session) {
-  command.add_option("PATH", source, "a diffusers pipeline, a model directory, a .safetensors or a .gguf")->required();
-  command.add_option("--type", type, "method for every weight: nf4, q4_k, quanto:weights=int4, ...")->type_name("SPEC");
-  command.add_option("--component", components, "method for a component; repeatable; 'keep' leaves it")->type_name("NAME=SPEC");
-  command.add_option("--rule", rules, "method for the tensors a regular expression finds; the last match wins")->type_name("REGEX=SPEC");
-  command.add_option("--skip", skips, "tensors to leave as they are; repeatable")->type_name("REGEX");
-  command.add_flag("--no-default-skips", no_default_skips, "do not spare the family's sensitive layers");
-  command.add_option("--config", config, "a quantization config: a JSON or TOML file, or a text")->type_name("FILE|STRING");
-  command.add_option("--recipe", recipe, "options from a file that --emit-recipe wrote")->type_name("FILE");
+  command
+      .add_option("PATH", source,
+                  "a diffusers pipeline, a model directory, a .safetensors or a .gguf")
+      ->required();
+  command
+      .add_option("--type", type, "method for every weight: nf4, q4_k, quanto:weights=int4, ...")
+      ->type_name("SPEC");
+  command
+      .add_option("--component", components, "method for a component; repeatable; 'keep' leaves it")
+      ->type_name("NAME=SPEC");
+  command
+      .add_option("--rule", rules,
+                  "method for the tensors a regular expression finds; the last match wins")
+      ->type_name("REGEX=SPEC");
+  command.add_option("--skip", skips, "tensors to leave as they are; repeatable")
+      ->type_name("REGEX");
+  command.add_flag("--no-default-skips", no_default_skips,
+                   "do not spare the family's sensitive layers");
+  command.add_option("--config", config, "a quantization config: a JSON or TOML file, or a text")
+      ->type_name("FILE|STRING");
+  command.add_option("--recipe", recipe, "options from a file that --emit-recipe wrote")
+      ->type_name("FILE");
   command.add_option("--max-memory", max_memory, "cap on working memory")->type_name("SIZE");
-  command.add_option("--max-shard-size", max_shard_size, "largest output file of a component")->type_name("SIZE");
+  command.add_option("--max-shard-size", max_shard_size, "largest output file of a component")
+      ->type_name("SIZE");
   command.add_option("--imatrix", imatrix, "importance matrix of llama.cpp")->type_name("FILE");
-  command.add_option("--variant", variant, "variant of the source's weight files, such as fp16")->type_name("NAME");
-  command.add_flag("--lenient", session.lenient, "where Python would go on silently, warn instead of stopping");
+  command.add_option("--variant", variant, "variant of the source's weight files, such as fp16")
+      ->type_name("NAME");
+  command.add_flag("--lenient", session.lenient,
+                   "where Python would go on silently, warn instead of stopping");
   session.add_options(command);
 }
 
-Result<ResolveOptions> PlanOptions::resolve_options(const Checkpoint& checkpoint, Session& session) const {
+Result<ResolveOptions> PlanOptions::resolve_options(const Checkpoint& checkpoint,
+                                                    Session& session) const {
   ResolveOptions options;
   json recorded = json::object();
   if (!recipe.empty()) {
     PRECIS_ASSIGN(recorded, read_recipe(recipe));
     for (const auto& [key, value] : recorded.items()) {
-      if (key == "type" && value.is_string()) options.type = value;
+      if (key == "type" && value.is_string())
+        options.type = value;
       else if (key == "components" && value.is_object()) {
-        for (const auto& [name, spec] : value.items()) options.components.emplace_back(name, spec.get<std::string>());
+        for (const auto& [name, spec] : value.items())
+          options.components.emplace_back(name, spec.get<std::string>());
       } else if (key == "rules" && value.is_array()) {
-        for (const json& rule : value) options.rules.emplace_back(rule.at("pattern"), rule.at("spec"));
+        for (const json& rule : value)
+          options.rules.emplace_back(rule.at("pattern"), rule.at("spec"));
       } else if (key == "skips" && value.is_array()) {
         options.skips = value.get<std::vector<std::string>>();
       } else if (key == "default_skips" && value.is_boolean()) {
         options.default_skips = value;
       } else {
-        return Error(ErrorCode::invalid_argument, fmt::format("{}: '{}' is no part of a recipe", recipe, key));
+        return Error(ErrorCode::invalid_argument,
+                     fmt::format("{}: '{}' is no part of a recipe", recipe, key));
       }
     }
   }
-  if (!config.empty()) PRECIS_TRY(apply_pipeline_config(config, checkpoint, session.lenient, options));
+  if (!config.empty())
+    PRECIS_TRY(apply_pipeline_config(config, checkpoint, session.lenient, options));
   if (!type.empty()) options.type = type;
   for (const std::string& text : components) {
     PRECIS_ASSIGN(auto assignment, split_assignment(text, "--component", false));
@@ -91,9 +116,13 @@ Result<ResolveOptions> PlanOptions::resolve_options(const Checkpoint& checkpoint
   json component_specs = json::object();
   for (const auto& [name, spec] : options.components) component_specs[name] = spec;
   json rule_list = json::array();
-  for (const auto& [pattern, spec] : options.rules) rule_list.push_back({{"pattern", pattern}, {"spec", spec}});
-  options.recipe = {{"type", options.type}, {"components", component_specs}, {"rules", rule_list},
-                    {"skips", options.skips}, {"default_skips", options.default_skips}};
+  for (const auto& [pattern, spec] : options.rules)
+    rule_list.push_back({{"pattern", pattern}, {"spec", spec}});
+  options.recipe = {{"type", options.type},
+                    {"components", component_specs},
+                    {"rules", rule_list},
+                    {"skips", options.skips},
+                    {"default_skips", options.default_skips}};
   return options;
 }
 
@@ -109,7 +138,8 @@ Result<Plan> PlanOptions::make_plan(Session& session, const ResolveOptions& extr
 std::string recipe_toml(const json& recipe) {
   const auto quote = [](const std::string& text) { return json(text).dump(); };
   std::string text = "# precis quantize PATH -o OUT --recipe THIS_FILE\n";
-  if (const std::string type = recipe.value("type", ""); !type.empty()) text += fmt::format("type = {}\n", quote(type));
+  if (const std::string type = recipe.value("type", ""); !type.empty())
+    text += fmt::format("type = {}\n", quote(type));
   text += fmt::format("default_skips = {}\n", recipe.value("default_skips", true));
   std::string skips;
   for (const json& skip : recipe.value("skips", json::array())) {
@@ -118,28 +148,35 @@ std::string recipe_toml(const json& recipe) {
   text += fmt::format("skips = [{}]\n", skips);
   const json components = recipe.value("components", json::object());
   if (!components.empty()) text += "\n[components]\n";
-  for (const auto& [name, spec] : components.items()) text += fmt::format("{} = {}\n", quote(name), quote(spec));
+  for (const auto& [name, spec] : components.items())
+    text += fmt::format("{} = {}\n", quote(name), quote(spec));
   for (const json& rule : recipe.value("rules", json::array())) {
-    text += fmt::format("\n[[rules]]\npattern = {}\nspec = {}\n", quote(rule.at("pattern")), quote(rule.at("spec")));
+    text += fmt::format("\n[[rules]]\npattern = {}\nspec = {}\n", quote(rule.at("pattern")),
+                        quote(rule.at("spec")));
   }
   return text;
 }
 
 std::string plan_table(const Plan& plan) {
-  std::vector<std::vector<std::string>> rows{{"component", "method", "quantized", "kept", "source", "output", "bits/weight"}};
+  std::vector<std::vector<std::string>> rows{
+      {"component", "method", "quantized", "kept", "source", "output", "bits/weight"}};
   for (const ComponentPlan& component : plan.components) {
     uint64_t quantized = 0, elements = 0;
     for (const TensorPlan& tensor : component.tensors) {
       quantized += tensor.action == Action::quantize ? 1 : 0;
       if (tensor.source.param.shape_known) elements += tensor.source.param.elements();
     }
-    const double bits = elements == 0 ? 0 : 8.0 * static_cast<double>(component.output_bytes) / static_cast<double>(elements);
+    const double bits = elements == 0 ? 0
+                                      : 8.0 * static_cast<double>(component.output_bytes) /
+                                            static_cast<double>(elements);
     rows.push_back({component.name.empty() ? plan.source.filename().string() : component.name,
                     component.method.empty() ? "-" : component.method, std::to_string(quantized),
-                    std::to_string(component.tensors.size() - quantized), format_bytes(component.source_bytes),
-                    format_bytes(component.output_bytes), fmt::format("{:.2f}", bits)});
+                    std::to_string(component.tensors.size() - quantized),
+                    format_bytes(component.source_bytes), format_bytes(component.output_bytes),
+                    fmt::format("{:.2f}", bits)});
   }
-  rows.push_back({"total", "", "", "", format_bytes(plan.source_bytes), format_bytes(plan.output_bytes), ""});
+  rows.push_back(
+      {"total", "", "", "", format_bytes(plan.source_bytes), format_bytes(plan.output_bytes), ""});
   return format_table(rows, 2);
 }
 

@@ -18,7 +18,8 @@ struct PlanOptions {
 
   void add_options(CLI::App& command, Session& session);
 
-  // What the engine is asked, with the recipe file and --config taken in; options on the command line win.
+  // What the engine is asked, with the recipe file and --config taken in; options on the command
+  // line win.
   Result<ResolveOptions> resolve_options(const Checkpoint& checkpoint, Session& session) const;
   // Opens the source and resolves the plan.
   Result<Plan> make_plan(Session& session, const ResolveOptions& extra) const;

@@ -17,7 +17,8 @@ void print_warnings(const Plan& plan) {
 
 int print_plan(const Plan& plan, const std::string& emit_recipe, Session& session) {
   if (!emit_recipe.empty()) {
-    if (auto status = write_file_atomically(emit_recipe, recipe_toml(plan.recipe)); !status.ok()) return session.fail(status.error());
+    if (auto status = write_file_atomically(emit_recipe, recipe_toml(plan.recipe)); !status.ok())
+      return session.fail(status.error());
   }
   if (session.json) {
     session.print(plan.to_json(true));
@@ -25,13 +26,14 @@ int print_plan(const Plan& plan, const std::string& emit_recipe, Session& sessio
   }
   print_warnings(plan);
   fmt::print("{}\n", plan_table(plan));
-  fmt::print("peak memory {} (cap on working memory {}), disk needed {}, threads {}\n", format_bytes(plan.peak_memory_bytes),
-             format_bytes(plan.max_memory), format_bytes(plan.output_bytes), plan.threads);
+  fmt::print("peak memory {} (cap on working memory {}), disk needed {}, threads {}\n",
+             format_bytes(plan.peak_memory_bytes), format_bytes(plan.max_memory),
+             format_bytes(plan.output_bytes), plan.threads);
   if (session.verbose > 0) {
     for (const ComponentPlan& component : plan.components) {
       for (const TensorPlan& tensor : component.tensors) {
-        fmt::print("  {}{}{}  {}  {}\n", component.name, component.name.empty() ? "" : ".", tensor.source.param.name,
-                   action_name(tensor.action), tensor.reason);
+        fmt::print("  {}{}{}  {}  {}\n", component.name, component.name.empty() ? "" : ".",
+                   tensor.source.param.name, action_name(tensor.action), tensor.reason);
       }
     }
   }
@@ -46,14 +48,17 @@ Status check_something_to_do(const Plan& plan) {
     }
   }
   return Error(ErrorCode::invalid_argument, "nothing would be quantized",
-               "name a method with --type, --component or --rule; `precis plan PATH -v` says why each tensor is kept");
+               "name a method with --type, --component or --rule; `precis plan PATH -v` says why "
+               "each tensor is kept");
 }
 
-int make_and_run(const PlanOptions& options, const RunOptions& run, const ResolveOptions& extra, bool must_quantize, Session& session) {
+int make_and_run(const PlanOptions& options, const RunOptions& run, const ResolveOptions& extra,
+                 bool must_quantize, Session& session) {
   auto plan = options.make_plan(session, extra);
   if (!plan.ok()) return session.fail(plan.error());
   if (must_quantize) {
-    if (auto status = check_something_to_do(*plan); !status.ok()) return session.fail(status.error());
+    if (auto status = check_something_to_do(*plan); !status.ok())
+      return session.fail(status.error());
   }
   print_warnings(*plan);
   return run_plan(*plan, run, session);
@@ -62,13 +67,15 @@ int make_and_run(const PlanOptions& options, const RunOptions& run, const Resolv
 }  // namespace
 
 void add_plan(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("plan", "what quantize would do: sizes to the byte, memory; reads headers, writes nothing");
+  auto* command = app.add_subcommand(
+      "plan", "what quantize would do: sizes to the byte, memory; reads headers, writes nothing");
   auto options = std::make_shared<PlanOptions>();
   auto recipe = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>();
   options->add_options(*command, session);
   command->add_option("--emit-recipe", *recipe, "write the options as a recipe")->type_name("FILE");
-  command->add_option("-o,--output", *output, "the output that is planned: its ending may choose a file format");
+  command->add_option("-o,--output", *output,
+                      "the output that is planned: its ending may choose a file format");
   command->callback([=, &session, &result] {
     session.apply();
     ResolveOptions extra;
@@ -79,7 +86,8 @@ void add_plan(CLI::App& app, Session& session, int& result) {
 }
 
 void add_quantize(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("quantize", "quantize a checkpoint; streams, resumes, appears only when complete");
+  auto* command = app.add_subcommand(
+      "quantize", "quantize a checkpoint; streams, resumes, appears only when complete");
   auto options = std::make_shared<PlanOptions>();
   auto run = std::make_shared<RunOptions>();
   options->add_options(*command, session);
@@ -98,9 +106,13 @@ void add_dequantize(CLI::App& app, Session& session, int& result) {
   auto run = std::make_shared<RunOptions>();
   auto dtype = std::make_shared<std::string>("bf16");
   command->add_option("PATH", options->source, "a quantized checkpoint")->required();
-  command->add_option("--dtype", *dtype, "f32, f16 or bf16")->check(CLI::IsMember({"f32", "f16", "bf16"}))->capture_default_str();
-  command->add_option("--max-memory", options->max_memory, "cap on working memory")->type_name("SIZE");
-  command->add_option("--variant", options->variant, "variant of the source's weight files")->type_name("NAME");
+  command->add_option("--dtype", *dtype, "f32, f16 or bf16")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+      ->capture_default_str();
+  command->add_option("--max-memory", options->max_memory, "cap on working memory")
+      ->type_name("SIZE");
+  command->add_option("--variant", options->variant, "variant of the source's weight files")
+      ->type_name("NAME");
   session.add_options(*command);
   run->add_options(*command);
   command->callback([=, &session, &result] {
@@ -113,13 +125,15 @@ void add_dequantize(CLI::App& app, Session& session, int& result) {
 }
 
 void add_convert(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("convert", "change the container or the format; the ending of OUT chooses the container");
+  auto* command = app.add_subcommand(
+      "convert", "change the container or the format; the ending of OUT chooses the container");
   auto options = std::make_shared<PlanOptions>();
   auto run = std::make_shared<RunOptions>();
   auto requantize = std::make_shared<bool>(false);
   options->add_options(*command, session);
   run->add_options(*command);
-  command->add_flag("--allow-requantize", *requantize, "take weights that are quantized already as input");
+  command->add_flag("--allow-requantize", *requantize,
+                    "take weights that are quantized already as input");
   command->callback([=, &session, &result] {
     session.apply();
     ResolveOptions extra;

@@ -37,25 +37,37 @@ class ProgressPrinter {
     if (mode_ == "none" || (!last && progress.seconds < last_ + interval)) return;
     last_ = progress.seconds;
     if (mode_ == "json") {
-      fmt::print(stderr, "{}\n", ordered_json{{"tensors_done", progress.tensors_done}, {"tensors_total", progress.tensors_total},
-                                              {"bytes_done", progress.bytes_done}, {"bytes_total", progress.bytes_total},
-                                              {"bytes_written", progress.bytes_written}, {"seconds", progress.seconds},
-                                              {"peak_memory_bytes", progress.peak_memory_bytes}}.dump());
+      fmt::print(stderr, "{}\n",
+                 ordered_json{{"tensors_done", progress.tensors_done},
+                              {"tensors_total", progress.tensors_total},
+                              {"bytes_done", progress.bytes_done},
+                              {"bytes_total", progress.bytes_total},
+                              {"bytes_written", progress.bytes_written},
+                              {"seconds", progress.seconds},
+                              {"peak_memory_bytes", progress.peak_memory_bytes}}
+                     .dump());
       return;
     }
-    fmt::print(stderr, "{}{}{}", mode_ == "bar" ? "\r\033[K" : "", line(progress), mode_ == "bar" && !last ? "" : "\n");
+    fmt::print(stderr, "{}{}{}", mode_ == "bar" ? "\r\033[K" : "", line(progress),
+               mode_ == "bar" && !last ? "" : "\n");
     std::fflush(stderr);
   }
 
  private:
   static std::string line(const Progress& p) {
-    const double share = p.bytes_total == 0 ? 1 : static_cast<double>(p.bytes_done) / static_cast<double>(p.bytes_total);
+    const double share =
+        p.bytes_total == 0 ? 1
+                           : static_cast<double>(p.bytes_done) / static_cast<double>(p.bytes_total);
     const double rate = p.seconds > 0 ? static_cast<double>(p.bytes_done) / p.seconds : 0;
-    const auto left = static_cast<uint64_t>(rate > 0 ? static_cast<double>(p.bytes_total - p.bytes_done) / rate : 0);
-    std::string text = fmt::format("{}/{} tensors  {:3.0f}%  {} written  {}/s  ETA {}:{:02}  peak {}", p.tensors_done, p.tensors_total,
-                                   100 * share, format_bytes(p.bytes_written), format_bytes(static_cast<uint64_t>(rate)),
-                                   left / 60, left % 60, format_bytes(p.peak_memory_bytes));
-    if (!p.worst_tensor.empty()) text += fmt::format("  worst {} {:.4f}", p.worst_tensor, p.worst_relative_error);
+    const auto left = static_cast<uint64_t>(
+        rate > 0 ? static_cast<double>(p.bytes_total - p.bytes_done) / rate : 0);
+    std::string text =
+        fmt::format("{}/{} tensors  {:3.0f}%  {} written  {}/s  ETA {}:{:02}  peak {}",
+                    p.tensors_done, p.tensors_total, 100 * share, format_bytes(p.bytes_written),
+                    format_bytes(static_cast<uint64_t>(rate)), left / 60, left % 60,
+                    format_bytes(p.peak_memory_bytes));
+    if (!p.worst_tensor.empty())
+      text += fmt::format("  worst {} {:.4f}", p.worst_tensor, p.worst_relative_error);
     return text;
   }
 
@@ -84,42 +96,61 @@ std::vector<ComponentError> component_errors(const Plan& plan, const RunReport& 
   return errors;
 }
 
-std::string report_table(const Plan& plan, const std::vector<ComponentError>& errors, bool measured) {
-  std::vector<std::vector<std::string>> rows{{"component", "method", "source", "output", "rel.error", "worst", "tensor"}};
+std::string report_table(const Plan& plan, const std::vector<ComponentError>& errors,
+                         bool measured) {
+  std::vector<std::vector<std::string>> rows{
+      {"component", "method", "source", "output", "rel.error", "worst", "tensor"}};
   for (std::size_t i = 0; i < plan.components.size(); ++i) {
     const ComponentPlan& component = plan.components[i];
     const bool has = measured && !errors[i].worst.empty();
     rows.push_back({component.name.empty() ? plan.source.filename().string() : component.name,
-                    component.method.empty() ? "-" : component.method, format_bytes(component.source_bytes),
-                    format_bytes(component.output_bytes), has ? fmt::format("{:.5f}", errors[i].sum.relative_error()) : "-",
+                    component.method.empty() ? "-" : component.method,
+                    format_bytes(component.source_bytes), format_bytes(component.output_bytes),
+                    has ? fmt::format("{:.5f}", errors[i].sum.relative_error()) : "-",
                     has ? fmt::format("{:.5f}", errors[i].worst_error) : "-", errors[i].worst});
   }
   return format_table(rows, 2);
 }
 
-ordered_json report_json(const Plan& plan, const RunReport& report, const std::vector<ComponentError>& errors, const std::string& out) {
+ordered_json report_json(const Plan& plan, const RunReport& report,
+                         const std::vector<ComponentError>& errors, const std::string& out) {
   ordered_json components = ordered_json::array();
   for (std::size_t i = 0; i < plan.components.size(); ++i) {
     const ComponentPlan& component = plan.components[i];
-    components.push_back({{"name", component.name}, {"method", component.method}, {"source_bytes", component.source_bytes},
-                          {"output_bytes", component.output_bytes}, {"relative_error", errors[i].sum.relative_error()},
-                          {"max_error", errors[i].sum.max_absolute_error}, {"snr_db", errors[i].sum.snr_db()},
-                          {"worst_tensor", errors[i].worst}, {"worst_relative_error", errors[i].worst_error}});
+    components.push_back({{"name", component.name},
+                          {"method", component.method},
+                          {"source_bytes", component.source_bytes},
+                          {"output_bytes", component.output_bytes},
+                          {"relative_error", errors[i].sum.relative_error()},
+                          {"max_error", errors[i].sum.max_absolute_error},
+                          {"snr_db", errors[i].sum.snr_db()},
+                          {"worst_tensor", errors[i].worst},
+                          {"worst_relative_error", errors[i].worst_error}});
   }
-  return {{"output", out}, {"seconds", report.seconds}, {"bytes_written", report.bytes_written},
-          {"peak_memory_bytes", report.peak_memory_bytes}, {"predicted_peak_memory_bytes", plan.peak_memory_bytes},
-          {"resumed_tensors", report.resumed_tensors}, {"warnings", report.warnings}, {"components", std::move(components)}};
+  return {{"output", out},
+          {"seconds", report.seconds},
+          {"bytes_written", report.bytes_written},
+          {"peak_memory_bytes", report.peak_memory_bytes},
+          {"predicted_peak_memory_bytes", plan.peak_memory_bytes},
+          {"resumed_tensors", report.resumed_tensors},
+          {"warnings", report.warnings},
+          {"components", std::move(components)}};
 }
 
 }  // namespace
 
 void RunOptions::add_options(CLI::App& command) {
-  command.add_option("-o,--output", output, "where the result appears once it is complete")->required();
-  command.add_flag("--resume,!--no-resume", resume, "go on with an interrupted run of the same command (default)");
+  command.add_option("-o,--output", output, "where the result appears once it is complete")
+      ->required();
+  command.add_flag("--resume,!--no-resume", resume,
+                   "go on with an interrupted run of the same command (default)");
   command.add_flag("--force", force, "replace an existing result");
-  command.add_flag("--measure-error,!--no-measure-error", measure_error, "decode what was written and compare (default)");
-  command.add_option("--max-error", max_error, "exit 5 when a tensor's relative error is larger")->type_name("X");
-  command.add_option("--progress", progress, "auto, plain, json or none")->check(CLI::IsMember({"auto", "plain", "json", "none"}));
+  command.add_flag("--measure-error,!--no-measure-error", measure_error,
+                   "decode what was written and compare (default)");
+  command.add_option("--max-error", max_error, "exit 5 when a tensor's relative error is larger")
+      ->type_name("X");
+  command.add_option("--progress", progress, "auto, plain, json or none")
+      ->check(CLI::IsMember({"auto", "plain", "json", "none"}));
 }
 
 int run_plan(const Plan& plan, const RunOptions& options, Session& session) {
@@ -148,14 +179,17 @@ int run_plan(const Plan& plan, const RunOptions& options, Session& session) {
     session.print(report_json(plan, *report, errors, options.output));
   } else if (!session.quiet) {
     fmt::print("{}\n", report_table(plan, errors, options.measure_error));
-    fmt::print("{} in {:.1f} s, {} -> {}, peak memory {} (predicted {})\n", options.output, report->seconds,
-               format_bytes(plan.source_bytes), format_bytes(plan.output_bytes), format_bytes(report->peak_memory_bytes),
-               format_bytes(plan.peak_memory_bytes));
+    fmt::print("{} in {:.1f} s, {} -> {}, peak memory {} (predicted {})\n", options.output,
+               report->seconds, format_bytes(plan.source_bytes), format_bytes(plan.output_bytes),
+               format_bytes(report->peak_memory_bytes), format_bytes(plan.peak_memory_bytes));
   }
   for (const ComponentError& error : errors) {
     if (options.max_error > 0 && error.worst_error > options.max_error) {
-      return session.fail(Error(ErrorCode::quality, fmt::format("'{}' has a relative error of {:.4f}, {:.4f} are allowed", error.worst, error.worst_error, options.max_error),
-                                "keep this tensor with --skip, or give it more bits with --rule"));
+      return session.fail(
+          Error(ErrorCode::quality,
+                fmt::format("'{}' has a relative error of {:.4f}, {:.4f} are allowed", error.worst,
+                            error.worst_error, options.max_error),
+                "keep this tensor with --skip, or give it more bits with --rule"));
     }
   }
   return kDone;

@@ -1,4 +1,5 @@
-// What every command starts from: the global options, the plugins, the thread pool, and the way out.
+// What every command starts from: the global options, the plugins, the thread pool, and the way
+// out.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -45,7 +46,8 @@ class Session {
   PluginRegistry& plugins();
   RegistryResolver& resolver();
 
-  // Prints an error to standard error (as JSON with --json to standard output too) and gives its exit code.
+  // Prints an error to standard error (as JSON with --json to standard output too) and gives its
+  // exit code.
   int fail(const Error& error) const;
   void print(const nlohmann::ordered_json& document) const;
 

@@ -4,7 +4,8 @@
 
 namespace precis::cli {
 
-std::string format_table(const std::vector<std::vector<std::string>>& rows, std::size_t first_right) {
+std::string format_table(const std::vector<std::vector<std::string>>& rows,
+                         std::size_t first_right) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()), 0);

@@ -1,5 +1,6 @@
-// What diffusers and transformers did with thousands of config dicts (tests/oracle/README.md), reproduced:
-// accepted or refused, the kind of error, and every normalised value. Read leniently, as Python reads.
+// What diffusers and transformers did with thousands of config dicts (tests/oracle/README.md),
+// reproduced: accepted or refused, the kind of error, and every normalised value. Read leniently,
+// as Python reads.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -18,8 +19,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 RegistryResolver& resolver() {
-  static auto* const plugins =
-      new PluginRegistry(process_host().abi(), {fs::path(PRECIS_BINARY_DIR) / "lib/precis/plugins"});
+  static auto* const plugins = new PluginRegistry(
+      process_host().abi(), {fs::path(PRECIS_BINARY_DIR) / "lib/precis/plugins"});
   static auto* const instance = new RegistryResolver(*plugins, true);
   return *instance;
 }
@@ -46,22 +47,26 @@ std::set<ErrorCode> codes_of(const std::string& exception) {
   if (exception == "TypeError") return {ErrorCode::invalid_type};
   if (exception == "NotImplementedError") return {ErrorCode::unsupported};
   if (exception == "ImportError") return {ErrorCode::failed_precondition};
-  return {ErrorCode::invalid_argument};  // ValueError, AttributeError, KeyError, AssertionError, re.error
+  return {ErrorCode::invalid_argument};  // ValueError, AttributeError, KeyError, AssertionError,
+                                         // re.error
 }
 
-// quant_methods whose configs a plugin of this tree reads; dicts without any are the dispatcher's own.
+// quant_methods whose configs a plugin of this tree reads; dicts without any are the dispatcher's
+// own.
 bool has_plugin(const json& config) {
   if (!config.is_object()) return true;
   const auto truthy = [&](const char* key) {
     const auto found = config.find(key);
-    return found != config.end() && !found->is_null() && *found != false && *found != 0 && *found != "";
+    return found != config.end() && !found->is_null() && *found != false && *found != 0 &&
+           *found != "";
   };
   if (truthy("load_in_4bit") || truthy("load_in_8bit")) return true;
   const auto method = config.find("quant_method");
   if (method == config.end() || !method->is_string()) return true;
   const auto& known = known_quant_methods();
   const bool real = std::find(known.begin(), known.end(), *method) != known.end();
-  static const std::set<std::string> ours{"bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit", "gguf", "quanto"};
+  static const std::set<std::string> ours{"bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit",
+                                          "gguf", "quanto"};
   return !real || ours.contains(method->get<std::string>());
 }
 
@@ -70,10 +75,12 @@ std::string on_purpose(const json& test, const json& config) {
   const json& original = test["input"]["config"];
   if (!config.is_object()) return "";
   if (config.value("bnb_4bit_compute_dtype", json()) == "Tensor") {
-    return "torch.Tensor exists but is no dtype: a TypeError there by accident, an unknown dtype here";
+    return "torch.Tensor exists but is no dtype: a TypeError there by accident, an unknown dtype "
+           "here";
   }
   const auto storage = original.find("bnb_4bit_quant_storage");
-  if (storage != original.end() && storage->is_object()) return "a dtype object, which the library does not check; JSON has only its name";
+  if (storage != original.end() && storage->is_object())
+    return "a dtype object, which the library does not check; JSON has only its name";
   return "";
 }
 
@@ -82,14 +89,19 @@ struct Counts {
 };
 
 // Precis' answer to one dict: empty when it agrees with the library's.
-std::string disagreement(const json& config, const std::string& library, const std::string& version, const json& outcome) {
+std::string disagreement(const json& config, const std::string& library, const std::string& version,
+                         const json& outcome) {
   const auto answer = resolver().normalize(config, library, true, version);
   if (outcome.contains("error")) {
-    if (answer.ok()) return fmt::format("accepted; the library: {} {}", outcome["error"].dump(), outcome["message"].dump());
+    if (answer.ok())
+      return fmt::format("accepted; the library: {} {}", outcome["error"].dump(),
+                         outcome["message"].dump());
     // A method the library has never heard of is a ValueError there, and a missing plugin here.
     if (answer.error().code() == ErrorCode::plugin) return "";
     if (!codes_of(outcome["error"]).contains(answer.error().code())) {
-      return fmt::format("refused as {} ({}); the library: {}", error_code_name(answer.error().code()), answer.error().text(), outcome["error"].dump());
+      return fmt::format("refused as {} ({}); the library: {}",
+                         error_code_name(answer.error().code()), answer.error().text(),
+                         outcome["error"].dump());
     }
     return "";
   }
@@ -122,14 +134,20 @@ void check_dicts(const std::string& api, std::size_t at_least) {
     problem.empty() ? ++counts.passed : ++counts.failed;
     EXPECT_EQ(problem, "") << test["id"] << " " << library << " " << config.dump();
   });
-  fmt::print("{}: {} agree, {} differ; {} of methods without a plugin, {} with values JSON lacks, "
-             "{} otherwise on purpose\n", api, counts.passed, counts.failed, counts.other_method, counts.not_json, counts.on_purpose);
+  fmt::print(
+      "{}: {} agree, {} differ; {} of methods without a plugin, {} with values JSON lacks, "
+      "{} otherwise on purpose\n",
+      api, counts.passed, counts.failed, counts.other_method, counts.not_json, counts.on_purpose);
   EXPECT_GE(counts.passed, at_least);
 }
 
-TEST(ConfigOracle, FromDict) { check_dicts("from_dict", 400); }
+TEST(ConfigOracle, FromDict) {
+  check_dicts("from_dict", 400);
+}
 
-TEST(ConfigOracle, FromDictOfTheYear2025) { check_dicts("seed-era", 200); }
+TEST(ConfigOracle, FromDictOfTheYear2025) {
+  check_dicts("seed-era", 200);
+}
 
 // Which module paths a library replaces, given a list of modules not to convert.
 TEST(ConfigOracle, SkipMatch) {
@@ -144,12 +162,16 @@ TEST(ConfigOracle, SkipMatch) {
     const std::string method = test["input"]["method"];
     const auto found = base.find(method);
     if (found == base.end()) return void(++counts.other_method);
-    if (test["input"].contains("output_embeddings")) return void(++counts.not_json);  // needs a module tree
+    if (test["input"].contains("output_embeddings"))
+      return void(++counts.not_json);  // needs a module tree
     json config = found->second;
     json skip = test["input"]["skip"];
     // A loader appends the modules that the model keeps in float32.
-    for (const json& name : test["input"].value("keep_in_fp32", json::array())) skip.push_back(name);
-    if (!skip.is_null()) config[method.starts_with("bitsandbytes") ? "llm_int8_skip_modules" : "modules_to_not_convert"] = skip;
+    for (const json& name : test["input"].value("keep_in_fp32", json::array()))
+      skip.push_back(name);
+    if (!skip.is_null())
+      config[method.starts_with("bitsandbytes") ? "llm_int8_skip_modules"
+                                                : "modules_to_not_convert"] = skip;
     const std::string library = test["library"];
     auto quantizer = resolver().from_spec(config.dump(), library);
     ASSERT_TRUE(quantizer.ok()) << quantizer.error().text();
@@ -165,20 +187,23 @@ TEST(ConfigOracle, SkipMatch) {
       param.module_kind = path.is_array() ? path[1].get<std::string>() : "Linear";
       param.shape = {64, 64};
       auto storage = (*quantizer)->storage(param);
-      if (!storage.ok()) error = storage.error();
-      else if (!storage->keep) quantized.insert(name);
+      if (!storage.ok())
+        error = storage.error();
+      else if (!storage->keep)
+        quantized.insert(name);
     }
     const json& outcome = test["outcome"];
     std::set<std::string> want;
     if (!outcome.contains("error")) want = outcome["quantized"].get<std::set<std::string>>();
     want.erase("sub");
-    const bool agrees = outcome.contains("error") ? error.has_value()
-                                                  : !error && quantized == want;
+    const bool agrees = outcome.contains("error") ? error.has_value() : !error && quantized == want;
     agrees ? ++counts.passed : ++counts.failed;
-    EXPECT_TRUE(agrees) << test["id"] << " " << library << " " << method << " skip " << skip.dump() << "\n got "
-                        << json(quantized).dump() << (error ? error->text() : "") << "\n want " << outcome.dump();
+    EXPECT_TRUE(agrees) << test["id"] << " " << library << " " << method << " skip " << skip.dump()
+                        << "\n got " << json(quantized).dump() << (error ? error->text() : "")
+                        << "\n want " << outcome.dump();
   });
-  fmt::print("skip-match: {} agree, {} differ; {} of methods without a plugin\n", counts.passed, counts.failed, counts.other_method);
+  fmt::print("skip-match: {} agree, {} differ; {} of methods without a plugin\n", counts.passed,
+             counts.failed, counts.other_method);
   EXPECT_GE(counts.passed, 100u);
 }
 

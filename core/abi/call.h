@@ -1,4 +1,5 @@
-// precis_call as the host makes it: workspace, cancellation, and the plugin's own words when it fails.
+// precis_call as the host makes it: workspace, cancellation, and the plugin's own words when it
+// fails.
 #pragma once
 
 #include <atomic>
@@ -14,14 +15,16 @@ namespace precis {
 // One call into a plugin. Not copyable: the plugin sees its address.
 class Call {
  public:
-  // workspace: 64-byte aligned, at least what was planned. cancel: poll answers "stop" once it is true.
+  // workspace: 64-byte aligned, at least what was planned. cancel: poll answers "stop" once it is
+  // true.
   explicit Call(std::span<std::byte> workspace = {}, const std::atomic<bool>* cancel = nullptr);
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
   const precis_call* abi() const { return &abi_; }
 
-  // The outcome as core reports it; `what` says whose call it was, such as the method and the tensor.
+  // The outcome as core reports it; `what` says whose call it was, such as the method and the
+  // tensor.
   Status finish(precis_status status, std::string_view what) const;
 
  private:
@@ -36,7 +39,11 @@ class Call {
 // A sink that appends to `out`, which outlives the call.
 precis_sink string_sink(std::string& out);
 
-inline precis_str to_abi(std::string_view text) { return {text.data(), text.size()}; }
-inline std::string_view from_abi(precis_str text) { return {text.data, text.size}; }
+inline precis_str to_abi(std::string_view text) {
+  return {text.data(), text.size()};
+}
+inline std::string_view from_abi(precis_str text) {
+  return {text.data, text.size};
+}
 
 }  // namespace precis

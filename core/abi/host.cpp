@@ -9,24 +9,36 @@
 namespace precis {
 namespace {
 
-const Host& self(const precis_host* host) { return *static_cast<const Host*>(host->ctx); }
+const Host& self(const precis_host* host) {
+  return *static_cast<const Host*>(host->ctx);
+}
 
 void host_log(const precis_host*, int32_t severity, precis_str message) {
   const std::string_view text(message.data, message.size);
   switch (severity) {
-    case PRECIS_LOG_DEBUG: logger().debug(text); return;
-    case PRECIS_LOG_INFO: logger().info(text); return;
-    case PRECIS_LOG_WARNING: logger().warn(text); return;
-    default: logger().error(text); return;
+    case PRECIS_LOG_DEBUG:
+      logger().debug(text);
+      return;
+    case PRECIS_LOG_INFO:
+      logger().info(text);
+      return;
+    case PRECIS_LOG_WARNING:
+      logger().warn(text);
+      return;
+    default:
+      logger().error(text);
+      return;
   }
 }
 
-uint32_t host_concurrency(const precis_host* host) { return self(host).pool().concurrency(); }
+uint32_t host_concurrency(const precis_host* host) {
+  return self(host).pool().concurrency();
+}
 
 precis_status host_parallel_for(const precis_host* host, uint64_t n, uint64_t grain,
                                 void (*fn)(void* ctx, uint64_t begin, uint64_t end), void* ctx) {
-  self(host).pool().parallel_for(
-      n, grain, [fn, ctx](uint64_t begin, uint64_t end) { fn(ctx, begin, end); });
+  self(host).pool().parallel_for(n, grain,
+                                 [fn, ctx](uint64_t begin, uint64_t end) { fn(ctx, begin, end); });
   return PRECIS_OK;
 }
 

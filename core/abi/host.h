@@ -6,8 +6,8 @@
 
 namespace precis {
 
-// What plugins are handed in precis_plugin_entry.init. Plugins are never unloaded and keep the pointer,
-// so a Host lives as long as the process; so does its thread pool.
+// What plugins are handed in precis_plugin_entry.init. Plugins are never unloaded and keep the
+// pointer, so a Host lives as long as the process; so does its thread pool.
 class Host {
  public:
   // `pool` runs the plugins' parallel_for and outlives the host.
@@ -23,8 +23,8 @@ class Host {
   precis_host abi_;
 };
 
-// The host of this process, with a pool of `concurrency` threads (0: all processors). Made by the first
-// call; later calls return the same one whatever they ask for. Never destroyed.
+// The host of this process, with a pool of `concurrency` threads (0: all processors). Made by the
+// first call; later calls return the same one whatever they ask for. Never destroyed.
 Host& process_host(unsigned concurrency = 0);
 
 }  // namespace precis

@@ -20,8 +20,13 @@ class AbiParam {
       importance_ = {};
       importance_.struct_size = sizeof(precis_tensor);
       importance_.flags = PRECIS_TENSOR_READ_ONLY;
-      importance_.view = {const_cast<float*>(param.importance->data()), kCpu, 1,
-                          to_abi(DType::f32), &importance_shape_, &importance_stride_, 0};
+      importance_.view = {const_cast<float*>(param.importance->data()),
+                          kCpu,
+                          1,
+                          to_abi(DType::f32),
+                          &importance_shape_,
+                          &importance_stride_,
+                          0};
       importance_.nbytes = param.importance->size() * sizeof(float);
     }
     abi_ = {};
@@ -55,8 +60,13 @@ class AbiTensor {
     abi_.struct_size = sizeof(precis_tensor);
     if (read_only) abi_.flags |= PRECIS_TENSOR_READ_ONLY;
     if (reinterpret_cast<uintptr_t>(data) % 64 == 0) abi_.flags |= PRECIS_TENSOR_ALIGNED_64;
-    abi_.view = {const_cast<std::byte*>(data), kCpu, static_cast<int32_t>(shape_.size()),
-                 to_abi(dtype), shape_.data(), strides_.data(), 0};
+    abi_.view = {const_cast<std::byte*>(data),
+                 kCpu,
+                 static_cast<int32_t>(shape_.size()),
+                 to_abi(dtype),
+                 shape_.data(),
+                 strides_.data(),
+                 0};
     abi_.nbytes = nbytes;
     abi_.encoding = encoding.empty() ? nullptr : encoding.c_str();
   }
@@ -111,13 +121,13 @@ Result<std::shared_ptr<const Quantizer>> Quantizer::adopt(precis_quantizer* hand
   quantizer->quantize_ = static_cast<const precis_quantize_v1*>(table(PRECIS_QUANTIZE_1));
   quantizer->loading_ = static_cast<const precis_loading_v1*>(table(PRECIS_LOADING_1));
   quantizer->serialize_ = static_cast<const precis_serialize_v1*>(table(PRECIS_SERIALIZE_1));
-  for (const auto& [pointer, id] : {std::pair<const void*, const char*>{quantizer->quantize_, PRECIS_QUANTIZE_1},
-                                    {quantizer->loading_, PRECIS_LOADING_1},
-                                    {quantizer->serialize_, PRECIS_SERIALIZE_1}}) {
+  for (const auto& [pointer, id] :
+       {std::pair<const void*, const char*>{quantizer->quantize_, PRECIS_QUANTIZE_1},
+        {quantizer->loading_, PRECIS_LOADING_1},
+        {quantizer->serialize_, PRECIS_SERIALIZE_1}}) {
     if (pointer != nullptr) continue;
-    return Error(ErrorCode::plugin,
-                 fmt::format("plugin {}: method {} has no table {}", quantizer->plugin_id_,
-                             quantizer->method(), id));
+    return Error(ErrorCode::plugin, fmt::format("plugin {}: method {} has no table {}",
+                                                quantizer->plugin_id_, quantizer->method(), id));
   }
   return std::shared_ptr<const Quantizer>(std::move(quantizer));
 }
@@ -138,8 +148,7 @@ Result<PartPlan> Quantizer::plan(const Param& param) const {
     }
     precis_plan plan{sizeof(precis_plan), 0, pointers.data(), capacity, 0, 0};
     const Call call;
-    const precis_status status =
-        quantize_->plan(handle_, call.abi(), kCpu, abi_param.get(), &plan);
+    const precis_status status = quantize_->plan(handle_, call.abi(), kCpu, abi_param.get(), &plan);
     if (status == PRECIS_INVALID_ARGUMENT && plan.count > capacity && plan.count <= 4096) {
       capacity = plan.count;
       continue;
@@ -172,8 +181,7 @@ Result<Storage> Quantizer::storage(const Param& param) const {
 Status Quantizer::quantize(const Param& param, std::span<const std::byte> weight,
                            std::span<const PartSpec> specs,
                            std::span<const std::span<std::byte>> parts,
-                           std::span<std::byte> workspace,
-                           const std::atomic<bool>* cancel) const {
+                           std::span<std::byte> workspace, const std::atomic<bool>* cancel) const {
   const AbiParam abi_param(param);
   AbiTensor abi_weight(weight.data(), weight.size(), param.dtype, param.shape, "", true);
   std::vector<std::unique_ptr<AbiTensor>> tensors;
@@ -227,8 +235,7 @@ struct StateDictCall {
     const auto entry = self.by_name.find(from_abi(name));
     return entry == self.by_name.end() ? -1 : static_cast<int64_t>(entry->second);
   }
-  static precis_status read(const precis_state_dict* dict, uint64_t index,
-                            const precis_sink* out) {
+  static precis_status read(const precis_state_dict* dict, uint64_t index, const precis_sink* out) {
     auto& self = *static_cast<StateDictCall*>(dict->ctx);
     if (index >= self.infos.size()) return PRECIS_NOT_FOUND;
     auto bytes = self.source->read(index);
@@ -286,8 +293,9 @@ Result<std::vector<StoredParam>> Quantizer::stored_params(const StateDict& state
   for (const StoredParam& stored : walk.found) {
     for (const std::size_t part : stored.parts) {
       if (part < walk.infos.size()) continue;
-      return Error(ErrorCode::plugin, fmt::format("plugin {} names a tensor that does not exist for '{}'",
-                                                  plugin_id_, stored.param.name));
+      return Error(ErrorCode::plugin,
+                   fmt::format("plugin {} names a tensor that does not exist for '{}'", plugin_id_,
+                               stored.param.name));
     }
   }
   return std::move(walk.found);

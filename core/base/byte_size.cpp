@@ -24,12 +24,21 @@ Result<uint64_t> parse_byte_size(std::string_view text) {
     double bytes;
   };
   constexpr double ki = 1024;
-  constexpr std::array kUnits{
-      Unit{"", 1},           Unit{"B", 1},
-      Unit{"K", ki},         Unit{"KiB", ki},           Unit{"kB", 1e3}, Unit{"KB", 1e3},
-      Unit{"M", ki * ki},    Unit{"MiB", ki * ki},      Unit{"MB", 1e6},
-      Unit{"G", ki * ki * ki}, Unit{"GiB", ki * ki * ki}, Unit{"GB", 1e9},
-      Unit{"T", ki * ki * ki * ki}, Unit{"TiB", ki * ki * ki * ki}, Unit{"TB", 1e12}};
+  constexpr std::array kUnits{Unit{"", 1},
+                              Unit{"B", 1},
+                              Unit{"K", ki},
+                              Unit{"KiB", ki},
+                              Unit{"kB", 1e3},
+                              Unit{"KB", 1e3},
+                              Unit{"M", ki * ki},
+                              Unit{"MiB", ki * ki},
+                              Unit{"MB", 1e6},
+                              Unit{"G", ki * ki * ki},
+                              Unit{"GiB", ki * ki * ki},
+                              Unit{"GB", 1e9},
+                              Unit{"T", ki * ki * ki * ki},
+                              Unit{"TiB", ki * ki * ki * ki},
+                              Unit{"TB", 1e12}};
   for (const Unit& candidate : kUnits) {
     if (candidate.name != unit) continue;
     const double bytes = number * candidate.bytes;

@@ -47,11 +47,15 @@ constexpr std::array kRows{
     DTypeRow{DType::c64, 64, "c64", "complex64", "C64", PRECIS_TYPE_COMPLEX},
 };
 
-constexpr const DTypeRow& row(DType dtype) { return kRows[static_cast<std::size_t>(dtype)]; }
+constexpr const DTypeRow& row(DType dtype) {
+  return kRows[static_cast<std::size_t>(dtype)];
+}
 
 }  // namespace
 
-uint32_t dtype_bits(DType dtype) { return row(dtype).bits; }
+uint32_t dtype_bits(DType dtype) {
+  return row(dtype).bits;
+}
 
 std::optional<uint64_t> dtype_bytes(DType dtype, uint64_t elements) {
   uint64_t bits = 0;
@@ -60,11 +64,12 @@ std::optional<uint64_t> dtype_bytes(DType dtype, uint64_t elements) {
 }
 
 bool is_floating(DType dtype) {
-  return dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f32 ||
-         dtype == DType::f64;
+  return dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f32 || dtype == DType::f64;
 }
 
-std::string_view dtype_name(DType dtype) { return row(dtype).name; }
+std::string_view dtype_name(DType dtype) {
+  return row(dtype).name;
+}
 
 std::optional<DType> dtype_from_name(std::string_view name) {
   for (const DTypeRow& candidate : kRows) {
@@ -76,7 +81,9 @@ std::optional<DType> dtype_from_name(std::string_view name) {
   return std::nullopt;
 }
 
-std::string_view safetensors_dtype_name(DType dtype) { return row(dtype).safetensors_name; }
+std::string_view safetensors_dtype_name(DType dtype) {
+  return row(dtype).safetensors_name;
+}
 
 std::optional<DType> dtype_from_safetensors(std::string_view name) {
   for (const DTypeRow& candidate : kRows) {

@@ -1,4 +1,5 @@
-// Number formats of tensors, as core names them. Codebook and block formats are encodings, not dtypes.
+// Number formats of tensors, as core names them. Codebook and block formats are encodings, not
+// dtypes.
 #pragma once
 
 #include <cstdint>

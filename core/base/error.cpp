@@ -4,21 +4,36 @@ namespace precis {
 
 std::string_view error_code_name(ErrorCode code) {
   switch (code) {
-    case ErrorCode::cancelled: return "cancelled";
-    case ErrorCode::invalid_argument: return "invalid-argument";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::not_found: return "not-found";
-    case ErrorCode::failed_precondition: return "failed-precondition";
-    case ErrorCode::out_of_memory: return "out-of-memory";
-    case ErrorCode::data_loss: return "data-loss";
-    case ErrorCode::device_error: return "device-error";
-    case ErrorCode::abi_mismatch: return "abi-mismatch";
-    case ErrorCode::internal: return "internal";
-    case ErrorCode::invalid_type: return "invalid-type";
-    case ErrorCode::io: return "io";
-    case ErrorCode::plugin: return "plugin";
-    case ErrorCode::quality: return "quality";
-    case ErrorCode::verification: return "verification";
+    case ErrorCode::cancelled:
+      return "cancelled";
+    case ErrorCode::invalid_argument:
+      return "invalid-argument";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::not_found:
+      return "not-found";
+    case ErrorCode::failed_precondition:
+      return "failed-precondition";
+    case ErrorCode::out_of_memory:
+      return "out-of-memory";
+    case ErrorCode::data_loss:
+      return "data-loss";
+    case ErrorCode::device_error:
+      return "device-error";
+    case ErrorCode::abi_mismatch:
+      return "abi-mismatch";
+    case ErrorCode::internal:
+      return "internal";
+    case ErrorCode::invalid_type:
+      return "invalid-type";
+    case ErrorCode::io:
+      return "io";
+    case ErrorCode::plugin:
+      return "plugin";
+    case ErrorCode::quality:
+      return "quality";
+    case ErrorCode::verification:
+      return "verification";
   }
   return "internal";
 }

@@ -30,8 +30,8 @@ enum class ErrorCode : int {
 // Short stable name of a code, as printed in "error[data-loss]".
 std::string_view error_code_name(ErrorCode code);
 
-// An error with its way up. The message says what is wrong with which value and names the file, tensor or
-// key; `hint` says what to do about it.
+// An error with its way up. The message says what is wrong with which value and names the file,
+// tensor or key; `hint` says what to do about it.
 class Error {
  public:
   Error(ErrorCode code, std::string message, std::string hint = {})

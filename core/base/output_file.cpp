@@ -22,9 +22,14 @@ Error system_error(const fs::path& path, std::string_view doing, int error_numbe
       break;
     case EACCES:
     case EPERM:
-    case EROFS: hint = "choose a place that this user may write to, or change its permissions"; break;
-    case ENOENT: hint = "check the spelling of the path"; break;
-    default: break;
+    case EROFS:
+      hint = "choose a place that this user may write to, or change its permissions";
+      break;
+    case ENOENT:
+      hint = "check the spelling of the path";
+      break;
+    default:
+      break;
   }
   return Error(ErrorCode::io,
                fmt::format("{}: cannot {}: {}", path.string(), doing, std::strerror(error_number)),

@@ -14,8 +14,9 @@ namespace precis {
 // A file of known size, open for writing at any offset.
 class OutputFile {
  public:
-  // Opens or creates `path` and reserves `size` bytes on the disk, so that a full disk shows now and not
-  // halfway. Existing contents are kept. Errors: io, naming the path and what the system said.
+  // Opens or creates `path` and reserves `size` bytes on the disk, so that a full disk shows now
+  // and not halfway. Existing contents are kept. Errors: io, naming the path and what the system
+  // said.
   static Result<OutputFile> open(const std::filesystem::path& path, uint64_t size);
 
   OutputFile(OutputFile&& other) noexcept;

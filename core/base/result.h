@@ -1,4 +1,5 @@
-// Result<T>: a value or an Error. Core and registry report every failure this way and throw nothing.
+// Result<T>: a value or an Error. Core and registry report every failure this way and throw
+// nothing.
 #pragma once
 
 #include <optional>
@@ -63,11 +64,11 @@ using Status = Result<void>;
 #define PRECIS_CONCAT(a, b) PRECIS_CONCAT_INNER(a, b)
 
 // Returns the error of `expression` from the enclosing function, if it has one.
-#define PRECIS_TRY(expression)                                            \
-  do {                                                                    \
-    if (auto precis_status_ = (expression); !precis_status_.ok()) {       \
-      return std::move(precis_status_).error();                           \
-    }                                                                     \
+#define PRECIS_TRY(expression)                                      \
+  do {                                                              \
+    if (auto precis_status_ = (expression); !precis_status_.ok()) { \
+      return std::move(precis_status_).error();                     \
+    }                                                               \
   } while (false)
 
 // PRECIS_ASSIGN(auto value, expression): the value of `expression`, or returns its error.

@@ -70,7 +70,9 @@ void ThreadPool::help_until(const std::function<bool()>& done) {
   }
 }
 
-void ThreadPool::notify() { changed_.notify_all(); }
+void ThreadPool::notify() {
+  changed_.notify_all();
+}
 
 void ThreadPool::parallel_for(uint64_t n, uint64_t grain,
                               const std::function<void(uint64_t, uint64_t)>& fn) {
@@ -113,8 +115,8 @@ void ThreadPool::parallel_for(uint64_t n, uint64_t grain,
   }
   changed_.notify_all();
   run_pieces(*loop);
-  // Only pieces already running elsewhere are left: wait for them without taking on other work, which
-  // could be long.
+  // Only pieces already running elsewhere are left: wait for them without taking on other work,
+  // which could be long.
   std::unique_lock lock(mutex_);
   while (loop->finished.load() < pieces) {
     changed_.wait_for(lock, std::chrono::milliseconds(1));

@@ -11,8 +11,8 @@
 
 namespace precis {
 
-// Runs work on `concurrency` threads, of which the calling thread is one: a pool of one starts no thread.
-// All functions but the destructor may be called from any thread, also from inside a task.
+// Runs work on `concurrency` threads, of which the calling thread is one: a pool of one starts no
+// thread. All functions but the destructor may be called from any thread, also from inside a task.
 class ThreadPool {
  public:
   // concurrency 0: the number of processors this process may use.
@@ -27,17 +27,16 @@ class ThreadPool {
   // Queues a task. It must not throw.
   void submit(std::function<void()> task);
 
-  // Works on queued tasks until done() is true. done is evaluated with no lock held, again after every
-  // task and every notify().
+  // Works on queued tasks until done() is true. done is evaluated with no lock held, again after
+  // every task and every notify().
   void help_until(const std::function<bool()>& done);
 
   // Wakes the threads that wait in help_until.
   void notify();
 
-  // Calls fn(begin, end) over pieces of [0, n) of `grain` items (0: about four pieces a thread) on this
-  // and on idle threads; returns when all are done. fn must not throw. May be nested.
-  void parallel_for(uint64_t n, uint64_t grain,
-                    const std::function<void(uint64_t, uint64_t)>& fn);
+  // Calls fn(begin, end) over pieces of [0, n) of `grain` items (0: about four pieces a thread) on
+  // this and on idle threads; returns when all are done. fn must not throw. May be nested.
+  void parallel_for(uint64_t n, uint64_t grain, const std::function<void(uint64_t, uint64_t)>& fn);
 
  private:
   void work();

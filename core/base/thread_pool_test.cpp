@@ -29,9 +29,8 @@ TEST(ThreadPool, LoopsNestInsideTasks) {
   std::atomic<int> sum{0};
   for (int task = 0; task < 8; ++task) {
     pool.submit([&] {
-      pool.parallel_for(100, 3, [&](uint64_t begin, uint64_t end) {
-        sum += static_cast<int>(end - begin);
-      });
+      pool.parallel_for(
+          100, 3, [&](uint64_t begin, uint64_t end) { sum += static_cast<int>(end - begin); });
       ++done;
       pool.notify();
     });

@@ -30,7 +30,9 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-Buffer::~Buffer() { release(); }
+Buffer::~Buffer() {
+  release();
+}
 
 void Buffer::release() {
   if (data_ != nullptr) ::munmap(data_, capacity_);
@@ -42,7 +44,8 @@ Status Buffer::reserve(uint64_t size) {
   if (size <= capacity_) return {};
   release();
   const uint64_t capacity = round_to_pages(size);
-  void* memory = ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     return Error(ErrorCode::out_of_memory,
                  fmt::format("the system gives no {} of memory", format_bytes(capacity)),
@@ -62,9 +65,8 @@ Result<std::optional<Buffer>> BufferArena::try_take(uint64_t size) {
   // The largest idle buffer is the one most likely to suffice.
   std::sort(idle_.begin(), idle_.end(),
             [](const Buffer& a, const Buffer& b) { return a.capacity() < b.capacity(); });
-  const auto fits = std::find_if(idle_.begin(), idle_.end(), [&](const Buffer& buffer) {
-    return buffer.capacity() >= wanted;
-  });
+  const auto fits = std::find_if(idle_.begin(), idle_.end(),
+                                 [&](const Buffer& buffer) { return buffer.capacity() >= wanted; });
   Buffer buffer;
   if (fits != idle_.end()) {
     buffer = std::move(*fits);
@@ -99,7 +101,8 @@ uint64_t BufferArena::peak() const {
 }
 
 uint64_t BufferArena::predict_peak(std::span<const uint64_t> sizes, unsigned slots, uint64_t cap) {
-  // The arena's own rules, with the smallest tensor in flight finishing first: it takes the least time.
+  // The arena's own rules, with the smallest tensor in flight finishing first: it takes the least
+  // time.
   slots = std::max(1u, slots);
   std::vector<uint64_t> idle;
   std::vector<uint64_t> taken;

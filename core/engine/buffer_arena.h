@@ -35,8 +35,8 @@ class Buffer {
 // The buffers of the tensors in flight. [any thread]
 class BufferArena {
  public:
-  // At most `slots` buffers out at once and `cap` bytes in all; one buffer alone may exceed the cap, since
-  // a tensor that does not fit cannot be done in pieces.
+  // At most `slots` buffers out at once and `cap` bytes in all; one buffer alone may exceed the
+  // cap, since a tensor that does not fit cannot be done in pieces.
   BufferArena(unsigned slots, uint64_t cap);
 
   // A buffer of at least `size` bytes, or nothing when slots or cap are used up at the moment. Idle

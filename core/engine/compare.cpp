@@ -15,7 +15,8 @@ std::string full_name(const Component& component, const std::string& name) {
   return component.name.empty() ? name : fmt::format("{}.{}", component.name, name);
 }
 
-Result<ErrorStats> compare_tensor(const LogicalTensor& a, const LogicalTensor& b, ThreadPool& pool) {
+Result<ErrorStats> compare_tensor(const LogicalTensor& a, const LogicalTensor& b,
+                                  ThreadPool& pool) {
   ErrorStats total;
   std::mutex mutex;
   PRECIS_TRY(for_each_slice(a.param, pool, [&](int64_t row, int64_t rows) -> Status {
@@ -36,11 +37,12 @@ Result<ErrorStats> compare_tensor(const LogicalTensor& a, const LogicalTensor& b
 }
 
 bool is_number(const LogicalTensor& tensor) {
-  return !tensor.plain() || is_floating(tensor.param.dtype) || tensor.param.dtype == DType::f8_e4m3fn ||
-         tensor.param.dtype == DType::f8_e5m2;
+  return !tensor.plain() || is_floating(tensor.param.dtype) ||
+         tensor.param.dtype == DType::f8_e4m3fn || tensor.param.dtype == DType::f8_e5m2;
 }
 
-Status compare_component(const Component& a, const Component& b, MethodResolver& methods, ThreadPool& pool, Comparison& out) {
+Status compare_component(const Component& a, const Component& b, MethodResolver& methods,
+                         ThreadPool& pool, Comparison& out) {
   PRECIS_ASSIGN(const auto left, logical_tensors(a, methods));
   PRECIS_ASSIGN(const auto right, logical_tensors(b, methods));
   std::map<std::string, const LogicalTensor*> by_name;
@@ -56,16 +58,21 @@ Status compare_component(const Component& a, const Component& b, MethodResolver&
     if (!is_number(tensor) || !is_number(other)) continue;
     // A side whose stored form does not tell its shape takes it from the other.
     LogicalTensor l = tensor, r = other;
-    if (!l.param.shape_known) l.param.shape = r.param.shape, l.param.shape_known = r.param.shape_known;
-    if (!r.param.shape_known) r.param.shape = l.param.shape, r.param.shape_known = l.param.shape_known;
+    if (!l.param.shape_known)
+      l.param.shape = r.param.shape, l.param.shape_known = r.param.shape_known;
+    if (!r.param.shape_known)
+      r.param.shape = l.param.shape, r.param.shape_known = l.param.shape_known;
     if (l.param.shape != r.param.shape || !l.param.shape_known) {
-      return Error(ErrorCode::data_loss, fmt::format("'{}' has another shape in the two checkpoints", full_name(a, tensor.param.name)),
+      return Error(ErrorCode::data_loss,
+                   fmt::format("'{}' has another shape in the two checkpoints",
+                               full_name(a, tensor.param.name)),
                    "they are not the same model");
     }
     PRECIS_ASSIGN(const ErrorStats error, compare_tensor(l, r, pool));
     l.release_source();
     r.release_source();
-    out.tensors.push_back({a.name, tensor.param.name, storage_name(l), storage_name(r), l.stored_bytes(), r.stored_bytes(), error});
+    out.tensors.push_back({a.name, tensor.param.name, storage_name(l), storage_name(r),
+                           l.stored_bytes(), r.stored_bytes(), error});
   }
   for (const auto& [name, tensor] : by_name) out.only_b.push_back(full_name(b, name));
   return {};
@@ -79,10 +86,12 @@ std::string storage_name(const LogicalTensor& tensor) {
   return encoding.empty() ? tensor.quantizer->spec() : encoding.substr(encoding.find('.') + 1);
 }
 
-Status for_each_slice(const Param& param, ThreadPool& pool, const std::function<Status(int64_t, int64_t)>& visit) {
+Status for_each_slice(const Param& param, ThreadPool& pool,
+                      const std::function<Status(int64_t, int64_t)>& visit) {
   if (param.elements() == 0) return {};
   constexpr uint64_t kSliceElements = 64 << 10;
-  const auto step = static_cast<int64_t>(std::max<uint64_t>(1, kSliceElements / std::max<uint64_t>(1, param.row_elements())));
+  const auto step = static_cast<int64_t>(
+      std::max<uint64_t>(1, kSliceElements / std::max<uint64_t>(1, param.row_elements())));
   const auto slices = static_cast<uint64_t>((param.rows() - 1) / step + 1);
   std::mutex mutex;
   std::atomic<bool> failed{false};
@@ -99,22 +108,26 @@ Status for_each_slice(const Param& param, ThreadPool& pool, const std::function<
   return status;
 }
 
-Result<Comparison> compare(const Checkpoint& a, const Checkpoint& b, MethodResolver& methods, ThreadPool& pool) {
+Result<Comparison> compare(const Checkpoint& a, const Checkpoint& b, MethodResolver& methods,
+                           ThreadPool& pool) {
   Comparison out;
   const bool lone = a.components.size() == 1 && b.components.size() == 1;
   for (const Component& component : a.components) {
-    const auto other = std::find_if(b.components.begin(), b.components.end(),
-                                    [&](const Component& candidate) { return lone || candidate.name == component.name; });
+    const auto other = std::find_if(
+        b.components.begin(), b.components.end(),
+        [&](const Component& candidate) { return lone || candidate.name == component.name; });
     if (other == b.components.end()) {
       out.only_a.push_back(component.name);
       continue;
     }
     Status status = compare_component(component, *other, methods, pool, out);
-    if (!status.ok()) return std::move(status).error().with_context(fmt::format("component {}", component.name));
+    if (!status.ok())
+      return std::move(status).error().with_context(fmt::format("component {}", component.name));
   }
   for (const Component& component : b.components) {
-    const bool known = lone || std::any_of(a.components.begin(), a.components.end(),
-                                           [&](const Component& c) { return c.name == component.name; });
+    const bool known =
+        lone || std::any_of(a.components.begin(), a.components.end(),
+                            [&](const Component& c) { return c.name == component.name; });
     if (!known) out.only_b.push_back(component.name);
   }
   return out;

@@ -20,18 +20,21 @@ struct TensorComparison {
 };
 
 struct Comparison {
-  std::vector<TensorComparison> tensors;   // those of both sides, in a's order
+  std::vector<TensorComparison> tensors;    // those of both sides, in a's order
   std::vector<std::string> only_a, only_b;  // "component.name"
 };
 
-// Decodes both sides in slices; a is the original. Errors: data_loss when a weight's shape differs between
-// the two, and what reading says. A lone model is compared with a lone model whatever their names.
-Result<Comparison> compare(const Checkpoint& a, const Checkpoint& b, MethodResolver& methods, ThreadPool& pool);
+// Decodes both sides in slices; a is the original. Errors: data_loss when a weight's shape differs
+// between the two, and what reading says. A lone model is compared with a lone model whatever their
+// names.
+Result<Comparison> compare(const Checkpoint& a, const Checkpoint& b, MethodResolver& methods,
+                           ThreadPool& pool);
 
 // "bf16" of a plain tensor, "nf4" of a quantized one.
 std::string storage_name(const LogicalTensor& tensor);
 
-// Calls visit(row_begin, rows) over slices of about 64 Ki elements on all threads; stops at the first error.
+// Calls visit(row_begin, rows) over slices of about 64 Ki elements on all threads; stops at the
+// first error.
 Status for_each_slice(const Param& param, ThreadPool& pool,
                       const std::function<Status(int64_t row_begin, int64_t rows)>& visit);
 

@@ -11,7 +11,8 @@ struct BlockSums {
   double squared_error = 0, squared_original = 0, max_error = 0;
 };
 
-// The sums of a block whose values are all finite, in eight lanes so that the compiler can vectorise.
+// The sums of a block whose values are all finite, in eight lanes so that the compiler can
+// vectorise.
 BlockSums sum_finite(std::span<const float> original, std::span<const float> decoded) {
   constexpr std::size_t kLanes = 8;
   double squared_error[kLanes] = {}, squared_original[kLanes] = {};

@@ -11,9 +11,9 @@ struct ErrorStats {
   double sum_squared_error = 0;
   double sum_squared_original = 0;
   double max_absolute_error = 0;
-  uint64_t elements = 0;             // pairs in the sums
-  uint64_t nonfinite_original = 0;   // NaN or infinity in the original
-  uint64_t nonfinite_decoded = 0;    // NaN or infinity where the original was finite
+  uint64_t elements = 0;            // pairs in the sums
+  uint64_t nonfinite_original = 0;  // NaN or infinity in the original
+  uint64_t nonfinite_decoded = 0;   // NaN or infinity where the original was finite
 
   // Adds the pairs of two arrays of equal length.
   void add(std::span<const float> original, std::span<const float> decoded);

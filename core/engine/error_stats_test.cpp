@@ -28,7 +28,8 @@ TEST(ErrorStats, IsTheRatioOfTheNorms) {
 }
 
 TEST(ErrorStats, WhatIsNotFiniteIsCountedAndLeftOut) {
-  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN(),
+              infinity = std::numeric_limits<float>::infinity();
   std::vector<float> w(5000, 1.0f), d = w;
   w[17] = nan;
   w[4999] = infinity;

@@ -6,9 +6,9 @@
 #include <map>
 #include <mutex>
 
+#include "core/base/sha256.h"
 #include "core/engine/memory_usage.h"
 #include "core/engine/result_directory.h"
-#include "core/base/sha256.h"
 #include "core/engine/tensor_job.h"
 
 namespace precis {
@@ -20,7 +20,10 @@ using Clock = std::chrono::steady_clock;
 class Run {
  public:
   Run(const Plan& plan, ResultDirectory& result, ThreadPool& pool, const ExecuteOptions& options)
-      : plan_(plan), result_(result), pool_(pool), options_(options),
+      : plan_(plan),
+        result_(result),
+        pool_(pool),
+        options_(options),
         arena_(std::min(plan.threads, pool.concurrency()), plan.max_memory) {
     for (std::size_t c = 0; c < plan.components.size(); ++c) {
       digests_.emplace_back(plan.components[c].tensors.size());
@@ -53,7 +56,8 @@ class Run {
  private:
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
   const TensorPlan& tensor_plan(std::size_t index) const {
-    return plan_.components[report_.tensors[index].component].tensors[report_.tensors[index].tensor];
+    return plan_.components[report_.tensors[index].component]
+        .tensors[report_.tensors[index].tensor];
   }
 
   TensorJob job_for(std::size_t index) const {
@@ -72,8 +76,10 @@ class Run {
   void warn_of_nonfinite(std::size_t index) {
     const ErrorStats& error = report_.tensors[index].error;
     if (error.nonfinite_original == 0 && error.nonfinite_decoded == 0) return;
-    report_.warnings.push_back(fmt::format("'{}' has {} NaN or infinite values in the source; {} finite ones beside them were lost with them",
-                                           tensor_plan(index).source.param.name, error.nonfinite_original, error.nonfinite_decoded));
+    report_.warnings.push_back(fmt::format(
+        "'{}' has {} NaN or infinite values in the source; {} finite ones beside them were lost "
+        "with them",
+        tensor_plan(index).source.param.name, error.nonfinite_original, error.nonfinite_decoded));
   }
 
   // A tensor of the journal counts only when its bytes are really there.
@@ -102,7 +108,8 @@ class Run {
         hash.update(chunk);
       }
       const Sha256Digest digest = hash.finish();
-      if (!std::equal(entry.digests[i].begin(), entry.digests[i].end(), digest.begin())) return false;
+      if (!std::equal(entry.digests[i].begin(), entry.digests[i].end(), digest.begin()))
+        return false;
     }
     return true;
   }
@@ -117,7 +124,8 @@ class Run {
     ++progress_.tensors_done;
     progress_.bytes_done += tensor.source.stored_bytes();
     progress_.bytes_written += tensor.output_bytes();
-    if (tensor.action == Action::quantize && entry.error.relative_error() > progress_.worst_relative_error) {
+    if (tensor.action == Action::quantize &&
+        entry.error.relative_error() > progress_.worst_relative_error) {
       progress_.worst_relative_error = entry.error.relative_error();
       progress_.worst_tensor = tensor.source.param.name;
     }
@@ -144,7 +152,8 @@ class Run {
 
   void prefetch(std::size_t index) const {
     if (index >= report_.tensors.size() || done_[index]) return;
-    for (const LogicalTensor::Part& part : tensor_plan(index).source.parts) part.file->prefetch(*part.entry);
+    for (const LogicalTensor::Part& part : tensor_plan(index).source.parts)
+      part.file->prefetch(*part.entry);
   }
 
   void work(std::size_t index, Buffer& buffer) {

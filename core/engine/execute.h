@@ -14,7 +14,8 @@
 
 namespace precis {
 
-// Anonymous memory each thread needs beside the arena: slices of decoded weights, its stack, its heap.
+// Anonymous memory each thread needs beside the arena: slices of decoded weights, its stack, its
+// heap.
 inline constexpr uint64_t kThreadOverheadBytes = 1ull << 20;
 
 // Where a run stands; handed out after every tensor and every second.
@@ -29,9 +30,9 @@ struct Progress {
 };
 
 struct ExecuteOptions {
-  bool resume = true;          // go on with an unfinished result; false: begin anew
-  bool force = false;          // replace an existing result
-  bool measure_error = true;   // decode what was encoded and compare
+  bool resume = true;         // go on with an unfinished result; false: begin anew
+  bool force = false;         // replace an existing result
+  bool measure_error = true;  // decode what was encoded and compare
   std::function<void(const Progress&)> progress;  // called from worker threads, one at a time
   const std::atomic<bool>* cancel = nullptr;      // true: stop after the tensors in flight
 };
@@ -55,9 +56,9 @@ struct RunReport {
 uint64_t working_set_bytes(const TensorPlan& tensor);
 
 // Writes the plan's result to `out`, which appears only when complete: everything is written to
-// `out`.partial, synced and renamed. A killed run leaves `out`.partial with its journal; the same plan
-// goes on with it. Errors: io (disk full, not writable, exists), cancelled, data_loss and whatever a
-// plugin says, with component and tensor in front.
+// `out`.partial, synced and renamed. A killed run leaves `out`.partial with its journal; the same
+// plan goes on with it. Errors: io (disk full, not writable, exists), cancelled, data_loss and
+// whatever a plugin says, with component and tensor in front.
 Result<RunReport> execute(const Plan& plan, const std::filesystem::path& out, ThreadPool& pool,
                           const ExecuteOptions& options);
 

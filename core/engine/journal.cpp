@@ -23,7 +23,9 @@ std::string checksum(std::string_view text) {
   return to_hex(std::span(digest).first(4));
 }
 
-std::string line_of(const std::string& body) { return checksum(body) + " " + body + "\n"; }
+std::string line_of(const std::string& body) {
+  return checksum(body) + " " + body + "\n";
+}
 
 // The body of a line whose check sum is right; empty otherwise.
 std::string body_of(const std::string& line) {
@@ -88,8 +90,8 @@ Result<Journal> Journal::open(const std::filesystem::path& path, const std::stri
   }
   PRECIS_ASSIGN(const std::string contents, read_file(path, uint64_t{1} << 30));
 
-  // The header line names the fingerprint; every line after it is an entry. The file is cut behind the
-  // last line that is whole, and a line torn by a kill goes with the rest.
+  // The header line names the fingerprint; every line after it is an entry. The file is cut behind
+  // the last line that is whole, and a line torn by a kill goes with the rest.
   std::size_t valid = 0;
   bool same = false;
   for (std::size_t begin = 0; begin < contents.size();) {

@@ -18,18 +18,18 @@ using TensorDigest = std::array<uint8_t, 16>;
 
 // What the journal says of one finished tensor of the plan.
 struct JournalEntry {
-  std::size_t tensor = 0;              // running number over all components
-  std::vector<TensorDigest> digests;   // one an output
+  std::size_t tensor = 0;             // running number over all components
+  std::vector<TensorDigest> digests;  // one an output
   ErrorStats error;
 };
 
-// An append-only text file in the directory of the unfinished result. A line carries its own check sum:
-// a torn last line is ignored.
+// An append-only text file in the directory of the unfinished result. A line carries its own check
+// sum: a torn last line is ignored.
 class Journal {
  public:
   // Opens the journal of a result with this fingerprint and locks it against a second process. An
-  // existing journal with the same fingerprint is continued, one with another is begun anew. Errors: io;
-  // failed_precondition when another process holds it.
+  // existing journal with the same fingerprint is continued, one with another is begun anew.
+  // Errors: io; failed_precondition when another process holds it.
   static Result<Journal> open(const std::filesystem::path& path, const std::string& fingerprint);
   Journal(Journal&& other) noexcept;
   ~Journal();

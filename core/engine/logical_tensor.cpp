@@ -31,8 +31,8 @@ Result<std::span<const std::byte>> row_bytes(const LogicalTensor& tensor, int64_
   const uint64_t begin = static_cast<uint64_t>(row_begin) * row_size;
   const uint64_t size = static_cast<uint64_t>(rows) * row_size;
   if (begin + size > data.size()) {
-    return Error(ErrorCode::internal, fmt::format("rows {}+{} are outside of '{}'", row_begin, rows,
-                                                  tensor.param.name));
+    return Error(ErrorCode::internal,
+                 fmt::format("rows {}+{} are outside of '{}'", row_begin, rows, tensor.param.name));
   }
   return data.subspan(begin, size);
 }
@@ -41,11 +41,15 @@ Result<std::span<const std::byte>> row_bytes(const LogicalTensor& tensor, int64_
 
 bool convert_to_float(DType dtype, const std::byte* source, std::size_t count, float* out) {
   switch (dtype) {
-    case DType::f32: std::memcpy(out, source, count * sizeof(float)); return true;
+    case DType::f32:
+      std::memcpy(out, source, count * sizeof(float));
+      return true;
     case DType::f64:
       convert_each<double>(source, count, out, [](double value) { return value; });
       return true;
-    case DType::f16: convert_each<uint16_t>(source, count, out, kernels::half_to_float); return true;
+    case DType::f16:
+      convert_each<uint16_t>(source, count, out, kernels::half_to_float);
+      return true;
     case DType::bf16:
       convert_each<uint16_t>(source, count, out, kernels::bfloat16_to_float);
       return true;
@@ -55,7 +59,8 @@ bool convert_to_float(DType dtype, const std::byte* source, std::size_t count, f
     case DType::f8_e5m2:
       convert_each<uint8_t>(source, count, out, kernels::float8_e5m2_to_float);
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -145,8 +150,11 @@ Result<std::vector<LogicalTensor>> logical_tensors(const Component& component,
   if (quantizer != nullptr) {
     StateDict state_dict;
     for (const TensorRef& ref : component.tensors) state_dict.tensors.push_back(ref.entry);
-    state_dict.read = [&](std::size_t index) { return part_of(index).file->data(*part_of(index).entry); };
-    if (!component.files.empty()) state_dict.metadata_json = metadata_text(component.files.front()->metadata());
+    state_dict.read = [&](std::size_t index) {
+      return part_of(index).file->data(*part_of(index).entry);
+    };
+    if (!component.files.empty())
+      state_dict.metadata_json = metadata_text(component.files.front()->metadata());
     PRECIS_ASSIGN(auto found, quantizer->stored_params(state_dict));
     for (StoredParam& stored : found) {
       LogicalTensor tensor{std::move(stored.param), quantizer, {}};

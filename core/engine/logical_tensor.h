@@ -13,8 +13,8 @@ namespace precis {
 
 class MethodResolver;
 
-// A weight of a component. Plain: one stored tensor, read as it is. Quantized: the parts of a method,
-// which its plugin decodes.
+// A weight of a component. Plain: one stored tensor, read as it is. Quantized: the parts of a
+// method, which its plugin decodes.
 struct LogicalTensor {
   Param param;
   std::shared_ptr<const Quantizer> quantizer;  // null: plain
@@ -27,8 +27,9 @@ struct LogicalTensor {
   bool plain() const { return quantizer == nullptr; }
   uint64_t stored_bytes() const;
 
-  // Decodes rows [row_begin, row_begin + rows) into float32; a tensor without dimensions is one row.
-  // Errors: unsupported for dtypes that are not numbers of a weight, data_loss, and the plugin's.
+  // Decodes rows [row_begin, row_begin + rows) into float32; a tensor without dimensions is one
+  // row. Errors: unsupported for dtypes that are not numbers of a weight, data_loss, and the
+  // plugin's.
   Status read_rows(int64_t row_begin, int64_t rows, std::span<float> out) const;
   // The same in another floating dtype.
   Status read_rows_as(DType dtype, int64_t row_begin, int64_t rows, std::span<std::byte> out) const;

@@ -5,7 +5,8 @@
 
 namespace precis {
 
-// Anonymous resident memory (RssAnon of /proc/self/status), bytes; 0 where the system does not tell.
+// Anonymous resident memory (RssAnon of /proc/self/status), bytes; 0 where the system does not
+// tell.
 uint64_t anonymous_memory_bytes();
 
 }  // namespace precis

@@ -47,7 +47,8 @@ const Quantizer* method_of(const TensorPlan& tensor) {
   return nullptr;
 }
 
-// The component as a method's config sees it, and the methods in it. The plan outlives the description.
+// The component as a method's config sees it, and the methods in it. The plan outlives the
+// description.
 struct DescribedComponent {
   ComponentDescription description;
   std::vector<const Quantizer*> quantizers;
@@ -60,7 +61,8 @@ struct DescribedComponent {
     for (const TensorPlan& tensor : plan.tensors) {
       if (const Quantizer* method = method_of(tensor)) {
         description.quantized.push_back(&tensor.source.param);
-        if (std::find(quantizers.begin(), quantizers.end(), method) == quantizers.end()) quantizers.push_back(method);
+        if (std::find(quantizers.begin(), quantizers.end(), method) == quantizers.end())
+          quantizers.push_back(method);
       } else if (tensor.source.param.module_kind == "Linear") {
         description.kept.push_back(&tensor.source.param);
       }
@@ -74,8 +76,12 @@ class ComponentFiles {
   ComponentFiles(const Checkpoint& checkpoint, const Component& component,
                  const ResolveOptions& options, MethodResolver& methods, Plan& plan,
                  ComponentPlan& out)
-      : checkpoint_(checkpoint), component_(component), options_(options), methods_(methods),
-        plan_(plan), out_(out) {}
+      : checkpoint_(checkpoint),
+        component_(component),
+        options_(options),
+        methods_(methods),
+        plan_(plan),
+        out_(out) {}
 
   Status run() {
     describe();
@@ -105,27 +111,27 @@ class ComponentFiles {
           method->container() == "gguf" ? ContainerFormat::gguf : ContainerFormat::safetensors;
       if (method != quantizers_.front() && wanted != format_) {
         return Error(ErrorCode::invalid_argument,
-                     fmt::format("{} and {} need different file formats", quantizers_.front()->spec(),
-                                 method->spec()),
+                     fmt::format("{} and {} need different file formats",
+                                 quantizers_.front()->spec(), method->spec()),
                      "use methods of one plugin within a component");
       }
       format_ = wanted;
     }
     if (options_.container && *options_.container != format_) {
       if (!quantizers_.empty()) {
-        return Error(ErrorCode::invalid_argument,
-                     fmt::format("{} is stored as {}, not as {}", quantizers_.front()->spec(),
-                                 container_format_name(format_),
-                                 container_format_name(*options_.container)),
-                     fmt::format("give the output a name that ends in .{}",
-                                 container_format_name(format_)));
+        return Error(
+            ErrorCode::invalid_argument,
+            fmt::format("{} is stored as {}, not as {}", quantizers_.front()->spec(),
+                        container_format_name(format_), container_format_name(*options_.container)),
+            fmt::format("give the output a name that ends in .{}", container_format_name(format_)));
       }
       format_ = *options_.container;
     }
     return {};
   }
 
-  // GGUF readers expect some kept tensors in other dtypes than the source has; the method says which.
+  // GGUF readers expect some kept tensors in other dtypes than the source has; the method says
+  // which.
   Status fit_kept_tensors() {
     for (TensorPlan& tensor : out_.tensors) {
       if (tensor.action != Action::keep || !tensor.source.plain() || quantizers_.empty()) continue;
@@ -147,11 +153,12 @@ class ComponentFiles {
       auto text = method->config(description_);
       if (!text.ok()) return std::move(text).error().with_context(method->spec());
       if (method != quantizers_.front() && *text != config) {
-        return Error(ErrorCode::invalid_argument,
-                     fmt::format("{} and {} cannot stand in one config.json",
-                                 quantizers_.front()->spec(), method->spec()),
-                     "the Python libraries read one quantization_config for a component: choose one "
-                     "method for it");
+        return Error(
+            ErrorCode::invalid_argument,
+            fmt::format("{} and {} cannot stand in one config.json", quantizers_.front()->spec(),
+                        method->spec()),
+            "the Python libraries read one quantization_config for a component: choose one "
+            "method for it");
       }
       config = *text;
     }
@@ -188,7 +195,8 @@ class ComponentFiles {
       }
     }
     const auto put = [&](std::string_view key, const std::string& value) {
-      metadata[std::string(key)] = gguf ? ordered_json{{"type", "string"}, {"value", value}} : ordered_json(value);
+      metadata[std::string(key)] =
+          gguf ? ordered_json{{"type", "string"}, {"value", value}} : ordered_json(value);
     };
     if (gguf) metadata.erase("general.alignment");
     if (!gguf && !metadata.contains("format")) put("format", "pt");
@@ -211,7 +219,8 @@ class ComponentFiles {
                          {"header_sha256", header_digest(*file)}});
     }
     ordered_json plugins = ordered_json::object();
-    for (const Quantizer* method : quantizers_) plugins[method->plugin_id()] = method->plugin_version();
+    for (const Quantizer* method : quantizers_)
+      plugins[method->plugin_id()] = method->plugin_version();
     return ordered_json{{"precis", kVersion},
                         {"plugins", plugins},
                         {"method", out_.method},
@@ -220,7 +229,8 @@ class ComponentFiles {
         .dump();
   }
 
-  // Tensors in source order, shards of at most max_shard_bytes; the parts of a weight stay together.
+  // Tensors in source order, shards of at most max_shard_bytes; the parts of a weight stay
+  // together.
   Status plan_files() {
     std::vector<std::vector<std::size_t>> shards(1);
     uint64_t shard_bytes = 0;
@@ -240,16 +250,19 @@ class ComponentFiles {
       PRECIS_TRY(plan_file(shards[shard], file_name(shard, shards.size()), weight_map, total_size));
     }
     if (shards.size() > 1) {
-      const ordered_json index{{"metadata", {{"total_size", total_size}}}, {"weight_map", weight_map}};
-      plan_.text_files.push_back({component_.directory / (component_.weights_name + ".safetensors.index.json"),
-                                  index.dump(2) + "\n"});
+      const ordered_json index{{"metadata", {{"total_size", total_size}}},
+                               {"weight_map", weight_map}};
+      plan_.text_files.push_back(
+          {component_.directory / (component_.weights_name + ".safetensors.index.json"),
+           index.dump(2) + "\n"});
     }
     return {};
   }
 
   fs::path file_name(std::size_t shard, std::size_t count) const {
     if (checkpoint_.kind == CheckpointKind::single_file || options_.container) return {};
-    if (format_ == ContainerFormat::gguf) return component_.directory / (component_.weights_name + ".gguf");
+    if (format_ == ContainerFormat::gguf)
+      return component_.directory / (component_.weights_name + ".gguf");
     const std::string part = count == 1 ? "" : fmt::format("-{:05}-of-{:05}", shard + 1, count);
     return component_.directory / fmt::format("{}{}.safetensors", component_.weights_name, part);
   }
@@ -274,7 +287,8 @@ class ComponentFiles {
     }
     PRECIS_ASSIGN(const ordered_json metadata, file_metadata(planned.size()));
     PRECIS_ASSIGN(file.layout, plan_container(format_, planned, metadata));
-    const std::size_t marker = file.layout.header.find(std::string(kDigestsPrefix) + std::string(planned.empty() ? 0 : 32, '0'));
+    const std::size_t marker = file.layout.header.find(std::string(kDigestsPrefix) +
+                                                       std::string(planned.empty() ? 0 : 32, '0'));
     file.digests_offset = marker + kDigestsPrefix.size();
     out_.output_bytes += file.layout.file_size;
     out_.files.push_back(std::move(file));
@@ -299,7 +313,8 @@ Status add_carried_files(const Checkpoint& checkpoint, Plan& plan) {
     std::error_code error;
     const uint64_t size = fs::file_size(checkpoint.root / relative, error);
     if (error) {
-      return Error(ErrorCode::io, fmt::format("{}: cannot read its size", (checkpoint.root / relative).string()));
+      return Error(ErrorCode::io,
+                   fmt::format("{}: cannot read its size", (checkpoint.root / relative).string()));
     }
     plan.carried_files.push_back(relative);
     plan.source_bytes += size;
@@ -313,7 +328,8 @@ std::string fingerprint_of(const Checkpoint& checkpoint, const Plan& plan) {
   hash.update(kVersion);
   for (const Component& component : checkpoint.components) {
     for (const auto& file : component.files) {
-      hash.update(fmt::format("{}|{}|{};", file->path().string(), file_stamp(file->path()), header_digest(*file)));
+      hash.update(fmt::format("{}|{}|{};", file->path().string(), file_stamp(file->path()),
+                              header_digest(*file)));
     }
   }
   for (const fs::path& path : plan.carried_files) {
@@ -351,14 +367,16 @@ Status check_config(const Component& component, const ComponentPlan& plan) {
 Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& options,
                          MethodResolver& methods, Plan& plan) {
   if (options.container && checkpoint.components.size() != 1) {
-    return Error(ErrorCode::invalid_argument, "a pipeline of several components does not fit into one file",
+    return Error(ErrorCode::invalid_argument,
+                 "a pipeline of several components does not fit into one file",
                  "write to a directory, or convert one component's directory");
   }
   std::vector<uint64_t> working_sets;
   for (std::size_t i = 0; i < checkpoint.components.size(); ++i) {
     ComponentPlan& component = plan.components[i];
     Status status =
-        ComponentFiles(checkpoint, checkpoint.components[i], options, methods, plan, component).run();
+        ComponentFiles(checkpoint, checkpoint.components[i], options, methods, plan, component)
+            .run();
     if (!status.ok()) {
       if (component.name.empty()) return status;
       return std::move(status).error().with_context(fmt::format("component {}", component.name));
@@ -376,10 +394,9 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
   }
   for (const TextFilePlan& text : plan.text_files) plan.output_bytes += text.contents.size();
   plan.fingerprint = fingerprint_of(checkpoint, plan);
-  plan.peak_memory_bytes =
-      anonymous_memory_bytes() +
-      BufferArena::predict_peak(working_sets, plan.threads, plan.max_memory) +
-      uint64_t{plan.threads} * kThreadOverheadBytes;
+  plan.peak_memory_bytes = anonymous_memory_bytes() +
+                           BufferArena::predict_peak(working_sets, plan.threads, plan.max_memory) +
+                           uint64_t{plan.threads} * kThreadOverheadBytes;
   return {};
 }
 

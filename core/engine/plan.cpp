@@ -4,10 +4,14 @@ namespace precis {
 
 std::string_view action_name(Action action) {
   switch (action) {
-    case Action::keep: return "keep";
-    case Action::cast: return "cast";
-    case Action::quantize: return "quantize";
-    case Action::dequantize: return "dequantize";
+    case Action::keep:
+      return "keep";
+    case Action::cast:
+      return "cast";
+    case Action::quantize:
+      return "quantize";
+    case Action::dequantize:
+      return "dequantize";
   }
   return "keep";
 }
@@ -35,8 +39,10 @@ ordered_json tensor_json(const ComponentPlan& component, const TensorPlan& tenso
   ordered_json outputs = ordered_json::array();
   for (const OutputTensor& output : tensor.outputs) outputs.push_back(output_json(output));
   ordered_json method;
-  if (tensor.quantizer) method = tensor.quantizer->spec();
-  else if (tensor.source.quantizer) method = tensor.source.quantizer->spec();
+  if (tensor.quantizer)
+    method = tensor.quantizer->spec();
+  else if (tensor.source.quantizer)
+    method = tensor.source.quantizer->spec();
   return {{"component", component.name},
           {"name", tensor.source.param.name},
           {"action", action_name(tensor.action)},

@@ -1,4 +1,5 @@
-// What a run will do, exactly: every tensor, every output file, every byte, before anything is written.
+// What a run will do, exactly: every tensor, every output file, every byte, before anything is
+// written.
 #pragma once
 
 #include <filesystem>

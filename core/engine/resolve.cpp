@@ -94,11 +94,12 @@ class ComponentResolver {
     }
     Param& param = plan.source.param;
     if (!plan.source.plain() && !options_.allow_requantize) {
-      return Error(ErrorCode::failed_precondition,
-                   fmt::format("is already quantized ({}); quantizing it again loses accuracy twice",
-                               plan.source.quantizer->spec()),
-                   "start from the float checkpoint, keep it with --skip, or say "
-                   "--allow-requantize to `precis convert`");
+      return Error(
+          ErrorCode::failed_precondition,
+          fmt::format("is already quantized ({}); quantizing it again loses accuracy twice",
+                      plan.source.quantizer->spec()),
+          "start from the float checkpoint, keep it with --skip, or say "
+          "--allow-requantize to `precis convert`");
     }
     if (options_.importance) param.importance = options_.importance->find(param.name);
     PRECIS_ASSIGN(const Storage storage, quantizer->storage(param));
@@ -167,27 +168,32 @@ std::set<std::string> ambiguous_leaves(const ComponentPlan& plan) {
   }
   for (const TensorPlan& tensor : plan.tensors) {
     const std::string leaf = module_leaf(tensor.source.param.name);
-    if (tensor.reason.starts_with("default skip") && quantized.contains(leaf)) ambiguous.insert(leaf);
+    if (tensor.reason.starts_with("default skip") && quantized.contains(leaf))
+      ambiguous.insert(leaf);
   }
   return ambiguous;
 }
 
-// Resolves a component. The libraries' configs name kept modules in ways that cannot tell all modules apart;
-// where that stops the family's default skips from being written down, those in question do not apply.
-Result<ComponentPlan> resolve_component(const Component& component, const ResolveOptions& options, RuleSet& rules,
-                                        MethodResolver& methods, Plan& plan) {
-  PRECIS_ASSIGN(ComponentPlan first, ComponentResolver(component, options, rules, methods, plan).run());
+// Resolves a component. The libraries' configs name kept modules in ways that cannot tell all
+// modules apart; where that stops the family's default skips from being written down, those in
+// question do not apply.
+Result<ComponentPlan> resolve_component(const Component& component, const ResolveOptions& options,
+                                        RuleSet& rules, MethodResolver& methods, Plan& plan) {
+  PRECIS_ASSIGN(ComponentPlan first,
+                ComponentResolver(component, options, rules, methods, plan).run());
   if (!options.default_skips) return first;
   const Status expressible = check_config(component, first);
   if (expressible.ok() || expressible.error().code() != ErrorCode::unsupported) return first;
   const std::set<std::string> leaves = ambiguous_leaves(first);
   rules.lift_default_skips(component.family, leaves);
-  PRECIS_ASSIGN(ComponentPlan second, ComponentResolver(component, options, rules, methods, plan).run());
+  PRECIS_ASSIGN(ComponentPlan second,
+                ComponentResolver(component, options, rules, methods, plan).run());
   rules.lift_default_skips(component.family, {});
   if (leaves.empty() || !check_config(component, second).ok()) return first;
-  plan.warnings.push_back(fmt::format("component {}: '{}' is quantized although the family's default skips would keep it: the "
-                                      "library's config.json cannot tell it from the others of its name",
-                                      component.name, fmt::join(leaves, "', '")));
+  plan.warnings.push_back(fmt::format(
+      "component {}: '{}' is quantized although the family's default skips would keep it: the "
+      "library's config.json cannot tell it from the others of its name",
+      component.name, fmt::join(leaves, "', '")));
   return second;
 }
 

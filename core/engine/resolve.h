@@ -15,10 +15,10 @@ namespace precis {
 class MethodResolver;
 class ImportanceMatrix;
 
-// What the user asks for. Rules apply in this order, the last match wins: type, components, rules; then
-// skips take tensors out again.
+// What the user asks for. Rules apply in this order, the last match wins: type, components, rules;
+// then skips take tensors out again.
 struct ResolveOptions {
-  std::string type;                                            // config string for every weight
+  std::string type;                                             // config string for every weight
   std::vector<std::pair<std::string, std::string>> components;  // name, config string or "keep"
   std::vector<std::pair<std::string, std::string>> rules;       // regular expression, config string
   std::vector<std::string> skips;                               // regular expressions
@@ -27,18 +27,19 @@ struct ResolveOptions {
 
   std::optional<DType> dequantize_to;  // decode every quantized weight
   bool allow_requantize = false;       // take decoded weights of a quantized checkpoint as input
-  std::optional<ContainerFormat> container;  // of a lone model; nothing: as the method or source has it
+  std::optional<ContainerFormat>
+      container;  // of a lone model; nothing: as the method or source has it
 
   std::shared_ptr<const ImportanceMatrix> importance;
-  unsigned threads = 0;               // 0: every processor
-  uint64_t max_memory = 4ull << 30;   // cap on working memory
+  unsigned threads = 0;                       // 0: every processor
+  uint64_t max_memory = 4ull << 30;           // cap on working memory
   uint64_t max_shard_bytes = 10'000'000'000;  // as diffusers' save_pretrained
-  nlohmann::json recipe;              // these options as the user gave them
+  nlohmann::json recipe;                      // these options as the user gave them
 };
 
 // Reads headers only. Errors name the component, rule or tensor: a component or a rule that matches
-// nothing, a shape that does not fit its method, two methods that no config.json can express together,
-// quantized input that would be quantized again.
+// nothing, a shape that does not fit its method, two methods that no config.json can express
+// together, quantized input that would be quantized again.
 Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options,
                      MethodResolver& methods);
 

@@ -25,7 +25,9 @@ fs::path with_suffix(fs::path path, const char* suffix) {
   return path;
 }
 
-bool is_single_file(const Plan& plan) { return plan.components.front().files.front().path.empty(); }
+bool is_single_file(const Plan& plan) {
+  return plan.components.front().files.front().path.empty();
+}
 
 Status check_target(const fs::path& out, bool single_file, bool force) {
   std::error_code error;
@@ -36,10 +38,11 @@ Status check_target(const fs::path& out, bool single_file, bool force) {
                  "choose another name, or replace it with --force");
   }
   if (fs::is_directory(status) == single_file) {
-    return Error(ErrorCode::io, fmt::format("{}: is {}, the result is {}", out.string(),
-                                            single_file ? "a directory" : "a file",
-                                            single_file ? "a file" : "a directory"),
-                 "choose another name");
+    return Error(
+        ErrorCode::io,
+        fmt::format("{}: is {}, the result is {}", out.string(),
+                    single_file ? "a directory" : "a file", single_file ? "a file" : "a directory"),
+        "choose another name");
   }
   return {};
 }
@@ -111,15 +114,16 @@ Result<ResultDirectory> ResultDirectory::open(const Plan& plan, const fs::path& 
   return result;
 }
 
-Status ResultDirectory::finish(
-    const Plan& plan, const std::vector<std::vector<std::vector<TensorDigest>>>& digests) {
+Status ResultDirectory::finish(const Plan& plan,
+                               const std::vector<std::vector<std::vector<TensorDigest>>>& digests) {
   for (std::size_t c = 0; c < plan.components.size(); ++c) {
     const ComponentPlan& component = plan.components[c];
     for (std::size_t f = 0; f < component.files.size(); ++f) {
       // In the order of the names, so that a reader needs nothing but the file.
       std::map<std::string_view, std::string> by_name;
       for (const auto& [tensor, output] : component.files[f].tensors) {
-        by_name[component.tensors[tensor].outputs[output].planned.name] = to_hex(digests[c][tensor][output]);
+        by_name[component.tensors[tensor].outputs[output].planned.name] =
+            to_hex(digests[c][tensor][output]);
       }
       std::string text;
       for (const auto& [name, digest] : by_name) text += digest;
@@ -135,7 +139,8 @@ Status ResultDirectory::finish(
   }
   for (const fs::path& relative : plan.carried_files) {
     fs::create_directories(path_of(relative).parent_path(), error);
-    fs::copy_file(plan.source / relative, path_of(relative), fs::copy_options::overwrite_existing, error);
+    fs::copy_file(plan.source / relative, path_of(relative), fs::copy_options::overwrite_existing,
+                  error);
     if (error) return system_error(path_of(relative), "copy", error.value());
   }
   return put_in_place(is_single_file(plan));

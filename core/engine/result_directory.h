@@ -25,7 +25,8 @@ class ResultDirectory {
 
   // Writes digests, text files and carried files, syncs everything and renames it to `out`.
   // digests: [component][tensor][output].
-  Status finish(const Plan& plan, const std::vector<std::vector<std::vector<TensorDigest>>>& digests);
+  Status finish(const Plan& plan,
+                const std::vector<std::vector<std::vector<TensorDigest>>>& digests);
 
  private:
   ResultDirectory(std::filesystem::path out, std::filesystem::path partial, Journal journal)

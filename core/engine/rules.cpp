@@ -13,9 +13,8 @@ Result<NamePattern> NamePattern::compile(const std::string& text) {
   pattern.text_ = text;
   pattern.expression_ = std::make_unique<re2::RE2>(text, re2::RE2::Quiet);
   if (!pattern.expression_->ok()) {
-    return Error(ErrorCode::invalid_argument,
-                 fmt::format("'{}' is not a regular expression: {}", text,
-                             pattern.expression_->error()));
+    return Error(ErrorCode::invalid_argument, fmt::format("'{}' is not a regular expression: {}",
+                                                          text, pattern.expression_->error()));
   }
   return pattern;
 }
@@ -80,14 +79,16 @@ Result<RuleSet> RuleSet::compile(const ResolveOptions& options, const Checkpoint
 }
 
 Choice RuleSet::choose(const Component& component, const std::string& name, bool quantizable) {
-  Choice choice{"", quantizable ? "no rule asks for it" : "not a weight that methods replace", false};
+  Choice choice{"", quantizable ? "no rule asks for it" : "not a weight that methods replace",
+                false};
   if (quantizable && !type_.empty()) choice = {type_, fmt::format("--type {}", type_), false};
   for (const auto& [component_name, spec] : components_) {
     if (quantizable && component_name == component.name) {
       choice = {spec, fmt::format("--component {}={}", component_name, spec), false};
     }
   }
-  if (choice.spec != "keep" && !choice.spec.empty() && lifted_[component.family].count(module_leaf(name)) == 0) {
+  if (choice.spec != "keep" && !choice.spec.empty() &&
+      lifted_[component.family].count(module_leaf(name)) == 0) {
     for (const DefaultSkip& skip : default_skips_[component.family]) {
       if (skip.pattern.matches("", name)) choice = {"", "default skip: " + skip.reason, false};
     }
@@ -107,7 +108,8 @@ Choice RuleSet::choose(const Component& component, const std::string& name, bool
 }
 
 std::string module_leaf(std::string_view tensor_name) {
-  const std::string_view module = tensor_name.substr(0, std::min(tensor_name.rfind('.'), tensor_name.size()));
+  const std::string_view module =
+      tensor_name.substr(0, std::min(tensor_name.rfind('.'), tensor_name.size()));
   return std::string(module.substr(module.rfind('.') + 1));
 }
 

@@ -29,8 +29,8 @@ class NamePattern {
 
 // The answer for one weight.
 struct Choice {
-  std::string spec;    // config string; empty: keep
-  std::string reason;  // in words: "--rule 'blocks.0=q8_0'", "default skip: norm"
+  std::string spec;      // config string; empty: keep
+  std::string reason;    // in words: "--rule 'blocks.0=q8_0'", "default skip: norm"
   bool by_rule = false;  // an explicit --rule chose the method
 };
 
@@ -42,11 +42,12 @@ class RuleSet {
  public:
   static Result<RuleSet> compile(const ResolveOptions& options, const Checkpoint& checkpoint);
 
-  // The choice for a tensor. quantizable: it is a weight of the kind that methods replace; of others only
-  // an explicit rule makes a choice.
+  // The choice for a tensor. quantizable: it is a weight of the kind that methods replace; of
+  // others only an explicit rule makes a choice.
   Choice choose(const Component& component, const std::string& name, bool quantizable);
 
-  // From now on no default skip of this family applies to modules whose last name segment is among `leaves`.
+  // From now on no default skip of this family applies to modules whose last name segment is among
+  // `leaves`.
   void lift_default_skips(const std::string& family, std::set<std::string> leaves) {
     lifted_[family] = std::move(leaves);
   }

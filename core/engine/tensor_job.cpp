@@ -8,10 +8,12 @@
 namespace precis {
 namespace {
 
-constexpr uint64_t kChunkBytes = 4 << 20;     // of a copy or a conversion
+constexpr uint64_t kChunkBytes = 4 << 20;      // of a copy or a conversion
 constexpr uint64_t kSliceElements = 64 << 10;  // of the comparison after encoding
 
-uint64_t align_64(uint64_t size) { return (size + 63) / 64 * 64; }
+uint64_t align_64(uint64_t size) {
+  return (size + 63) / 64 * 64;
+}
 
 TensorDigest shorten(const Sha256Digest& digest) {
   TensorDigest half{};
@@ -29,40 +31,52 @@ bool cancelled(const std::atomic<bool>* cancel) {
   return cancel != nullptr && cancel->load(std::memory_order_relaxed);
 }
 
-Error cancelled_error() { return Error(ErrorCode::cancelled, "interrupted"); }
+Error cancelled_error() {
+  return Error(ErrorCode::cancelled, "interrupted");
+}
 
 uint64_t conversion_chunk_bytes(const TensorPlan& tensor) {
   const DType dtype = tensor.outputs.front().planned.dtype;
   const Param& param = tensor.source.param;
   const auto rows = static_cast<uint64_t>(rows_of(param, kChunkBytes / 4));
-  return dtype_bytes(dtype, std::min<uint64_t>(rows, static_cast<uint64_t>(param.rows())) * param.row_elements())
+  return dtype_bytes(dtype, std::min<uint64_t>(rows, static_cast<uint64_t>(param.rows())) *
+                                param.row_elements())
       .value_or(0);
 }
 
 }  // namespace
 
-TensorDigest tensor_digest(std::span<const std::byte> bytes) { return shorten(sha256(bytes)); }
+TensorDigest tensor_digest(std::span<const std::byte> bytes) {
+  return shorten(sha256(bytes));
+}
 
 uint64_t working_set_bytes(const TensorPlan& tensor) {
   switch (tensor.action) {
-    case Action::keep: return 0;
+    case Action::keep:
+      return 0;
     case Action::cast:
-    case Action::dequantize: return conversion_chunk_bytes(tensor);
-    case Action::quantize: break;
+    case Action::dequantize:
+      return conversion_chunk_bytes(tensor);
+    case Action::quantize:
+      break;
   }
   uint64_t bytes = align_64(tensor.workspace_bytes);
   for (const PartSpec& part : tensor.parts) bytes += align_64(part.nbytes);
   const Param& param = tensor.source.param;
-  if (!tensor.source.plain()) bytes += align_64(dtype_bytes(param.dtype, param.elements()).value_or(0));
+  if (!tensor.source.plain())
+    bytes += align_64(dtype_bytes(param.dtype, param.elements()).value_or(0));
   return bytes;
 }
 
 Status TensorJob::run(std::span<std::byte> memory, JournalEntry& entry) const {
   switch (tensor.action) {
-    case Action::keep: return copy(entry);
+    case Action::keep:
+      return copy(entry);
     case Action::cast:
-    case Action::dequantize: return convert(memory, entry);
-    case Action::quantize: return quantize(memory, entry);
+    case Action::dequantize:
+      return convert(memory, entry);
+    case Action::quantize:
+      return quantize(memory, entry);
   }
   return {};
 }
@@ -74,7 +88,8 @@ Status TensorJob::copy(JournalEntry& entry) const {
     Sha256 hash;
     for (uint64_t begin = 0; begin < bytes.size(); begin += kChunkBytes) {
       if (cancelled(cancel)) return cancelled_error();
-      const auto chunk = bytes.subspan(begin, std::min<uint64_t>(kChunkBytes, bytes.size() - begin));
+      const auto chunk =
+          bytes.subspan(begin, std::min<uint64_t>(kChunkBytes, bytes.size() - begin));
       hash.update(chunk);
       PRECIS_TRY(targets[i].file->write_at(targets[i].offset + begin, chunk));
     }
@@ -124,7 +139,8 @@ Status TensorJob::quantize(std::span<std::byte> memory, JournalEntry& entry) con
     PRECIS_ASSIGN(weight, part.file->data(*part.entry));
   } else {
     const uint64_t bytes = dtype_bytes(param.dtype, param.elements()).value_or(0);
-    PRECIS_TRY(tensor.source.read_rows_as(param.dtype, 0, param.rows(), memory.subspan(position, bytes)));
+    PRECIS_TRY(
+        tensor.source.read_rows_as(param.dtype, 0, param.rows(), memory.subspan(position, bytes)));
     weight = memory.subspan(position, bytes);
   }
   PRECIS_TRY(tensor.quantizer->quantize(param, weight, tensor.parts, parts, workspace, cancel));
@@ -157,8 +173,8 @@ Status TensorJob::measure(const Param& param, std::span<const std::span<const st
       const auto d = std::span(decoded).first(count);
       Status step_status = tensor.source.read_rows(row, rows, w);
       if (step_status.ok()) {
-        step_status = tensor.quantizer->dequantize(param, tensor.parts, parts, row, rows, DType::f32,
-                                                   std::as_writable_bytes(d));
+        step_status = tensor.quantizer->dequantize(param, tensor.parts, parts, row, rows,
+                                                   DType::f32, std::as_writable_bytes(d));
       }
       if (!step_status.ok()) {
         std::lock_guard lock(mutex);

@@ -20,7 +20,8 @@ struct TensorJob {
   bool measure_error = true;
   const std::atomic<bool>* cancel = nullptr;
 
-  // Does the work with `memory` of at least working_set_bytes(tensor). Digests and error go to `entry`.
+  // Does the work with `memory` of at least working_set_bytes(tensor). Digests and error go to
+  // `entry`.
   Status run(std::span<std::byte> memory, JournalEntry& entry) const;
 
  private:

@@ -26,7 +26,8 @@ std::string stored_digests(const Container& file) {
 
 class Verifier {
  public:
-  Verifier(MethodResolver& methods, ThreadPool& pool, VerifyReport& report) : methods_(methods), pool_(pool), report_(report) {}
+  Verifier(MethodResolver& methods, ThreadPool& pool, VerifyReport& report)
+      : methods_(methods), pool_(pool), report_(report) {}
 
   Status check_component(const Component& component, bool scan_numbers) {
     for (const auto& file : component.files) check_digests(*file);
@@ -34,7 +35,8 @@ class Verifier {
     PRECIS_ASSIGN(const auto tensors, logical_tensors(component, methods_));
     for (const LogicalTensor& tensor : tensors) {
       if (!tensor.param.shape_known) {
-        report_.notes.push_back(fmt::format("'{}' was not decoded: its stored form does not tell its shape", tensor.param.name));
+        report_.notes.push_back(fmt::format(
+            "'{}' was not decoded: its stored form does not tell its shape", tensor.param.name));
       } else if (scan_numbers) {
         scan(component, tensor);
       }
@@ -53,14 +55,17 @@ class Verifier {
     const std::string name = file.path().string();
     const std::string digests = stored_digests(file);
     if (digests.empty()) {
-      report_.notes.push_back(fmt::format("{}: carries no digests (it was not written by precis)", name));
+      report_.notes.push_back(
+          fmt::format("{}: carries no digests (it was not written by precis)", name));
       return;
     }
     std::vector<const TensorEntry*> order;
     for (const TensorEntry& entry : file.tensors()) order.push_back(&entry);
-    std::sort(order.begin(), order.end(), [](const TensorEntry* a, const TensorEntry* b) { return a->name < b->name; });
+    std::sort(order.begin(), order.end(),
+              [](const TensorEntry* a, const TensorEntry* b) { return a->name < b->name; });
     if (digests.size() != order.size() * 32) {
-      return problem(fmt::format("{}: carries {} digests for {} tensors", name, digests.size() / 32, order.size()));
+      return problem(fmt::format("{}: carries {} digests for {} tensors", name, digests.size() / 32,
+                                 order.size()));
     }
     pool_.parallel_for(order.size(), 1, [&](uint64_t begin, uint64_t end) {
       for (uint64_t i = begin; i < end; ++i) {
@@ -68,7 +73,9 @@ class Verifier {
         if (!data.ok()) return problem(data.error().text());
         const bool same = to_hex(tensor_digest(*data)) == digests.substr(i * 32, 32);
         file.release(*order[i]);
-        if (!same) problem(fmt::format("{}: tensor '{}' does not have the bytes that were written", name, order[i]->name));
+        if (!same)
+          problem(fmt::format("{}: tensor '{}' does not have the bytes that were written", name,
+                              order[i]->name));
       }
     });
     report_.hashed_tensors += order.size();
@@ -77,19 +84,24 @@ class Verifier {
   void scan(const Component& component, const LogicalTensor& tensor) {
     if (tensor.plain() && !is_floating(tensor.param.dtype)) return;
     std::atomic<uint64_t> nonfinite{0};
-    const Status status = for_each_slice(tensor.param, pool_, [&](int64_t row, int64_t rows) -> Status {
-      thread_local std::vector<float> values;
-      const std::size_t count = static_cast<std::size_t>(rows) * tensor.param.row_elements();
-      values.resize(std::max(values.size(), count));
-      PRECIS_TRY(tensor.read_rows(row, rows, std::span(values).first(count)));
-      nonfinite += static_cast<uint64_t>(std::count_if(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count),
-                                                       [](float value) { return !std::isfinite(value); }));
-      return {};
-    });
+    const Status status =
+        for_each_slice(tensor.param, pool_, [&](int64_t row, int64_t rows) -> Status {
+          thread_local std::vector<float> values;
+          const std::size_t count = static_cast<std::size_t>(rows) * tensor.param.row_elements();
+          values.resize(std::max(values.size(), count));
+          PRECIS_TRY(tensor.read_rows(row, rows, std::span(values).first(count)));
+          nonfinite += static_cast<uint64_t>(
+              std::count_if(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count),
+                            [](float value) { return !std::isfinite(value); }));
+          return {};
+        });
     tensor.release_source();
-    const std::string name = component.name.empty() ? tensor.param.name : component.name + "." + tensor.param.name;
-    if (!status.ok()) return problem(fmt::format("'{}' does not decode: {}", name, status.error().text()));
-    if (nonfinite > 0) problem(fmt::format("'{}' has {} values that are NaN or infinite", name, nonfinite.load()));
+    const std::string name =
+        component.name.empty() ? tensor.param.name : component.name + "." + tensor.param.name;
+    if (!status.ok())
+      return problem(fmt::format("'{}' does not decode: {}", name, status.error().text()));
+    if (nonfinite > 0)
+      problem(fmt::format("'{}' has {} values that are NaN or infinite", name, nonfinite.load()));
   }
 
   MethodResolver& methods_;
@@ -99,22 +111,29 @@ class Verifier {
 };
 
 void report_comparison(VerifyReport& report) {
-  for (const std::string& name : report.comparison.only_a) report.problems.push_back(fmt::format("'{}' of the source is missing", name));
-  for (const std::string& name : report.comparison.only_b) report.problems.push_back(fmt::format("'{}' is not in the source", name));
+  for (const std::string& name : report.comparison.only_a)
+    report.problems.push_back(fmt::format("'{}' of the source is missing", name));
+  for (const std::string& name : report.comparison.only_b)
+    report.problems.push_back(fmt::format("'{}' is not in the source", name));
   for (const TensorComparison& tensor : report.comparison.tensors) {
-    const std::string name = tensor.component.empty() ? tensor.name : tensor.component + "." + tensor.name;
+    const std::string name =
+        tensor.component.empty() ? tensor.name : tensor.component + "." + tensor.name;
     if (tensor.error.nonfinite_decoded > 0) {
-      report.problems.push_back(fmt::format("'{}' has {} NaN or infinite values where the source is finite", name, tensor.error.nonfinite_decoded));
+      report.problems.push_back(
+          fmt::format("'{}' has {} NaN or infinite values where the source is finite", name,
+                      tensor.error.nonfinite_decoded));
     }
     if (tensor.error.nonfinite_original > 0) {
-      report.notes.push_back(fmt::format("'{}' has {} NaN or infinite values in the source already", name, tensor.error.nonfinite_original));
+      report.notes.push_back(fmt::format("'{}' has {} NaN or infinite values in the source already",
+                                         name, tensor.error.nonfinite_original));
     }
   }
 }
 
 }  // namespace
 
-Result<VerifyReport> verify(const Checkpoint& checkpoint, const Checkpoint* source, MethodResolver& methods, ThreadPool& pool) {
+Result<VerifyReport> verify(const Checkpoint& checkpoint, const Checkpoint* source,
+                            MethodResolver& methods, ThreadPool& pool) {
   VerifyReport report;
   Verifier verifier(methods, pool, report);
   for (const Component& component : checkpoint.components) {

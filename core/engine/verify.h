@@ -11,16 +11,18 @@ namespace precis {
 
 struct VerifyReport {
   std::size_t files = 0, tensors = 0;
-  std::size_t hashed_tensors = 0;       // whose digest the file carries, and which were compared with it
-  std::vector<std::string> problems;    // empty: everything is right; each names file and tensor
-  std::vector<std::string> notes;       // what could not be checked, and why
-  Comparison comparison;                // with a source: the error of every weight
+  std::size_t hashed_tensors = 0;  // whose digest the file carries, and which were compared with it
+  std::vector<std::string> problems;  // empty: everything is right; each names file and tensor
+  std::vector<std::string> notes;     // what could not be checked, and why
+  Comparison comparison;              // with a source: the error of every weight
   bool compared = false;
 };
 
-// Checks structure (by opening), digests, that every weight decodes to finite numbers where its source (if
-// given) is finite, and with `source` that names and shapes agree. Errors: only what keeps it from checking.
-Result<VerifyReport> verify(const Checkpoint& checkpoint, const Checkpoint* source, MethodResolver& methods, ThreadPool& pool);
+// Checks structure (by opening), digests, that every weight decodes to finite numbers where its
+// source (if given) is finite, and with `source` that names and shapes agree. Errors: only what
+// keeps it from checking.
+Result<VerifyReport> verify(const Checkpoint& checkpoint, const Checkpoint* source,
+                            MethodResolver& methods, ThreadPool& pool);
 
 // Key under which precis stores the digests of a file's tensors, and what stands before them.
 inline constexpr std::string_view kDigestsKey = "precis.digests";

@@ -4,7 +4,8 @@
 
 namespace precis::bitsandbytes {
 
-bool BitsAndBytesQuantizer::skipped(std::string_view module, const std::vector<std::string>& list) const {
+bool BitsAndBytesQuantizer::skipped(std::string_view module,
+                                    const std::vector<std::string>& list) const {
   if (config_.library == "transformers") return sdk::kept_by_pattern(module, list);
   return sdk::kept_by_leaf_or_segment(module, list);
 }
@@ -15,7 +16,8 @@ void BitsAndBytesQuantizer::storage(const precis_param& param, precis_storage& o
   out.keep = 0;
   out.reason = sdk::str("");
   // GPT-2's Conv1D is a Linear with its weight transposed, which transformers takes too.
-  const bool linear = kind.empty() || kind == "Linear" || (kind == "Conv1D" && config_.library == "transformers");
+  const bool linear =
+      kind.empty() || kind == "Linear" || (kind == "Conv1D" && config_.library == "transformers");
   if (sdk::leaf(name) != "weight" || !linear || (param.ndim >= 0 && param.ndim != 2)) {
     out.keep = 1;
     out.reason = sdk::str("bitsandbytes quantizes Linear layers only");
@@ -23,7 +25,8 @@ void BitsAndBytesQuantizer::storage(const precis_param& param, precis_storage& o
     out.keep = 1;
     out.reason = sdk::str("listed in llm_int8_skip_modules");
   }
-  out.bytes = out.keep != 0 ? sdk::elements(param.ndim, param.shape) * param.dtype.bits / 8 : stored_bytes(param);
+  out.bytes = out.keep != 0 ? sdk::elements(param.ndim, param.shape) * param.dtype.bits / 8
+                            : stored_bytes(param);
 }
 
 std::string BitsAndBytesQuantizer::config(const precis_component& component) const {
@@ -37,8 +40,10 @@ std::string BitsAndBytesQuantizer::config(const precis_component& component) con
   for (uint64_t i = 0; i < component.quantized_count; ++i) {
     const std::string_view module = sdk::module_of(sdk::view(component.quantized[i]->name));
     if (!skipped(module, skip)) continue;
-    throw sdk::PluginError(PRECIS_UNSUPPORTED, "llm_int8_skip_modules cannot list every kept module without '" + std::string(module) +
-                                                   "', which is quantized: keep or quantize both (--rule, --skip, --no-default-skips)");
+    throw sdk::PluginError(
+        PRECIS_UNSUPPORTED,
+        "llm_int8_skip_modules cannot list every kept module without '" + std::string(module) +
+            "', which is quantized: keep or quantize both (--rule, --skip, --no-default-skips)");
   }
   if (!skip.empty()) object["llm_int8_skip_modules"] = skip;
   return object.dump();

@@ -1,4 +1,5 @@
-// BitsAndBytesConfig of diffusers 0.42 and transformers 5.23 (identical fields), read and normalised.
+// BitsAndBytesConfig of diffusers 0.42 and transformers 5.23 (identical fields), read and
+// normalised.
 #pragma once
 
 #include <precis/options.hpp>
@@ -23,8 +24,8 @@ struct Config {
 
 const sdk::OptionTable& options();
 
-// Both forms check what Python checks, in its order. four_bit: the method that was asked for by name;
-// with it neither load flag needs to be set.
+// Both forms check what Python checks, in its order. four_bit: the method that was asked for by
+// name; with it neither load flag needs to be set.
 Config read_config(const precis_config& request, bool four_bit);
 
 }  // namespace precis::bitsandbytes

@@ -14,7 +14,8 @@ constexpr uint64_t kElementsAtOnce = 64 << 10;
 void EightBitQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const {
   plugins::weight_type(param.dtype);
   const sdk::Matrix matrix = sdk::matrix(param);
-  plan.add_numbers("weight", sdk::kInt8, std::vector<int64_t>(param.shape, param.shape + param.ndim));
+  plan.add_numbers("weight", sdk::kInt8,
+                   std::vector<int64_t>(param.shape, param.shape + param.ndim));
   plan.add_numbers("SCB", sdk::kFloat32, {static_cast<int64_t>(matrix.rows)});
   plan.add_numbers("weight_format", sdk::kUInt8, {});
 }
@@ -24,9 +25,10 @@ uint64_t EightBitQuantizer::stored_bytes(const precis_param& param) const {
   return matrix.elements() + matrix.rows * sizeof(float) + 1;
 }
 
-void EightBitQuantizer::quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
-                                 const sdk::Parts& parts) const {
-  if (parts.size() != 3) throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+void EightBitQuantizer::quantize(const precis_call& call, const precis_param& param,
+                                 const precis_tensor& weight, const sdk::Parts& parts) const {
+  if (parts.size() != 3)
+    throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto type = plugins::weight_type(param.dtype);
   const void* values = sdk::data<const void>(weight);
@@ -41,32 +43,39 @@ void EightBitQuantizer::quantize(const precis_call& call, const precis_param& pa
   *sdk::data<uint8_t>(*parts[2]) = 0;  // row-major
 }
 
-void EightBitQuantizer::dequantize(const precis_call&, const precis_param& param, const sdk::ConstParts& parts,
-                                   int64_t row_begin, precis_tensor& weight) const {
+void EightBitQuantizer::dequantize(const precis_call&, const precis_param& param,
+                                   const sdk::ConstParts& parts, int64_t row_begin,
+                                   precis_tensor& weight) const {
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto begin = static_cast<uint64_t>(row_begin);
-  const uint64_t end = begin + (weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]));
+  const uint64_t end =
+      begin + (weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]));
   if (parts.size() < 2 || end > matrix.rows || parts[0]->nbytes < matrix.elements() ||
       parts[1]->nbytes < matrix.rows * sizeof(float)) {
     throw PluginError(PRECIS_DATA_LOSS, "the tensors are smaller than the weight's shape needs");
   }
   if (parts.size() > 2 && *sdk::data<const uint8_t>(*parts[2]) != 0) {
-    throw PluginError(PRECIS_UNSUPPORTED, "weight_format is not row-major: bitsandbytes before 0.45 wrote it after a "
-                                          "forward pass; save the model again with a current version");
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "weight_format is not row-major: bitsandbytes before 0.45 wrote it after a "
+                      "forward pass; save the model again with a current version");
   }
   kernels::int8_row_kernels(kernels::current_isa())
-      .dequantize(sdk::data<const int8_t>(*parts[0]), sdk::data<const float>(*parts[1]), matrix.columns, begin, end,
-                  plugins::weight_type(weight.view.dtype), sdk::data<void>(weight));
+      .dequantize(sdk::data<const int8_t>(*parts[0]), sdk::data<const float>(*parts[1]),
+                  matrix.columns, begin, end, plugins::weight_type(weight.view.dtype),
+                  sdk::data<void>(weight));
 }
 
-void EightBitQuantizer::quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const {
+void EightBitQuantizer::quantized_params(const precis_state_dict& state_dict,
+                                         const sdk::EmitParam& emit) const {
   for (uint64_t i = 0; i < state_dict.count; ++i) {
     const std::string_view name = sdk::view(state_dict.info(&state_dict, i)->name);
     if (sdk::leaf(name) != "SCB") continue;
     const std::string module(sdk::module_of(name));
     const std::string weight = module + ".weight";
     const int64_t index = state_dict.find(&state_dict, sdk::str(weight));
-    if (index < 0) throw PluginError(PRECIS_DATA_LOSS, "'" + weight + "' is missing beside '" + std::string(name) + "'");
+    if (index < 0)
+      throw PluginError(PRECIS_DATA_LOSS,
+                        "'" + weight + "' is missing beside '" + std::string(name) + "'");
     std::vector<uint64_t> parts{static_cast<uint64_t>(index), i};
     const std::string format = module + ".weight_format";
     if (const int64_t found = state_dict.find(&state_dict, sdk::str(format)); found >= 0) {
@@ -84,11 +93,13 @@ void EightBitQuantizer::quantized_params(const precis_state_dict& state_dict, co
   }
 }
 
-void EightBitQuantizer::check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const {
+void EightBitQuantizer::check(const precis_param& param,
+                              const std::vector<const precis_tensor_info*>& parts) const {
   const sdk::Matrix matrix = sdk::matrix(param);
-  if (parts.size() < 2 || !sdk::same(parts[0]->dtype, sdk::kInt8) || parts[0]->nbytes != matrix.elements() ||
-      parts[1]->nbytes != matrix.rows * sizeof(float)) {
-    throw PluginError(PRECIS_DATA_LOSS, "an 8-bit weight is int8 with one float32 in SCB for each row");
+  if (parts.size() < 2 || !sdk::same(parts[0]->dtype, sdk::kInt8) ||
+      parts[0]->nbytes != matrix.elements() || parts[1]->nbytes != matrix.rows * sizeof(float)) {
+    throw PluginError(PRECIS_DATA_LOSS,
+                      "an 8-bit weight is int8 with one float32 in SCB for each row");
   }
 }
 

@@ -11,26 +11,35 @@ namespace {
 
 using sdk::PluginError;
 
-// The tensors of a 4-bit weight in the order of the plan; the nested ones only with double quantization.
+// The tensors of a 4-bit weight in the order of the plan; the nested ones only with double
+// quantization.
 struct FourBitParts {
   static constexpr std::size_t kPlain = 4, kNested = 6;
 };
 
 constexpr uint64_t kBlocksAtOnce = 1024;  // a grain of about 64 Ki elements
 
-uint64_t block_count(uint64_t elements, uint64_t blocksize) { return (elements + blocksize - 1) / blocksize; }
+uint64_t block_count(uint64_t elements, uint64_t blocksize) {
+  return (elements + blocksize - 1) / blocksize;
+}
 
 kernels::FourBitType code_type(const std::string& name) {
   return name == "nf4" ? kernels::FourBitType::nf4 : kernels::FourBitType::fp4;
 }
 
 precis_dtype storage_dtype(const std::string& name) {
-  static const std::map<std::string, precis_dtype> dtypes{
-      {"uint8", sdk::kUInt8},    {"int8", sdk::kInt8},       {"float16", sdk::kFloat16},
-      {"bfloat16", sdk::kBFloat16}, {"float32", sdk::kFloat32}, {"float64", {PRECIS_TYPE_FLOAT, 64, 1}},
-      {"int16", {PRECIS_TYPE_INT, 16, 1}}, {"int32", sdk::kInt32}, {"int64", {PRECIS_TYPE_INT, 64, 1}}};
+  static const std::map<std::string, precis_dtype> dtypes{{"uint8", sdk::kUInt8},
+                                                          {"int8", sdk::kInt8},
+                                                          {"float16", sdk::kFloat16},
+                                                          {"bfloat16", sdk::kBFloat16},
+                                                          {"float32", sdk::kFloat32},
+                                                          {"float64", {PRECIS_TYPE_FLOAT, 64, 1}},
+                                                          {"int16", {PRECIS_TYPE_INT, 16, 1}},
+                                                          {"int32", sdk::kInt32},
+                                                          {"int64", {PRECIS_TYPE_INT, 64, 1}}};
   const auto found = dtypes.find(name);
-  if (found == dtypes.end()) throw PluginError(PRECIS_UNSUPPORTED, "'bnb_4bit_quant_storage' cannot be " + name);
+  if (found == dtypes.end())
+    throw PluginError(PRECIS_UNSUPPORTED, "'bnb_4bit_quant_storage' cannot be " + name);
   return found->second;
 }
 
@@ -68,7 +77,8 @@ void FourBitQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) co
   const precis_dtype storage = storage_dtype(config_.quant_storage);
   const uint64_t packed = (n + 1) / 2, item = storage.bits / 8u;
   if (packed % item != 0) {
-    throw PluginError(PRECIS_UNSUPPORTED, std::to_string(packed) + " packed bytes do not fill whole elements of " +
+    throw PluginError(PRECIS_UNSUPPORTED, std::to_string(packed) +
+                                              " packed bytes do not fill whole elements of " +
                                               config_.quant_storage);
   }
   plan.add("weight", storage, {static_cast<int64_t>(packed / item), 1}, packed);
@@ -81,7 +91,8 @@ void FourBitQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) co
     plan.add_numbers("weight.nested_quant_map", sdk::kFloat32, {256});
     plan.workspace(blocks * sizeof(float));
   }
-  plan.add_numbers(quant_state_name_, sdk::kUInt8, {static_cast<int64_t>(quant_state_size(state_of(config_, param)))});
+  plan.add_numbers(quant_state_name_, sdk::kUInt8,
+                   {static_cast<int64_t>(quant_state_size(state_of(config_, param)))});
 }
 
 uint64_t FourBitQuantizer::stored_bytes(const precis_param& param) const {
@@ -89,8 +100,8 @@ uint64_t FourBitQuantizer::stored_bytes(const precis_param& param) const {
   return (n + 1) / 2 + blocks * (config_.double_quant ? 1 : 4) + 64;
 }
 
-void FourBitQuantizer::quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
-                                const sdk::Parts& parts) const {
+void FourBitQuantizer::quantize(const precis_call& call, const precis_param& param,
+                                const precis_tensor& weight, const sdk::Parts& parts) const {
   if (parts.size() != (config_.double_quant ? FourBitParts::kNested : FourBitParts::kPlain)) {
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
   }
@@ -102,24 +113,29 @@ void FourBitQuantizer::quantize(const precis_call& call, const precis_param& par
   if (config_.double_quant && call.workspace_size < blocks * sizeof(float)) {
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
   }
-  float* absmax = config_.double_quant ? static_cast<float*>(call.workspace) : sdk::data<float>(*parts[1]);
+  float* absmax =
+      config_.double_quant ? static_cast<float*>(call.workspace) : sdk::data<float>(*parts[1]);
   const auto& kernel = kernels::blockwise_kernels(kernels::current_isa());
   sdk::Host::get().parallel_for(blocks, kBlocksAtOnce, [&](uint64_t begin, uint64_t end) {
     sdk::poll(&call, static_cast<double>(begin) / static_cast<double>(blocks));
-    kernel.quantize_4bit(code_type(config_.quant_type), type, values, n, config_.blocksize, begin, end, packed, absmax);
+    kernel.quantize_4bit(code_type(config_.quant_type), type, values, n, config_.blocksize, begin,
+                         end, packed, absmax);
   });
   QuantState state = state_of(config_, param);
-  std::memcpy(sdk::data<float>(*parts[2]), kernels::four_bit_codebook(code_type(config_.quant_type)), 16 * sizeof(float));
+  std::memcpy(sdk::data<float>(*parts[2]),
+              kernels::four_bit_codebook(code_type(config_.quant_type)), 16 * sizeof(float));
   if (config_.double_quant) {
-    kernels::quantize_absmax(absmax, blocks, sdk::data<uint8_t>(*parts[1]), sdk::data<float>(*parts[3]), &state.nested_offset);
+    kernels::quantize_absmax(absmax, blocks, sdk::data<uint8_t>(*parts[1]),
+                             sdk::data<float>(*parts[3]), &state.nested_offset);
     std::memcpy(sdk::data<float>(*parts[4]), kernels::dynamic_8bit_codebook(), 256 * sizeof(float));
   }
   const std::string json = quant_state_json(state);
   std::memcpy(sdk::data<char>(*parts.back()), json.data(), json.size());
 }
 
-void FourBitQuantizer::dequantize(const precis_call&, const precis_param& param, const sdk::ConstParts& parts,
-                                  int64_t row_begin, precis_tensor& weight) const {
+void FourBitQuantizer::dequantize(const precis_call&, const precis_param& param,
+                                  const sdk::ConstParts& parts, int64_t row_begin,
+                                  precis_tensor& weight) const {
   const sdk::Matrix matrix = sdk::matrix(param);
   const QuantState state = parse_quant_state(text_of(*parts.back()));
   const uint64_t rows = weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]);
@@ -127,28 +143,33 @@ void FourBitQuantizer::dequantize(const precis_call&, const precis_param& param,
   const uint64_t end = begin + rows * matrix.columns;
   const uint64_t first = begin / state.blocksize, last = block_count(end, state.blocksize);
   if (end > matrix.elements() || parts[0]->nbytes < (matrix.elements() + 1) / 2 ||
-      sdk::elements(parts[1]->view.ndim, parts[1]->view.shape) < block_count(matrix.elements(), state.blocksize)) {
-    throw PluginError(PRECIS_DATA_LOSS, "the packed tensors are smaller than the weight's shape needs");
+      sdk::elements(parts[1]->view.ndim, parts[1]->view.shape) <
+          block_count(matrix.elements(), state.blocksize)) {
+    throw PluginError(PRECIS_DATA_LOSS,
+                      "the packed tensors are smaller than the weight's shape needs");
   }
   std::vector<float> unnested;
   const float* absmax = nullptr;
   if (state.nested) {
-    if (parts.size() != FourBitParts::kNested) throw PluginError(PRECIS_DATA_LOSS, "the nested statistics are missing");
+    if (parts.size() != FourBitParts::kNested)
+      throw PluginError(PRECIS_DATA_LOSS, "the nested statistics are missing");
     unnested.resize(last - first);
-    kernels::dequantize_absmax(sdk::data<const uint8_t>(*parts[1]), sdk::data<const float>(*parts[3]),
-                               sdk::data<const float>(*parts[4]), state.nested_offset, state.nested_blocksize, first,
-                               last, unnested.data());
+    kernels::dequantize_absmax(sdk::data<const uint8_t>(*parts[1]),
+                               sdk::data<const float>(*parts[3]), sdk::data<const float>(*parts[4]),
+                               state.nested_offset, state.nested_blocksize, first, last,
+                               unnested.data());
     absmax = unnested.data();
   } else {
     absmax = sdk::data<const float>(*parts[1]) + first;
   }
   kernels::blockwise_kernels(kernels::current_isa())
-      .dequantize_4bit(code_type(state.quant_type), sdk::data<const uint8_t>(*parts[0]), absmax, state.blocksize, begin,
-                       end, plugins::weight_type(weight_dtype(state.dtype)), plugins::weight_type(weight.view.dtype),
-                       sdk::data<void>(weight));
+      .dequantize_4bit(code_type(state.quant_type), sdk::data<const uint8_t>(*parts[0]), absmax,
+                       state.blocksize, begin, end, plugins::weight_type(weight_dtype(state.dtype)),
+                       plugins::weight_type(weight.view.dtype), sdk::data<void>(weight));
 }
 
-void FourBitQuantizer::quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const {
+void FourBitQuantizer::quantized_params(const precis_state_dict& state_dict,
+                                        const sdk::EmitParam& emit) const {
   constexpr std::string_view kMarker = ".quant_state.bitsandbytes__";
   for (uint64_t i = 0; i < state_dict.count; ++i) {
     const std::string_view name = sdk::view(state_dict.info(&state_dict, i)->name);
@@ -166,7 +187,9 @@ void FourBitQuantizer::quantized_params(const precis_state_dict& state_dict, con
     std::vector<uint64_t> parts;
     const auto add = [&](const std::string& key) {
       const int64_t index = state_dict.find(&state_dict, sdk::str(key));
-      if (index < 0) throw PluginError(PRECIS_DATA_LOSS, "'" + key + "' is missing beside '" + std::string(name) + "'");
+      if (index < 0)
+        throw PluginError(PRECIS_DATA_LOSS,
+                          "'" + key + "' is missing beside '" + std::string(name) + "'");
       parts.push_back(static_cast<uint64_t>(index));
     };
     add(prefix);
@@ -188,14 +211,17 @@ void FourBitQuantizer::quantized_params(const precis_state_dict& state_dict, con
   }
 }
 
-void FourBitQuantizer::check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const {
+void FourBitQuantizer::check(const precis_param& param,
+                             const std::vector<const precis_tensor_info*>& parts) const {
   if (parts.size() != FourBitParts::kPlain && parts.size() != FourBitParts::kNested) {
-    throw PluginError(PRECIS_DATA_LOSS, "a 4-bit weight has 4 tensors, or 6 with nested statistics");
+    throw PluginError(PRECIS_DATA_LOSS,
+                      "a 4-bit weight has 4 tensors, or 6 with nested statistics");
   }
   const uint64_t packed = (sdk::matrix(param).elements() + 1) / 2;
   if (parts[0]->nbytes != packed) {
-    throw PluginError(PRECIS_DATA_LOSS, "the packed weight has " + std::to_string(parts[0]->nbytes) + " bytes, the shape needs " +
-                                            std::to_string(packed));
+    throw PluginError(PRECIS_DATA_LOSS, "the packed weight has " +
+                                            std::to_string(parts[0]->nbytes) +
+                                            " bytes, the shape needs " + std::to_string(packed));
   }
 }
 

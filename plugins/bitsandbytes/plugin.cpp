@@ -9,10 +9,13 @@ precis::sdk::Method make(const char* id, bool four_bit) {
   constexpr uint32_t kFlags = PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_TRAINABLE;
   return {precis::sdk::describe(id, "bitsandbytes", "0.1.0", "safetensors", kFlags),
           [](std::string_view) { return precis::bitsandbytes::options().schema(); },
-          [four_bit](const precis_config& config) { return read_config(config, four_bit).normalized.dump(); },
+          [four_bit](const precis_config& config) {
+            return read_config(config, four_bit).normalized.dump();
+          },
           [four_bit](const precis_config& config) -> std::unique_ptr<precis::sdk::Quantizer> {
             Config parsed = read_config(config, four_bit);
-            if (four_bit) return std::make_unique<precis::bitsandbytes::FourBitQuantizer>(std::move(parsed));
+            if (four_bit)
+              return std::make_unique<precis::bitsandbytes::FourBitQuantizer>(std::move(parsed));
             return std::make_unique<precis::bitsandbytes::EightBitQuantizer>(std::move(parsed));
           }};
 }
@@ -20,7 +23,8 @@ precis::sdk::Method make(const char* id, bool four_bit) {
 }  // namespace
 
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
-  static const std::vector<Method> list{make("bitsandbytes_4bit", true), make("bitsandbytes_8bit", false)};
+  static const std::vector<Method> list{make("bitsandbytes_4bit", true),
+                                        make("bitsandbytes_8bit", false)};
   return list;
 }
 

@@ -12,10 +12,12 @@ std::string python_repr(double value) {
   char buffer[64];
   const double magnitude = value < 0 ? -value : value;
   const bool scientific = magnitude != 0 && (magnitude < 1e-4 || magnitude >= 1e16);
-  const auto result = std::to_chars(buffer, buffer + sizeof buffer, value,
-                                    scientific ? std::chars_format::scientific : std::chars_format::fixed);
+  const auto result =
+      std::to_chars(buffer, buffer + sizeof buffer, value,
+                    scientific ? std::chars_format::scientific : std::chars_format::fixed);
   std::string text(buffer, result.ptr);
-  if (!scientific && text.find('.') == std::string::npos && text.find('n') == std::string::npos) text += ".0";
+  if (!scientific && text.find('.') == std::string::npos && text.find('n') == std::string::npos)
+    text += ".0";
   if (text == "nan") return "NaN";
   if (text == "inf") return "Infinity";
   return text == "-inf" ? "-Infinity" : text;
@@ -25,8 +27,9 @@ std::string python_repr(double value) {
 constexpr std::size_t kLongestOffset = 24;
 
 std::string json_text(const QuantState& state, const std::string& offset) {
-  std::string text = "{\"quant_type\": \"" + state.quant_type + "\", \"blocksize\": " +
-                     std::to_string(state.blocksize) + ", \"dtype\": \"" + state.dtype + "\", \"shape\": [";
+  std::string text = "{\"quant_type\": \"" + state.quant_type +
+                     "\", \"blocksize\": " + std::to_string(state.blocksize) + ", \"dtype\": \"" +
+                     state.dtype + "\", \"shape\": [";
   for (std::size_t i = 0; i < state.shape.size(); ++i) {
     text += (i == 0 ? "" : ", ") + std::to_string(state.shape[i]);
   }
@@ -52,7 +55,8 @@ std::string quant_state_json(const QuantState& state) {
 
 namespace {
 
-// Python writes NaN and Infinity, which JSON has not: such an offset becomes null, and NaN again when read.
+// Python writes NaN and Infinity, which JSON has not: such an offset becomes null, and NaN again
+// when read.
 std::string without_python_numbers(std::string_view text) {
   std::string result(text);
   for (const char* word : {"-Infinity", "Infinity", "NaN"}) {
@@ -78,15 +82,18 @@ QuantState parse_quant_state(std::string_view text) {
     if (state.nested) {
       state.nested_blocksize = object.at("nested_blocksize").get<uint64_t>();
       const Json& offset = object.at("nested_offset");
-      state.nested_offset = offset.is_null() ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(offset.get<double>());
+      state.nested_offset = offset.is_null() ? std::numeric_limits<float>::quiet_NaN()
+                                             : static_cast<float>(offset.get<double>());
     }
     if ((state.quant_type != "nf4" && state.quant_type != "fp4") || state.blocksize < 2 ||
         state.blocksize % 2 != 0 || state.blocksize > (1u << 20) || state.nested_blocksize == 0) {
-      throw sdk::PluginError(PRECIS_DATA_LOSS, "a quant_state has values that bitsandbytes does not write");
+      throw sdk::PluginError(PRECIS_DATA_LOSS,
+                             "a quant_state has values that bitsandbytes does not write");
     }
     return state;
   } catch (const Json::exception& error) {
-    throw sdk::PluginError(PRECIS_DATA_LOSS, std::string("a quant_state is damaged: ") + error.what());
+    throw sdk::PluginError(PRECIS_DATA_LOSS,
+                           std::string("a quant_state is damaged: ") + error.what());
   }
 }
 

@@ -19,8 +19,8 @@ struct QuantState {
   float nested_offset = 0;
 };
 
-// As Python's json.dumps writes it; with nested statistics padded with blanks to nested_size(), since the
-// length of the offset is not known before the data is.
+// As Python's json.dumps writes it; with nested statistics padded with blanks to nested_size(),
+// since the length of the offset is not known before the data is.
 std::string quant_state_json(const QuantState& state);
 uint64_t quant_state_size(const QuantState& state);
 

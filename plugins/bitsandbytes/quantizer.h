@@ -33,8 +33,10 @@ class FourBitQuantizer : public BitsAndBytesQuantizer {
                 const sdk::Parts& parts) const override;
   void dequantize(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
                   int64_t row_begin, precis_tensor& weight) const override;
-  void quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const override;
-  void check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const override;
+  void quantized_params(const precis_state_dict& state_dict,
+                        const sdk::EmitParam& emit) const override;
+  void check(const precis_param& param,
+             const std::vector<const precis_tensor_info*>& parts) const override;
 
  protected:
   uint64_t stored_bytes(const precis_param& param) const override;
@@ -53,8 +55,10 @@ class EightBitQuantizer : public BitsAndBytesQuantizer {
                 const sdk::Parts& parts) const override;
   void dequantize(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
                   int64_t row_begin, precis_tensor& weight) const override;
-  void quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const override;
-  void check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const override;
+  void quantized_params(const precis_state_dict& state_dict,
+                        const sdk::EmitParam& emit) const override;
+  void check(const precis_param& param,
+             const std::vector<const precis_tensor_info*>& parts) const override;
 
  protected:
   uint64_t stored_bytes(const precis_param& param) const override;

@@ -18,8 +18,8 @@ const sdk::OptionTable& options();
 // Python's form has compute_dtype alone and refuses every dict that names quant_method.
 Config read_config(const precis_config& request);
 
-// The block type of a weight under `type`: mixes give value and down projections more bits. Empty: `type` is
-// neither a block type nor a mix.
+// The block type of a weight under `type`: mixes give value and down projections more bits. Empty:
+// `type` is neither a block type nor a mix.
 std::string block_type(const std::string& type, std::string_view param_name);
 
 }  // namespace precis::gguf

@@ -2,7 +2,8 @@
 
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{
-      {describe("gguf", "gguf", "0.1.0", "gguf", PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_COMPILEABLE),
+      {describe("gguf", "gguf", "0.1.0", "gguf",
+                PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_COMPILEABLE),
        [](std::string_view) { return gguf::options().schema(); },
        [](const precis_config& config) { return gguf::read_config(config).normalized.dump(); },
        [](const precis_config& config) -> std::unique_ptr<Quantizer> {

@@ -24,12 +24,17 @@ std::string_view smaller_block(std::string_view name) {
 
 // The codec of a stored tensor: blocks by their encoding, F16 and BF16 by their dtype.
 const kernels::GgufCodec& codec_of(const char* encoding, precis_dtype dtype) {
-  const std::string_view text = encoding == nullptr ? std::string_view() : std::string_view(encoding);
+  const std::string_view text =
+      encoding == nullptr ? std::string_view() : std::string_view(encoding);
   const kernels::GgufCodec* codec = nullptr;
-  if (text.substr(0, kPrefix.size()) == kPrefix) codec = kernels::gguf_codec(kernels::current_isa(), text.substr(kPrefix.size()));
-  else if (text.empty() && sdk::same(dtype, sdk::kFloat16)) codec = kernels::gguf_codec(kernels::current_isa(), "f16");
-  else if (text.empty() && sdk::same(dtype, sdk::kBFloat16)) codec = kernels::gguf_codec(kernels::current_isa(), "bf16");
-  if (codec == nullptr) throw PluginError(PRECIS_UNSUPPORTED, "the encoding '" + std::string(text) + "' is not known");
+  if (text.substr(0, kPrefix.size()) == kPrefix)
+    codec = kernels::gguf_codec(kernels::current_isa(), text.substr(kPrefix.size()));
+  else if (text.empty() && sdk::same(dtype, sdk::kFloat16))
+    codec = kernels::gguf_codec(kernels::current_isa(), "f16");
+  else if (text.empty() && sdk::same(dtype, sdk::kBFloat16))
+    codec = kernels::gguf_codec(kernels::current_isa(), "bf16");
+  if (codec == nullptr)
+    throw PluginError(PRECIS_UNSUPPORTED, "the encoding '" + std::string(text) + "' is not known");
   return *codec;
 }
 
@@ -38,7 +43,8 @@ uint64_t row_length(const precis_param& param) {
 }
 
 // One row as float32: in place when it is float32 already, else through `scratch`.
-const float* row_of(const void* values, kernels::WeightType type, uint64_t row, uint64_t columns, std::vector<float>& scratch) {
+const float* row_of(const void* values, kernels::WeightType type, uint64_t row, uint64_t columns,
+                    std::vector<float>& scratch) {
   if (type == kernels::WeightType::f32) return static_cast<const float*>(values) + row * columns;
   scratch.resize(columns);
   kernels::with_type(type, [&](auto tag) {
@@ -60,7 +66,8 @@ GgufQuantizer::GgufQuantizer(Config config) : config_(std::move(config)) {
 
 const kernels::GgufCodec& GgufQuantizer::codec_for(const precis_param& param) const {
   if (config_.type.empty()) {
-    throw PluginError(PRECIS_FAILED_PRECONDITION, "this config only reads; to write, say which type: gguf:q4_k");
+    throw PluginError(PRECIS_FAILED_PRECONDITION,
+                      "this config only reads; to write, say which type: gguf:q4_k");
   }
   const uint64_t columns = row_length(param);
   std::string_view name = block_type(config_.type, sdk::view(param.name));
@@ -74,10 +81,14 @@ const kernels::GgufCodec& GgufQuantizer::codec_for(const precis_param& param) co
     if (name.empty()) break;
   }
   if (codec == nullptr) {
-    throw PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(columns) + " is not a multiple of " + wanted + "'s block size");
+    throw PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(columns) +
+                                              " is not a multiple of " + wanted + "'s block size");
   }
   if (codec->quantize == nullptr) {
-    throw PluginError(PRECIS_UNSUPPORTED, std::string(name) + " can be read but not written; iq4_xs, q3_k and q2_k are the nearest that can");
+    throw PluginError(
+        PRECIS_UNSUPPORTED,
+        std::string(name) +
+            " can be read but not written; iq4_xs, q3_k and q2_k are the nearest that can");
   }
   return *codec;
 }
@@ -87,51 +98,65 @@ void GgufQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const
   const sdk::Matrix matrix = sdk::matrix(param);
   const kernels::GgufCodec& codec = codec_for(param);
   // The name lives as long as the quantizer: every weight this method writes is called "weight".
-  if (sdk::leaf(sdk::view(param.name)) != "weight") throw PluginError(PRECIS_UNSUPPORTED, "only parameters called 'weight' are quantized");
+  if (sdk::leaf(sdk::view(param.name)) != "weight")
+    throw PluginError(PRECIS_UNSUPPORTED, "only parameters called 'weight' are quantized");
   const std::vector<int64_t> shape(param.shape, param.shape + param.ndim);
-  if (codec.block_size == 1) return plan.add_numbers("weight", codec.name == "f16" ? sdk::kFloat16 : sdk::kBFloat16, shape);
-  plan.add("weight", sdk::kUInt8, shape, matrix.elements() / codec.block_size * codec.block_bytes, encodings_.at(codec.name).c_str());
+  if (codec.block_size == 1)
+    return plan.add_numbers("weight", codec.name == "f16" ? sdk::kFloat16 : sdk::kBFloat16, shape);
+  plan.add("weight", sdk::kUInt8, shape, matrix.elements() / codec.block_size * codec.block_bytes,
+           encodings_.at(codec.name).c_str());
 }
 
-void GgufQuantizer::quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight, const sdk::Parts& parts) const {
-  if (parts.size() != 1) throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+void GgufQuantizer::quantize(const precis_call& call, const precis_param& param,
+                             const precis_tensor& weight, const sdk::Parts& parts) const {
+  if (parts.size() != 1)
+    throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
   const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
-  const uint64_t columns = row_length(param), rows = columns == 0 ? 0 : sdk::matrix(param).elements() / columns;
+  const uint64_t columns = row_length(param),
+                 rows = columns == 0 ? 0 : sdk::matrix(param).elements() / columns;
   const uint64_t row_bytes = columns / codec.block_size * codec.block_bytes;
   const float* importance = nullptr;
   if (param.importance != nullptr) {
     if (param.importance->nbytes != columns * sizeof(float)) {
-      throw PluginError(PRECIS_INVALID_ARGUMENT, "the importance matrix has " + std::to_string(param.importance->nbytes / sizeof(float)) +
-                                                     " columns, the weight " + std::to_string(columns));
+      throw PluginError(PRECIS_INVALID_ARGUMENT,
+                        "the importance matrix has " +
+                            std::to_string(param.importance->nbytes / sizeof(float)) +
+                            " columns, the weight " + std::to_string(columns));
     }
     importance = sdk::data<const float>(*param.importance);
   }
   const auto type = plugins::weight_type(param.dtype);
   const void* values = sdk::data<const void>(weight);
   auto* out = sdk::data<uint8_t>(*parts[0]);
-  sdk::Host::get().parallel_for(rows, 1 + kElementsAtOnce / (columns + 1), [&](uint64_t begin, uint64_t end) {
-    sdk::poll(&call, static_cast<double>(begin) / static_cast<double>(rows));
-    std::vector<float> scratch;
-    for (uint64_t row = begin; row < end; ++row) {
-      codec.quantize(row_of(values, type, row, columns, scratch), columns, importance, out + row * row_bytes);
-    }
-  });
+  sdk::Host::get().parallel_for(
+      rows, 1 + kElementsAtOnce / (columns + 1), [&](uint64_t begin, uint64_t end) {
+        sdk::poll(&call, static_cast<double>(begin) / static_cast<double>(rows));
+        std::vector<float> scratch;
+        for (uint64_t row = begin; row < end; ++row) {
+          codec.quantize(row_of(values, type, row, columns, scratch), columns, importance,
+                         out + row * row_bytes);
+        }
+      });
 }
 
-void GgufQuantizer::dequantize(const precis_call&, const precis_param& param, const sdk::ConstParts& parts, int64_t row_begin,
+void GgufQuantizer::dequantize(const precis_call&, const precis_param& param,
+                               const sdk::ConstParts& parts, int64_t row_begin,
                                precis_tensor& weight) const {
   if (parts.size() != 1) throw PluginError(PRECIS_INVALID_ARGUMENT, "a GGUF weight is one tensor");
   const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
   const sdk::Matrix matrix = sdk::matrix(param);
   const uint64_t begin = static_cast<uint64_t>(row_begin) * matrix.columns;
   const uint64_t count = sdk::elements(weight.view.ndim, weight.view.shape);
-  if (begin % codec.block_size != 0 || count % codec.block_size != 0 || begin + count > matrix.elements() ||
+  if (begin % codec.block_size != 0 || count % codec.block_size != 0 ||
+      begin + count > matrix.elements() ||
       parts[0]->nbytes < matrix.elements() / codec.block_size * codec.block_bytes) {
     throw PluginError(PRECIS_DATA_LOSS, "the blocks do not fit the weight's shape");
   }
-  const uint8_t* blocks = sdk::data<const uint8_t>(*parts[0]) + begin / codec.block_size * codec.block_bytes;
+  const uint8_t* blocks =
+      sdk::data<const uint8_t>(*parts[0]) + begin / codec.block_size * codec.block_bytes;
   const auto out_type = plugins::weight_type(weight.view.dtype);
-  if (out_type == kernels::WeightType::f32) return codec.dequantize(blocks, count / codec.block_size, sdk::data<float>(weight));
+  if (out_type == kernels::WeightType::f32)
+    return codec.dequantize(blocks, count / codec.block_size, sdk::data<float>(weight));
   float values[256];
   const uint64_t at_once = 256 / codec.block_size;
   for (uint64_t done = 0; done < count;) {
@@ -158,7 +183,8 @@ void GgufQuantizer::storage(const precis_param& param, precis_storage& out) cons
     out.keep = 1;
     out.reason = sdk::str("listed in modules_to_not_convert");
   }
-  // diffusers takes BF16 tensors of a GGUF for blocks of bytes, which other modules than Linear cannot use.
+  // diffusers takes BF16 tensors of a GGUF for blocks of bytes, which other modules than Linear
+  // cannot use.
   if (sdk::same(param.dtype, sdk::kBFloat16)) out.dtype = sdk::kFloat32;
   const uint32_t bits = out.dtype.bits != 0 ? out.dtype.bits : param.dtype.bits;
   out.bytes = elements * bits / 8;
@@ -169,7 +195,8 @@ void GgufQuantizer::storage(const precis_param& param, precis_storage& out) cons
   }
 }
 
-void GgufQuantizer::quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const {
+void GgufQuantizer::quantized_params(const precis_state_dict& state_dict,
+                                     const sdk::EmitParam& emit) const {
   for (uint64_t i = 0; i < state_dict.count; ++i) {
     const precis_tensor_info* info = state_dict.info(&state_dict, i);
     if (info->encoding == nullptr) continue;
@@ -185,7 +212,8 @@ void GgufQuantizer::quantized_params(const precis_state_dict& state_dict, const 
   }
 }
 
-void GgufQuantizer::check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const {
+void GgufQuantizer::check(const precis_param& param,
+                          const std::vector<const precis_tensor_info*>& parts) const {
   if (parts.size() != 1) throw PluginError(PRECIS_DATA_LOSS, "a GGUF weight is one tensor");
   const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->dtype);
   if (parts[0]->nbytes != sdk::matrix(param).elements() / codec.block_size * codec.block_bytes) {
@@ -199,21 +227,35 @@ std::string GgufQuantizer::config(const precis_component&) const {
 
 std::string GgufQuantizer::metadata(const precis_component& component) const {
   static const std::map<std::string_view, const char*> architectures{
-      {"FluxTransformer2DModel", "flux"}, {"SD3Transformer2DModel", "sd3"}, {"AuraFlowTransformer2DModel", "aura"},
-      {"PixArtTransformer2DModel", "pixart"}, {"T5EncoderModel", "t5encoder"}, {"UMT5EncoderModel", "t5encoder"},
-      {"CLIPTextModel", "clip"}, {"CLIPTextModelWithProjection", "clip"}, {"LlamaForCausalLM", "llama"},
-      {"WanTransformer3DModel", "wan"}, {"UNet2DConditionModel", "sdxl"}, {"BertModel", "bert"}};
+      {"FluxTransformer2DModel", "flux"},
+      {"SD3Transformer2DModel", "sd3"},
+      {"AuraFlowTransformer2DModel", "aura"},
+      {"PixArtTransformer2DModel", "pixart"},
+      {"T5EncoderModel", "t5encoder"},
+      {"UMT5EncoderModel", "t5encoder"},
+      {"CLIPTextModel", "clip"},
+      {"CLIPTextModelWithProjection", "clip"},
+      {"LlamaForCausalLM", "llama"},
+      {"WanTransformer3DModel", "wan"},
+      {"UNet2DConditionModel", "sdxl"},
+      {"BertModel", "bert"}};
   // llama_ftype of the usual types; 1024: guessed.
   static const std::map<std::string_view, uint32_t> file_types{
-      {"f16", 1}, {"q4_0", 2}, {"q4_1", 3}, {"q8_0", 7}, {"q5_0", 8}, {"q5_1", 9}, {"q2_k", 10}, {"q3_k", 12}, {"q3_k_s", 11},
-      {"q3_k_m", 12}, {"q3_k_l", 13}, {"q4_k", 14}, {"q4_k_s", 14}, {"q4_k_m", 15}, {"q5_k", 16}, {"q5_k_s", 16}, {"q5_k_m", 17},
-      {"q6_k", 18}, {"iq4_nl", 25}, {"iq4_xs", 30}, {"bf16", 32}, {"tq1_0", 36}, {"tq2_0", 37}};
+      {"f16", 1},     {"q4_0", 2},    {"q4_1", 3},    {"q8_0", 7},    {"q5_0", 8},    {"q5_1", 9},
+      {"q2_k", 10},   {"q3_k", 12},   {"q3_k_s", 11}, {"q3_k_m", 12}, {"q3_k_l", 13}, {"q4_k", 14},
+      {"q4_k_s", 14}, {"q4_k_m", 15}, {"q5_k", 16},   {"q5_k_s", 16}, {"q5_k_m", 17}, {"q6_k", 18},
+      {"iq4_nl", 25}, {"iq4_xs", 30}, {"bf16", 32},   {"tq1_0", 36},  {"tq2_0", 37}};
   const auto architecture = architectures.find(sdk::view(component.class_name));
   const auto file_type = file_types.find(config_.type);
-  const auto entry = [](const char* type, sdk::Json value) { return sdk::Json{{"type", type}, {"value", std::move(value)}}; };
-  return sdk::Json{{"general.architecture", entry("string", architecture == architectures.end() ? "diffusion" : architecture->second)},
-                   {"general.quantization_version", entry("u32", 2)},
-                   {"general.file_type", entry("u32", file_type == file_types.end() ? 1024u : file_type->second)}}
+  const auto entry = [](const char* type, sdk::Json value) {
+    return sdk::Json{{"type", type}, {"value", std::move(value)}};
+  };
+  return sdk::Json{
+      {"general.architecture",
+       entry("string", architecture == architectures.end() ? "diffusion" : architecture->second)},
+      {"general.quantization_version", entry("u32", 2)},
+      {"general.file_type",
+       entry("u32", file_type == file_types.end() ? 1024u : file_type->second)}}
       .dump();
 }
 

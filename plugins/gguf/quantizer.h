@@ -16,17 +16,19 @@ class GgufQuantizer : public sdk::Quantizer {
   void plan(const precis_param& param, sdk::PlanWriter& plan) const override;
   void quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                 const sdk::Parts& parts) const override;
-  void dequantize(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts, int64_t row_begin,
-                  precis_tensor& weight) const override;
+  void dequantize(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+                  int64_t row_begin, precis_tensor& weight) const override;
   void storage(const precis_param& param, precis_storage& out) const override;
-  void quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const override;
-  void check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const override;
+  void quantized_params(const precis_state_dict& state_dict,
+                        const sdk::EmitParam& emit) const override;
+  void check(const precis_param& param,
+             const std::vector<const precis_tensor_info*>& parts) const override;
   std::string config(const precis_component& component) const override;
   std::string metadata(const precis_component& component) const override;
 
  private:
-  // The codec a weight is written with: the config's, or the one that takes its place when rows are no
-  // multiple of its block.
+  // The codec a weight is written with: the config's, or the one that takes its place when rows are
+  // no multiple of its block.
   const kernels::GgufCodec& codec_for(const precis_param& param) const;
 
   Config config_;

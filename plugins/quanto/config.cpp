@@ -15,7 +15,12 @@ const std::vector<std::string>& python_dtypes() {
 }
 
 Option weights_option(const char* key, Json fallback) {
-  return {key, OptionType::any, true, std::move(fallback), "weights' dtype: int8, int4, int2, float8 or float8_e5m2", {}};
+  return {key,
+          OptionType::any,
+          true,
+          std::move(fallback),
+          "weights' dtype: int8, int4, int2, float8 or float8_e5m2",
+          {}};
 }
 Option skip_option() {
   return {"modules_to_not_convert", OptionType::any, true, nullptr, "modules left as they are", {}};
@@ -33,9 +38,11 @@ std::string read_weights(const Json& value, const std::string& key, bool python)
   std::string name = value.is_string() ? value.get<std::string>() : std::string();
   if (!python) name = canonical(name);
   const auto& known = python_dtypes();
-  const bool right = std::find(known.begin(), known.end(), name) != known.end() || (!python && name == "float8_e5m2");
+  const bool right = std::find(known.begin(), known.end(), name) != known.end() ||
+                     (!python && name == "float8_e5m2");
   if (!right) {
-    throw PluginError(PRECIS_INVALID_ARGUMENT, "'" + key + "' is " + value.dump() + ", it must be one of float8, int8, int4, int2");
+    throw PluginError(PRECIS_INVALID_ARGUMENT, "'" + key + "' is " + value.dump() +
+                                                   ", it must be one of float8, int8, int4, int2");
   }
   return name;
 }
@@ -43,15 +50,25 @@ std::string read_weights(const Json& value, const std::string& key, bool python)
 }  // namespace
 
 const sdk::OptionTable& options(std::string_view library) {
-  static const sdk::OptionTable diffusers("quanto", {weights_option("weights_dtype", "int8"), skip_option()});
-  static const sdk::OptionTable transformers(
-      "quanto", {weights_option("weights", "int8"),
-                 {"activations", OptionType::any, true, nullptr, "activations' dtype: int8, float8 or null", {}},
-                 skip_option()});
-  static const sdk::OptionTable both(
-      "quanto", {weights_option("weights_dtype", nullptr), weights_option("weights", nullptr),
-                 {"activations", OptionType::any, true, nullptr, "activations' dtype: int8, float8 or null", {}},
-                 skip_option()});
+  static const sdk::OptionTable diffusers("quanto",
+                                          {weights_option("weights_dtype", "int8"), skip_option()});
+  static const sdk::OptionTable transformers("quanto", {weights_option("weights", "int8"),
+                                                        {"activations",
+                                                         OptionType::any,
+                                                         true,
+                                                         nullptr,
+                                                         "activations' dtype: int8, float8 or null",
+                                                         {}},
+                                                        skip_option()});
+  static const sdk::OptionTable both("quanto", {weights_option("weights_dtype", nullptr),
+                                                weights_option("weights", nullptr),
+                                                {"activations",
+                                                 OptionType::any,
+                                                 true,
+                                                 nullptr,
+                                                 "activations' dtype: int8, float8 or null",
+                                                 {}},
+                                                skip_option()});
   if (library == "diffusers") return diffusers;
   return library == "transformers" ? transformers : both;
 }
@@ -63,8 +80,10 @@ Config read_config(const precis_config& request) {
   config.library = sdk::view(request.library);
   config.library_version = sdk::view(request.library_version);
   const bool diffusers = config.library == "diffusers";
-  // The two libraries spell the key differently, and each drops the other's without a word; precis takes both.
-  const Json values = options(python ? config.library : "").read(object, {"quant_method"}, sdk::lenient(request));
+  // The two libraries spell the key differently, and each drops the other's without a word; precis
+  // takes both.
+  const Json values =
+      options(python ? config.library : "").read(object, {"quant_method"}, sdk::lenient(request));
   const std::string own_key = diffusers ? "weights_dtype" : "weights";
   std::string key = own_key;
   if (!python && values[key].is_null()) key = diffusers ? "weights" : "weights_dtype";
@@ -72,9 +91,11 @@ Config read_config(const precis_config& request) {
   config.weights = read_weights(weights, key, python);
   Json activations = values.value("activations", Json());
   if (!activations.is_null()) {
-    const bool known = activations.is_string() && (activations == "int8" || activations == "float8");
+    const bool known =
+        activations.is_string() && (activations == "int8" || activations == "float8");
     if (!known) {
-      throw PluginError(PRECIS_INVALID_ARGUMENT, "'activations' is " + activations.dump() + ", it must be int8, float8 or null");
+      throw PluginError(PRECIS_INVALID_ARGUMENT, "'activations' is " + activations.dump() +
+                                                     ", it must be int8, float8 or null");
     }
   }
   const Json& skip = values["modules_to_not_convert"];
@@ -83,7 +104,8 @@ Config read_config(const precis_config& request) {
       if (name.is_string()) config.skip_modules.push_back(name.get<std::string>());
     }
   }
-  config.normalized = Json{{"quant_method", "quanto"}, {own_key, config.weights}, {"modules_to_not_convert", skip}};
+  config.normalized =
+      Json{{"quant_method", "quanto"}, {own_key, config.weights}, {"modules_to_not_convert", skip}};
   if (!diffusers) config.normalized["activations"] = activations;
   return config;
 }

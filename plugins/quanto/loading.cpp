@@ -9,7 +9,8 @@ using sdk::PluginError;
 
 bool QuantoQuantizer::skipped(std::string_view module) const {
   if (config_.library == "diffusers") return sdk::kept_by_leaf(module, config_.skip_modules);
-  if (config_.library_version.substr(0, 2) == "4.") return sdk::kept_by_substring(module, config_.skip_modules);
+  if (config_.library_version.substr(0, 2) == "4.")
+    return sdk::kept_by_substring(module, config_.skip_modules);
   return sdk::kept_by_pattern(module, config_.skip_modules);
 }
 
@@ -17,7 +18,8 @@ void QuantoQuantizer::storage(const precis_param& param, precis_storage& out) co
   const std::string_view kind = sdk::view(param.module_kind), name = sdk::view(param.name);
   out.keep = 0;
   out.reason = sdk::str("");
-  if (sdk::leaf(name) != "weight" || (!kind.empty() && kind != "Linear") || (param.ndim >= 0 && param.ndim != 2)) {
+  if (sdk::leaf(name) != "weight" || (!kind.empty() && kind != "Linear") ||
+      (param.ndim >= 0 && param.ndim != 2)) {
     out.keep = 1;
     out.reason = sdk::str("quanto's configs cover Linear layers only");
   } else if (skipped(sdk::module_of(name))) {
@@ -25,21 +27,27 @@ void QuantoQuantizer::storage(const precis_param& param, precis_storage& out) co
     out.reason = sdk::str("listed in modules_to_not_convert");
   }
   const uint64_t elements = sdk::elements(param.ndim, param.shape);
-  out.bytes = out.keep != 0 ? elements * param.dtype.bits / 8 : elements * static_cast<uint64_t>(config_.bits()) / 8;
+  out.bytes = out.keep != 0 ? elements * param.dtype.bits / 8
+                            : elements * static_cast<uint64_t>(config_.bits()) / 8;
 }
 
-void QuantoQuantizer::quantized_params(const precis_state_dict& state_dict, const sdk::EmitParam& emit) const {
+void QuantoQuantizer::quantized_params(const precis_state_dict& state_dict,
+                                       const sdk::EmitParam& emit) const {
   const bool grouped = config_.bits() != 8;
   const std::string suffix = grouped ? ".weight._data._data" : ".weight._data";
   for (uint64_t i = 0; i < state_dict.count; ++i) {
     const std::string_view name = sdk::view(state_dict.info(&state_dict, i)->name);
-    if (name.size() <= suffix.size() || name.substr(name.size() - suffix.size()) != suffix) continue;
+    if (name.size() <= suffix.size() || name.substr(name.size() - suffix.size()) != suffix)
+      continue;
     const std::string module(name.substr(0, name.size() - suffix.size()));
     std::vector<uint64_t> parts{i};
     const auto add = [&](const std::string& key, bool required) {
       const int64_t index = state_dict.find(&state_dict, sdk::str(key));
-      if (index >= 0) parts.push_back(static_cast<uint64_t>(index));
-      else if (required) throw PluginError(PRECIS_DATA_LOSS, "'" + key + "' is missing beside '" + std::string(name) + "'");
+      if (index >= 0)
+        parts.push_back(static_cast<uint64_t>(index));
+      else if (required)
+        throw PluginError(PRECIS_DATA_LOSS,
+                          "'" + key + "' is missing beside '" + std::string(name) + "'");
     };
     add(module + ".weight._scale", true);
     if (grouped) add(module + ".weight._shift", true);
@@ -58,10 +66,12 @@ void QuantoQuantizer::quantized_params(const precis_state_dict& state_dict, cons
     param.shape = data->shape;
     if (grouped) {
       // Packed planes tell the number of elements; the bias, when there is one, tells the rows.
-      const int64_t elements = sdk::elements(scale->ndim, scale->shape) * static_cast<uint64_t>(data->shape[1]);
+      const int64_t elements =
+          sdk::elements(scale->ndim, scale->shape) * static_cast<uint64_t>(data->shape[1]);
       const std::string bias_key = module + ".bias";
       const int64_t bias = state_dict.find(&state_dict, sdk::str(bias_key));
-      shape[0] = bias >= 0 ? state_dict.info(&state_dict, static_cast<uint64_t>(bias))->shape[0] : 0;
+      shape[0] =
+          bias >= 0 ? state_dict.info(&state_dict, static_cast<uint64_t>(bias))->shape[0] : 0;
       shape[1] = shape[0] > 0 ? elements / shape[0] : 0;
       param.ndim = shape[0] > 0 && shape[0] * shape[1] == elements ? 2 : -1;
       param.shape = shape;
@@ -70,19 +80,25 @@ void QuantoQuantizer::quantized_params(const precis_state_dict& state_dict, cons
   }
 }
 
-void QuantoQuantizer::check(const precis_param& param, const std::vector<const precis_tensor_info*>& parts) const {
+void QuantoQuantizer::check(const precis_param& param,
+                            const std::vector<const precis_tensor_info*>& parts) const {
   const sdk::Matrix matrix = sdk::matrix(param);
-  if (parts.size() < (config_.bits() == 8 ? 2u : 3u)) throw PluginError(PRECIS_DATA_LOSS, "a quanto weight has _data and _scale");
-  const uint64_t expected = config_.bits() == 8 ? matrix.elements() : matrix.elements() * static_cast<uint64_t>(config_.bits()) / 8;
+  if (parts.size() < (config_.bits() == 8 ? 2u : 3u))
+    throw PluginError(PRECIS_DATA_LOSS, "a quanto weight has _data and _scale");
+  const uint64_t expected = config_.bits() == 8
+                                ? matrix.elements()
+                                : matrix.elements() * static_cast<uint64_t>(config_.bits()) / 8;
   if (parts[0]->nbytes < expected) {
-    throw PluginError(PRECIS_DATA_LOSS, "_data has " + std::to_string(parts[0]->nbytes) + " bytes, the shape needs " + std::to_string(expected));
+    throw PluginError(PRECIS_DATA_LOSS, "_data has " + std::to_string(parts[0]->nbytes) +
+                                            " bytes, the shape needs " + std::to_string(expected));
   }
 }
 
 std::string QuantoQuantizer::config(const precis_component& component) const {
   sdk::Json object = config_.normalized;
   if (config_.weights == "float8_e5m2" && config_.library == "diffusers") {
-    throw PluginError(PRECIS_UNSUPPORTED, "diffusers' quanto config knows float8 (e4m3fn) only; use qfloat8");
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "diffusers' quanto config knows float8 (e4m3fn) only; use qfloat8");
   }
   // diffusers' rule knows leaf names alone: a leaf that is quantized elsewhere cannot be listed.
   std::vector<std::string> skip = config_.skip_modules;
@@ -96,9 +112,11 @@ std::string QuantoQuantizer::config(const precis_component& component) const {
     for (uint64_t i = 0; i < component.quantized_count; ++i) {
       const std::string_view module = sdk::module_of(sdk::view(component.quantized[i]->name));
       if (!sdk::contains(skip, sdk::leaf(module))) continue;
-      throw PluginError(PRECIS_UNSUPPORTED, "diffusers' quanto config lists last name segments, and '" + std::string(sdk::leaf(module)) +
-                                                "' is kept in one module and quantized in '" + std::string(module) +
-                                                "'; keep or quantize both (--rule, --skip, --no-default-skips)");
+      throw PluginError(PRECIS_UNSUPPORTED,
+                        "diffusers' quanto config lists last name segments, and '" +
+                            std::string(sdk::leaf(module)) +
+                            "' is kept in one module and quantized in '" + std::string(module) +
+                            "'; keep or quantize both (--rule, --skip, --no-default-skips)");
     }
   }
   if (!skip.empty()) object["modules_to_not_convert"] = skip;
@@ -110,7 +128,8 @@ std::string QuantoQuantizer::sidecar_files(const precis_component& component) co
   sdk::Json map = sdk::Json::object();
   const std::string qtype = config_.weights == "float8" ? "qfloat8_e4m3fn" : "q" + config_.weights;
   for (uint64_t i = 0; i < component.quantized_count; ++i) {
-    map[std::string(sdk::module_of(sdk::view(component.quantized[i]->name)))] = {{"weights", qtype}, {"activations", "none"}};
+    map[std::string(sdk::module_of(sdk::view(component.quantized[i]->name)))] = {
+        {"weights", qtype}, {"activations", "none"}};
   }
   return sdk::Json{{"quanto_qmap.json", map}}.dump();
 }

@@ -2,7 +2,8 @@
 
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{
-      {describe("quanto", "quanto", "0.1.0", "safetensors", PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_TRAINABLE),
+      {describe("quanto", "quanto", "0.1.0", "safetensors",
+                PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_TRAINABLE),
        [](std::string_view library) { return quanto::options(library).schema(); },
        [](const precis_config& config) { return quanto::read_config(config).normalized.dump(); },
        [](const precis_config& config) -> std::unique_ptr<Quantizer> {

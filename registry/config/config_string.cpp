@@ -47,12 +47,14 @@ Result<ConfigString> parse_config_string(std::string_view text) {
   if (colon == std::string_view::npos) return result;
   for (const std::string& item : split_options(text.substr(colon + 1))) {
     const std::size_t equals = item.find('=');
-    if (equals == std::string::npos && result.preset.empty() && result.options.empty() && !item.empty()) {
+    if (equals == std::string::npos && result.preset.empty() && result.options.empty() &&
+        !item.empty()) {
       result.preset = item;
       continue;
     }
     if (equals == std::string::npos || equals == 0) {
-      return Error(ErrorCode::invalid_argument, fmt::format("'{}': '{}' is no KEY=VALUE", text, item));
+      return Error(ErrorCode::invalid_argument,
+                   fmt::format("'{}': '{}' is no KEY=VALUE", text, item));
     }
     result.options.emplace_back(item.substr(0, equals), value_of(item.substr(equals + 1)));
   }

@@ -1,4 +1,5 @@
-// Config strings: "nf4", "gguf:q4_k", "bitsandbytes_4bit:bnb_4bit_quant_type=nf4,bnb_4bit_use_double_quant=true".
+// Config strings: "nf4", "gguf:q4_k",
+// "bitsandbytes_4bit:bnb_4bit_quant_type=nf4,bnb_4bit_use_double_quant=true".
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,12 +11,13 @@
 
 namespace precis {
 
-// A config string taken apart. METHOD, METHOD:PRESET, METHOD:KEY=VALUE[,KEY=VALUE...], or one of the first
-// two followed by more options: "nf4:bnb_4bit_blocksize=128".
+// A config string taken apart. METHOD, METHOD:PRESET, METHOD:KEY=VALUE[,KEY=VALUE...], or one of
+// the first two followed by more options: "nf4:bnb_4bit_blocksize=128".
 struct ConfigString {
-  std::string head;                                         // before the first ':'
-  std::string preset;                                       // after it, when it is no KEY=VALUE
-  std::vector<std::pair<std::string, nlohmann::json>> options;  // values as JSON scalars, else texts
+  std::string head;    // before the first ':'
+  std::string preset;  // after it, when it is no KEY=VALUE
+  std::vector<std::pair<std::string, nlohmann::json>>
+      options;  // values as JSON scalars, else texts
 };
 
 // Errors: invalid_argument, naming what is wrong where.

@@ -30,24 +30,29 @@ bool applies(const QuantMethodEntry& entry, const json& config) {
 }
 
 bool serves(const QuantMethodEntry& entry, const std::string& library) {
-  return library.empty() ||
-         std::find(entry.libraries.begin(), entry.libraries.end(), library) != entry.libraries.end();
+  return library.empty() || std::find(entry.libraries.begin(), entry.libraries.end(), library) !=
+                                entry.libraries.end();
 }
 
 Error no_plugin(const std::string& key, const std::vector<const Manifest*>& plugins) {
   std::vector<std::string> names;
   for (const Manifest* manifest : plugins) {
     for (const QuantMethodEntry& entry : manifest->quant_methods) {
-      if (std::find(names.begin(), names.end(), entry.name) == names.end()) names.push_back(entry.name);
+      if (std::find(names.begin(), names.end(), entry.name) == names.end())
+        names.push_back(entry.name);
     }
   }
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
   const auto& known = known_quant_methods();
   const bool real = std::find(known.begin(), known.end(), key) != known.end();
-  return Error(ErrorCode::plugin, fmt::format("no plugin for quant_method '{}'{}", key, real ? "" : did_you_mean(key, names)),
-               fmt::format("plugins at hand read: {}; put the plugin's folder into PRECIS_PLUGIN_PATH, and see "
-                           "`precis backends`", list.empty() ? "none" : list));
+  return Error(
+      ErrorCode::plugin,
+      fmt::format("no plugin for quant_method '{}'{}", key, real ? "" : did_you_mean(key, names)),
+      fmt::format(
+          "plugins at hand read: {}; put the plugin's folder into PRECIS_PLUGIN_PATH, and see "
+          "`precis backends`",
+          list.empty() ? "none" : list));
 }
 
 // Presets called `name`; of one plugin or quant_method when `head` is not empty.
@@ -55,8 +60,9 @@ std::vector<std::pair<const Manifest*, const PresetEntry*>> find_presets(
     const std::string& name, const std::string& head, const std::vector<const Manifest*>& plugins) {
   std::vector<std::pair<const Manifest*, const PresetEntry*>> found;
   for (const Manifest* manifest : plugins) {
-    const bool by_method = std::any_of(manifest->quant_methods.begin(), manifest->quant_methods.end(),
-                                       [&](const QuantMethodEntry& entry) { return entry.name == head; });
+    const bool by_method =
+        std::any_of(manifest->quant_methods.begin(), manifest->quant_methods.end(),
+                    [&](const QuantMethodEntry& entry) { return entry.name == head; });
     if (!head.empty() && manifest->id != head && !by_method) continue;
     for (const PresetEntry& preset : manifest->presets) {
       if (preset.name == name) found.emplace_back(manifest, &preset);
@@ -94,11 +100,37 @@ json base_config(const std::string& key, const std::vector<const Manifest*>& plu
 }  // namespace
 
 const std::vector<std::string>& known_quant_methods() {
-  static const std::vector<std::string> names{
-      "aqlm", "auto-round", "awq", "bitnet", "bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit",
-      "compressed-tensors", "eetq", "fbgemm_fp8", "fouroversix", "fp8", "fp_quant", "gemma", "gguf",
-      "gptq", "higgs", "hqq", "metal", "modelopt", "mxfp4", "mxfp8", "nunchaku_lite", "nvfp4", "quanto",
-      "quark", "sdnq", "sinq", "spqr", "torchao", "vptq"};
+  static const std::vector<std::string> names{"aqlm",
+                                              "auto-round",
+                                              "awq",
+                                              "bitnet",
+                                              "bitsandbytes",
+                                              "bitsandbytes_4bit",
+                                              "bitsandbytes_8bit",
+                                              "compressed-tensors",
+                                              "eetq",
+                                              "fbgemm_fp8",
+                                              "fouroversix",
+                                              "fp8",
+                                              "fp_quant",
+                                              "gemma",
+                                              "gguf",
+                                              "gptq",
+                                              "higgs",
+                                              "hqq",
+                                              "metal",
+                                              "modelopt",
+                                              "mxfp4",
+                                              "mxfp8",
+                                              "nunchaku_lite",
+                                              "nvfp4",
+                                              "quanto",
+                                              "quark",
+                                              "sdnq",
+                                              "sinq",
+                                              "spqr",
+                                              "torchao",
+                                              "vptq"};
   return names;
 }
 
@@ -111,10 +143,12 @@ Result<std::string> dispatch_key(const json& config, const DispatchOptions& opti
   const bool four = truthy(config, "load_in_4bit"), eight = truthy(config, "load_in_8bit");
   if (four || eight) {
     const std::string key = four ? "bitsandbytes_4bit" : "bitsandbytes_8bit";
-    const bool contradicts = named && (!method->is_string() || !method->get<std::string>().starts_with("bitsandbytes"));
+    const bool contradicts =
+        named && (!method->is_string() || !method->get<std::string>().starts_with("bitsandbytes"));
     if (contradicts) {
-      const std::string text = fmt::format("{} makes this a bitsandbytes config, but quant_method is {}",
-                                           four ? "load_in_4bit" : "load_in_8bit", method->dump());
+      const std::string text =
+          fmt::format("{} makes this a bitsandbytes config, but quant_method is {}",
+                      four ? "load_in_4bit" : "load_in_8bit", method->dump());
       if (!options.lenient) {
         return Error(ErrorCode::invalid_argument, text, "remove one of the two, or pass --lenient");
       }
@@ -127,12 +161,14 @@ Result<std::string> dispatch_key(const json& config, const DispatchOptions& opti
                  "add \"quant_method\", or load_in_4bit or load_in_8bit for bitsandbytes");
   }
   if (!method->is_string()) {
-    const ErrorCode code = method->is_structured() ? ErrorCode::invalid_type : ErrorCode::invalid_argument;
+    const ErrorCode code =
+        method->is_structured() ? ErrorCode::invalid_type : ErrorCode::invalid_argument;
     return Error(code, fmt::format("quant_method is {}, it must be a text", method->dump()));
   }
   const std::string key = method->get<std::string>();
   if (key == "bitsandbytes") {
-    return Error(ErrorCode::invalid_argument, "quant_method 'bitsandbytes' says neither 4 nor 8 bits",
+    return Error(ErrorCode::invalid_argument,
+                 "quant_method 'bitsandbytes' says neither 4 nor 8 bits",
                  "add \"load_in_4bit\": true or \"load_in_8bit\": true");
   }
   return key;
@@ -147,7 +183,9 @@ Result<MethodChoice> dispatch(const json& config, const std::vector<const Manife
     for (const QuantMethodEntry& entry : manifest->quant_methods) {
       if (entry.name != key || !applies(entry, config) || !serves(entry, options.library)) continue;
       if (best != nullptr && best != manifest && entry.priority == best_entry->priority) {
-        return Error(ErrorCode::plugin, fmt::format("plugins '{}' and '{}' both read quant_method '{}'", best->id, manifest->id, key),
+        return Error(ErrorCode::plugin,
+                     fmt::format("plugins '{}' and '{}' both read quant_method '{}'", best->id,
+                                 manifest->id, key),
                      fmt::format("choose one: PRECIS_PLUGINS_DISABLE={}", manifest->id));
       }
       if (best == nullptr || entry.priority > best_entry->priority) {
@@ -160,19 +198,24 @@ Result<MethodChoice> dispatch(const json& config, const std::vector<const Manife
   return MethodChoice{best, best_entry->method, config};
 }
 
-Result<MethodChoice> dispatch_string(std::string_view text, const std::vector<const Manifest*>& plugins,
+Result<MethodChoice> dispatch_string(std::string_view text,
+                                     const std::vector<const Manifest*>& plugins,
                                      const DispatchOptions& options) {
   if (text == "keep") return MethodChoice{};
   if (text.starts_with('{')) {
     const json config = json::parse(text, nullptr, false);
-    if (config.is_discarded()) return Error(ErrorCode::invalid_argument, fmt::format("'{}' is not JSON", text));
+    if (config.is_discarded())
+      return Error(ErrorCode::invalid_argument, fmt::format("'{}' is not JSON", text));
     return dispatch(config, plugins, options);
   }
   PRECIS_ASSIGN(const ConfigString parsed, parse_config_string(text));
   const bool qualified = !parsed.preset.empty();
-  const auto presets = find_presets(qualified ? parsed.preset : parsed.head, qualified ? parsed.head : "", plugins);
+  const auto presets =
+      find_presets(qualified ? parsed.preset : parsed.head, qualified ? parsed.head : "", plugins);
   if (presets.size() > 1) {
-    return Error(ErrorCode::invalid_argument, fmt::format("'{}' is a preset of '{}' and of '{}'", text, presets[0].first->id, presets[1].first->id),
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("'{}' is a preset of '{}' and of '{}'", text, presets[0].first->id,
+                             presets[1].first->id),
                  fmt::format("say which: {}:{}", presets[0].first->id, parsed.head));
   }
   if (presets.size() == 1) {
@@ -181,15 +224,18 @@ Result<MethodChoice> dispatch_string(std::string_view text, const std::vector<co
     return choice;
   }
   if (qualified) {
-    return Error(ErrorCode::invalid_argument, fmt::format("'{}': there is no preset '{}' of '{}'{}", text, parsed.preset, parsed.head,
-                                                          did_you_mean(parsed.preset, preset_names(plugins))),
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("'{}': there is no preset '{}' of '{}'{}", text, parsed.preset,
+                             parsed.head, did_you_mean(parsed.preset, preset_names(plugins))),
                  "see `precis backends`");
   }
   const auto& known = known_quant_methods();
   const auto names = preset_names(plugins);
   if (std::find(known.begin(), known.end(), parsed.head) == known.end() &&
       std::find(names.begin(), names.end(), parsed.head) == names.end()) {
-    return Error(ErrorCode::invalid_argument, fmt::format("'{}' is neither a preset nor a method{}", parsed.head, did_you_mean(parsed.head, names)),
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("'{}' is neither a preset nor a method{}", parsed.head,
+                             did_you_mean(parsed.head, names)),
                  "see `precis backends`");
   }
   json config = base_config(parsed.head, plugins);

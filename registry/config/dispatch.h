@@ -18,23 +18,26 @@ struct MethodChoice {
 };
 
 struct DispatchOptions {
-  std::string library;    // "diffusers", "transformers" or "": any
-  bool lenient = false;   // what Python does silently is a warning
+  std::string library;   // "diffusers", "transformers" or "": any
+  bool lenient = false;  // what Python does silently is a warning
 };
 
-// The key under which diffusers 0.42 and transformers 5.23 (identical rules, quantizers/auto.py from_dict)
-// look a config up: quant_method, or "bitsandbytes_4bit"/"_8bit" by the load flags. Errors:
-// invalid_argument; precis refuses flags that contradict quant_method unless lenient.
+// The key under which diffusers 0.42 and transformers 5.23 (identical rules, quantizers/auto.py
+// from_dict) look a config up: quant_method, or "bitsandbytes_4bit"/"_8bit" by the load flags.
+// Errors: invalid_argument; precis refuses flags that contradict quant_method unless lenient.
 Result<std::string> dispatch_key(const nlohmann::json& config, const DispatchOptions& options);
 
-// The method for a quantization_config. Errors: as dispatch_key; plugin when no plugin or more than one
-// plugin reads it.
-Result<MethodChoice> dispatch(const nlohmann::json& config, const std::vector<const Manifest*>& plugins,
+// The method for a quantization_config. Errors: as dispatch_key; plugin when no plugin or more than
+// one plugin reads it.
+Result<MethodChoice> dispatch(const nlohmann::json& config,
+                              const std::vector<const Manifest*>& plugins,
                               const DispatchOptions& options);
 
-// The method for a config string. An empty manifest in the answer means "keep". Errors: invalid_argument for
-// an unknown or ambiguous name, plugin for a known quant_method without a plugin.
-Result<MethodChoice> dispatch_string(std::string_view text, const std::vector<const Manifest*>& plugins,
+// The method for a config string. An empty manifest in the answer means "keep". Errors:
+// invalid_argument for an unknown or ambiguous name, plugin for a known quant_method without a
+// plugin.
+Result<MethodChoice> dispatch_string(std::string_view text,
+                                     const std::vector<const Manifest*>& plugins,
                                      const DispatchOptions& options);
 
 // quant_methods of today's libraries, whether or not a plugin is at hand.

@@ -1,5 +1,5 @@
-// quantization_config for a whole pipeline: both forms of diffusers' PipelineQuantizationConfig, precis' own
-// mapping of components, and a single config for everything.
+// quantization_config for a whole pipeline: both forms of diffusers' PipelineQuantizationConfig,
+// precis' own mapping of components, and a single config for everything.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -9,9 +9,9 @@
 
 namespace precis {
 
-// Reads `config`, the path of a JSON or TOML file or the config itself as JSON or config string, and adds
-// what it asks for to `options`. Errors: invalid_argument for a form that is none of these, for unknown
-// components (a warning when lenient, as in Python) and for contradictions.
+// Reads `config`, the path of a JSON or TOML file or the config itself as JSON or config string,
+// and adds what it asks for to `options`. Errors: invalid_argument for a form that is none of
+// these, for unknown components (a warning when lenient, as in Python) and for contradictions.
 Status apply_pipeline_config(const std::string& config, const Checkpoint& checkpoint, bool lenient,
                              ResolveOptions& options);
 

@@ -11,11 +11,13 @@ namespace {
 
 using nlohmann::json;
 
-precis_config request_of(const std::string& text, const std::string& library, const std::string& version, uint32_t flags) {
+precis_config request_of(const std::string& text, const std::string& library,
+                         const std::string& version, uint32_t flags) {
   return {sizeof(precis_config), flags, to_abi(text), to_abi(library), to_abi(version)};
 }
 
-// The part of an encoding before its first dot, "gguf" of "gguf.q4_k", of the first tensor that has one.
+// The part of an encoding before its first dot, "gguf" of "gguf.q4_k", of the first tensor that has
+// one.
 std::string encoding_family(const Component& component) {
   for (const TensorRef& ref : component.tensors) {
     const std::string& encoding = ref.entry->encoding;
@@ -28,19 +30,24 @@ std::string encoding_family(const Component& component) {
 std::string spec_of(const MethodChoice& choice) {
   for (const PresetEntry& preset : choice.manifest->presets) {
     const bool fits = preset.method == choice.method &&
-                      std::all_of(preset.config.items().begin(), preset.config.items().end(), [&](const auto& item) {
-                        const auto found = choice.config.find(item.key());
-                        return found != choice.config.end() && *found == item.value();
-                      });
+                      std::all_of(preset.config.items().begin(), preset.config.items().end(),
+                                  [&](const auto& item) {
+                                    const auto found = choice.config.find(item.key());
+                                    return found != choice.config.end() && *found == item.value();
+                                  });
     // nf4-dq has all that nf4 has: the preset with most options is the right one.
     if (!fits) continue;
-    const bool better = std::any_of(choice.manifest->presets.begin(), choice.manifest->presets.end(), [&](const PresetEntry& other) {
-      if (other.method != preset.method || other.config.size() <= preset.config.size()) return false;
-      return std::all_of(other.config.items().begin(), other.config.items().end(), [&](const auto& item) {
-        const auto found = choice.config.find(item.key());
-        return found != choice.config.end() && *found == item.value();
-      });
-    });
+    const bool better = std::any_of(
+        choice.manifest->presets.begin(), choice.manifest->presets.end(),
+        [&](const PresetEntry& other) {
+          if (other.method != preset.method || other.config.size() <= preset.config.size())
+            return false;
+          return std::all_of(other.config.items().begin(), other.config.items().end(),
+                             [&](const auto& item) {
+                               const auto found = choice.config.find(item.key());
+                               return found != choice.config.end() && *found == item.value();
+                             });
+        });
     if (!better) return preset.name;
   }
   return choice.method;
@@ -56,7 +63,8 @@ std::vector<const Manifest*> RegistryResolver::ready() const {
   return manifests;
 }
 
-Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_spec(const std::string& spec, const std::string& library) {
+Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_spec(const std::string& spec,
+                                                                     const std::string& library) {
   auto choice = dispatch_string(spec, ready(), {"", lenient_});
   if (!choice.ok()) return std::move(choice).error();
   if (choice->manifest == nullptr) return std::shared_ptr<const Quantizer>();
@@ -64,35 +72,43 @@ Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_spec(const std::
   return create(*choice, library, flags, spec.starts_with('{') ? spec_of(*choice) : spec);
 }
 
-Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_component(const Component& component) {
+Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_component(
+    const Component& component) {
   if (const json* config = component.quantization_config()) {
     PRECIS_ASSIGN(const MethodChoice choice, dispatch(*config, ready(), {"", true}));
     // What stands in a checkpoint is read as kindly as Python reads it.
-    return create(choice, component.library, PRECIS_CONFIG_PRE_QUANTIZED | PRECIS_CONFIG_LENIENT, spec_of(choice));
+    return create(choice, component.library, PRECIS_CONFIG_PRE_QUANTIZED | PRECIS_CONFIG_LENIENT,
+                  spec_of(choice));
   }
   const std::string family = encoding_family(component);
   if (family.empty()) return std::shared_ptr<const Quantizer>();
-  PRECIS_ASSIGN(const MethodChoice choice, dispatch(json{{"quant_method", family}}, ready(), {"", true}));
-  return create(choice, component.library, PRECIS_CONFIG_PRE_QUANTIZED | PRECIS_CONFIG_LENIENT, family);
+  PRECIS_ASSIGN(const MethodChoice choice,
+                dispatch(json{{"quant_method", family}}, ready(), {"", true}));
+  return create(choice, component.library, PRECIS_CONFIG_PRE_QUANTIZED | PRECIS_CONFIG_LENIENT,
+                family);
 }
 
-Result<json> RegistryResolver::normalize(const json& config, const std::string& library, bool python,
-                                         const std::string& library_version) {
+Result<json> RegistryResolver::normalize(const json& config, const std::string& library,
+                                         bool python, const std::string& library_version) {
   PRECIS_ASSIGN(const MethodChoice choice, dispatch(config, ready(), {library, lenient_}));
   PRECIS_ASSIGN(const LoadedPlugin plugin, plugins_.load(choice.manifest->id));
   PRECIS_ASSIGN(const uint32_t index, plugin.method_index(choice.method));
-  const uint32_t flags = (lenient_ ? uint32_t{PRECIS_CONFIG_LENIENT} : 0u) | (python ? uint32_t{PRECIS_CONFIG_PYTHON} : 0u);
+  const uint32_t flags = (lenient_ ? uint32_t{PRECIS_CONFIG_LENIENT} : 0u) |
+                         (python ? uint32_t{PRECIS_CONFIG_PYTHON} : 0u);
   const std::string text = choice.config.dump();
   const precis_config request = request_of(text, library, library_version, flags);
   std::string normalized;
   const precis_sink sink = string_sink(normalized);
   const Call call;
-  PRECIS_TRY(call.finish(plugin.factory->normalize(call.abi(), index, &request, &sink), choice.method));
+  PRECIS_TRY(
+      call.finish(plugin.factory->normalize(call.abi(), index, &request, &sink), choice.method));
   return json::parse(normalized);
 }
 
-Result<std::shared_ptr<const Quantizer>> RegistryResolver::create(const MethodChoice& choice, const std::string& library,
-                                                                  uint32_t flags, const std::string& spec) {
+Result<std::shared_ptr<const Quantizer>> RegistryResolver::create(const MethodChoice& choice,
+                                                                  const std::string& library,
+                                                                  uint32_t flags,
+                                                                  const std::string& spec) {
   PRECIS_ASSIGN(const LoadedPlugin plugin, plugins_.load(choice.manifest->id));
   PRECIS_ASSIGN(const uint32_t index, plugin.method_index(choice.method));
   const std::string text = choice.config.dump();
@@ -101,7 +117,8 @@ Result<std::shared_ptr<const Quantizer>> RegistryResolver::create(const MethodCh
   const Call call;
   PRECIS_TRY(call.finish(plugin.factory->create(call.abi(), index, &request, &handle), spec));
   // The hash tells two builds of one version apart.
-  const std::string version = fmt::format("{}+{}", choice.manifest->version, choice.manifest->sha256.substr(0, 8));
+  const std::string version =
+      fmt::format("{}+{}", choice.manifest->version, choice.manifest->sha256.substr(0, 8));
   return Quantizer::adopt(handle, choice.manifest->id, version, spec);
 }
 

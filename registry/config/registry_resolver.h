@@ -17,20 +17,22 @@ class RegistryResolver : public MethodResolver {
   explicit RegistryResolver(PluginRegistry& plugins, bool lenient = false)
       : plugins_(plugins), lenient_(lenient) {}
 
-  Result<std::shared_ptr<const Quantizer>> from_spec(const std::string& spec, const std::string& library) override;
+  Result<std::shared_ptr<const Quantizer>> from_spec(const std::string& spec,
+                                                     const std::string& library) override;
   Result<std::shared_ptr<const Quantizer>> from_component(const Component& component) override;
 
-  // The canonical config with every default, as the Python library `library` would have it (python: its
-  // reading to the type of every value). library_version: empty for today's.
-  Result<nlohmann::json> normalize(const nlohmann::json& config, const std::string& library, bool python,
-                                   const std::string& library_version = {});
+  // The canonical config with every default, as the Python library `library` would have it (python:
+  // its reading to the type of every value). library_version: empty for today's.
+  Result<nlohmann::json> normalize(const nlohmann::json& config, const std::string& library,
+                                   bool python, const std::string& library_version = {});
 
   // Manifests of the plugins that may be used.
   std::vector<const Manifest*> ready() const;
 
  private:
-  Result<std::shared_ptr<const Quantizer>> create(const MethodChoice& choice, const std::string& library,
-                                                  uint32_t flags, const std::string& spec);
+  Result<std::shared_ptr<const Quantizer>> create(const MethodChoice& choice,
+                                                  const std::string& library, uint32_t flags,
+                                                  const std::string& spec);
 
   PluginRegistry& plugins_;
   bool lenient_;

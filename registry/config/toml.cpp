@@ -36,8 +36,9 @@ Result<json> parse_toml(std::string_view text, const std::string& path) {
   try {
     return value_of(toml::parse(text, path));
   } catch (const toml::parse_error& error) {
-    return Error(ErrorCode::invalid_argument,
-                 fmt::format("{}: line {}: {}", path, error.source().begin.line, error.description()));
+    return Error(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: line {}: {}", path, error.source().begin.line, error.description()));
   }
 }
 

@@ -45,7 +45,8 @@ class Reader {
   std::vector<std::string> texts(const char* key) const {
     std::vector<std::string> list;
     for (const json& item : array(key)) {
-      if (!item.is_string()) throw BadManifest{fmt::format("'{}{}' holds something else than texts", where_, key)};
+      if (!item.is_string())
+        throw BadManifest{fmt::format("'{}{}' holds something else than texts", where_, key)};
       list.push_back(item.get<std::string>());
     }
     return list;
@@ -55,7 +56,8 @@ class Reader {
     const auto found = object_.find(key);
     if (found == object_.end()) return kEmpty;
     if (!found->is_array() || found->size() > kMaxItems) {
-      throw BadManifest{fmt::format("'{}{}' is not a list of at most {} items", where_, key, kMaxItems)};
+      throw BadManifest{
+          fmt::format("'{}{}' is not a list of at most {} items", where_, key, kMaxItems)};
     }
     return *found;
   }
@@ -94,7 +96,8 @@ Manifest read(const json& document, const std::filesystem::path& path) {
   Manifest manifest;
   manifest.path = path;
   manifest.id = top.text("id");
-  if (!is_identifier(manifest.id)) throw BadManifest{"'id' may have letters, digits, '.', '-' and '_'"};
+  if (!is_identifier(manifest.id))
+    throw BadManifest{"'id' may have letters, digits, '.', '-' and '_'"};
   manifest.version = top.text("version");
   manifest.license = top.text("license");
   manifest.description = top.text("description");
@@ -112,13 +115,16 @@ Manifest read(const json& document, const std::filesystem::path& path) {
   for (const json& item : top.array("quant_methods")) {
     const Reader entry(item, "quant_methods.");
     const json priority = item.value("priority", json(0));
-    if (!priority.is_number_integer()) throw BadManifest{"'quant_methods.priority' is not a whole number"};
-    manifest.quant_methods.push_back({entry.text("name"), entry.texts("libraries"), entry.object("when"),
-                                      entry.text("method"), priority.get<int>()});
+    if (!priority.is_number_integer())
+      throw BadManifest{"'quant_methods.priority' is not a whole number"};
+    manifest.quant_methods.push_back({entry.text("name"), entry.texts("libraries"),
+                                      entry.object("when"), entry.text("method"),
+                                      priority.get<int>()});
   }
   for (const json& item : top.array("presets")) {
     const Reader entry(item, "presets.");
-    manifest.presets.push_back({entry.text("name"), entry.text("method"), entry.object("config"), entry.text("summary")});
+    manifest.presets.push_back(
+        {entry.text("name"), entry.text("method"), entry.object("config"), entry.text("summary")});
   }
   manifest.devices = top.texts("devices");
   manifest.capabilities = top.texts("capabilities");

@@ -10,7 +10,8 @@
 
 namespace precis {
 
-// A quant_method that the plugin reads. It applies when every key of `when` has that value in the config.
+// A quant_method that the plugin reads. It applies when every key of `when` has that value in the
+// config.
 struct QuantMethodEntry {
   std::string name;                    // as config.json spells it: "bitsandbytes"
   std::vector<std::string> libraries;  // whose configs: "diffusers", "transformers"
@@ -44,8 +45,8 @@ struct Manifest {
 inline constexpr std::string_view kManifestSuffix = ".precis-plugin.json";
 inline constexpr uint64_t kMaxManifestBytes = 1 << 20;
 
-// Strict: unknown versions, wrong types, a library outside of its folder are refused. Errors: data_loss,
-// with `path` and the key.
+// Strict: unknown versions, wrong types, a library outside of its folder are refused. Errors:
+// data_loss, with `path` and the key.
 Result<Manifest> parse_manifest(std::string_view text, const std::filesystem::path& path);
 
 // "linux-x86_64": the platform this program was built for.

@@ -1,4 +1,5 @@
-// <vector> and <string> stand first: Boost.DLL 1.74 with std::filesystem needs them before its headers.
+// <vector> and <string> stand first: Boost.DLL 1.74 with std::filesystem needs them before its
+// headers.
 #include <string>
 #include <vector>
 
@@ -50,30 +51,40 @@ bool matches_any(const std::string& id, const std::string& globs) {
 }
 
 Error abi_error(const Manifest& manifest, std::string text, std::string hint) {
-  return Error(ErrorCode::abi_mismatch, fmt::format("plugin {} ({}): {}", manifest.id, manifest.library_path().string(), text),
-               std::move(hint));
+  return Error(
+      ErrorCode::abi_mismatch,
+      fmt::format("plugin {} ({}): {}", manifest.id, manifest.library_path().string(), text),
+      std::move(hint));
 }
 
-Status negotiate(const Manifest& manifest, const precis_plugin_entry& entry, const precis_host& host) {
+Status negotiate(const Manifest& manifest, const precis_plugin_entry& entry,
+                 const precis_host& host) {
   if (entry.magic != PRECIS_ENTRY_MAGIC) {
-    return abi_error(manifest, "its entry has a wrong magic number", "it is not a precis plugin: remove it");
+    return abi_error(manifest, "its entry has a wrong magic number",
+                     "it is not a precis plugin: remove it");
   }
   if (entry.struct_size < sizeof(precis_plugin_entry)) {
-    return abi_error(manifest, fmt::format("its entry has {} bytes instead of {}", entry.struct_size, sizeof(precis_plugin_entry)),
+    return abi_error(manifest,
+                     fmt::format("its entry has {} bytes instead of {}", entry.struct_size,
+                                 sizeof(precis_plugin_entry)),
                      "it was built against a damaged header: build it again");
   }
   if (entry.abi_major != host.abi_major) {
-    return abi_error(manifest, fmt::format("was built for ABI {}.x, this precis speaks {}.x", entry.abi_major, host.abi_major),
+    return abi_error(manifest,
+                     fmt::format("was built for ABI {}.x, this precis speaks {}.x", entry.abi_major,
+                                 host.abi_major),
                      "install a version of the plugin, or of precis, that fits the other");
   }
   if (host.abi_minor < entry.min_host_minor) {
-    return abi_error(manifest, fmt::format("needs ABI {}.{} or later, this precis has {}.{}", entry.abi_major,
-                                           entry.min_host_minor, host.abi_major, host.abi_minor),
+    return abi_error(manifest,
+                     fmt::format("needs ABI {}.{} or later, this precis has {}.{}", entry.abi_major,
+                                 entry.min_host_minor, host.abi_major, host.abi_minor),
                      "update precis");
   }
   if (entry.abi_minor < kMinPluginMinor) {
-    return abi_error(manifest, fmt::format("has ABI {}.{}, this precis needs {}.{} or later", entry.abi_major,
-                                           entry.abi_minor, host.abi_major, kMinPluginMinor),
+    return abi_error(manifest,
+                     fmt::format("has ABI {}.{}, this precis needs {}.{} or later", entry.abi_major,
+                                 entry.abi_minor, host.abi_major, kMinPluginMinor),
                      "update the plugin");
   }
   if (entry.abi_major != manifest.abi_major || entry.abi_minor != manifest.abi_minor) {
@@ -83,7 +94,8 @@ Status negotiate(const Manifest& manifest, const precis_plugin_entry& entry, con
   return {};
 }
 
-// Loaded libraries are never closed: plugins have static state, and handles of theirs may outlive us.
+// Loaded libraries are never closed: plugins have static state, and handles of theirs may outlive
+// us.
 void keep_forever(boost::dll::shared_library library) {
   static auto* const kept = new std::vector<boost::dll::shared_library>();
   kept->push_back(std::move(library));
@@ -93,10 +105,14 @@ void keep_forever(boost::dll::shared_library library) {
 
 std::string_view plugin_status_name(PluginStatus status) {
   switch (status) {
-    case PluginStatus::ready: return "ready";
-    case PluginStatus::refused: return "refused";
-    case PluginStatus::disabled: return "disabled";
-    case PluginStatus::shadowed: return "shadowed";
+    case PluginStatus::ready:
+      return "ready";
+    case PluginStatus::refused:
+      return "refused";
+    case PluginStatus::disabled:
+      return "disabled";
+    case PluginStatus::shadowed:
+      return "shadowed";
   }
   return "refused";
 }
@@ -105,8 +121,9 @@ Result<uint32_t> LoadedPlugin::method_index(const std::string& id) const {
   for (uint32_t i = 0; i < factory->count(); ++i) {
     if (id == factory->method(i)->id) return i;
   }
-  return Error(ErrorCode::plugin, fmt::format("plugin {} names the method '{}' in its manifest but does not have it",
-                                              manifest->id, id));
+  return Error(ErrorCode::plugin,
+               fmt::format("plugin {} names the method '{}' in its manifest but does not have it",
+                           manifest->id, id));
 }
 
 std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& application) {
@@ -115,8 +132,10 @@ std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& applicatio
     if (fs::path(item).is_absolute()) folders.emplace_back(item);
   }
   const std::string data = environment("XDG_DATA_HOME"), home = environment("HOME");
-  if (!data.empty()) folders.emplace_back(fs::path(data) / "precis/plugins");
-  else if (!home.empty()) folders.emplace_back(fs::path(home) / ".local/share/precis/plugins");
+  if (!data.empty())
+    folders.emplace_back(fs::path(data) / "precis/plugins");
+  else if (!home.empty())
+    folders.emplace_back(fs::path(home) / ".local/share/precis/plugins");
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   if (!error) folders.push_back(program.parent_path().parent_path() / "lib/precis/plugins");
@@ -124,7 +143,8 @@ std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& applicatio
   return folders;
 }
 
-PluginRegistry::PluginRegistry(const precis_host& host, std::vector<fs::path> search_path) : host_(host) {
+PluginRegistry::PluginRegistry(const precis_host& host, std::vector<fs::path> search_path)
+    : host_(host) {
   for (const fs::path& folder : search_path) discover(folder);
 }
 
@@ -133,10 +153,12 @@ void PluginRegistry::discover(const fs::path& folder) {
   std::vector<fs::path> manifests;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().filename().string().ends_with(kManifestSuffix)) manifests.push_back(entry.path());
+    if (entry.path().filename().string().ends_with(kManifestSuffix))
+      manifests.push_back(entry.path());
     if (!entry.is_directory(error)) continue;
     for (const auto& inner : fs::directory_iterator(entry.path(), error)) {
-      if (inner.path().filename().string().ends_with(kManifestSuffix)) manifests.push_back(inner.path());
+      if (inner.path().filename().string().ends_with(kManifestSuffix))
+        manifests.push_back(inner.path());
     }
   }
   std::sort(manifests.begin(), manifests.end());
@@ -157,8 +179,9 @@ void PluginRegistry::add(const fs::path& manifest_path) {
   if (!manifest.ok()) return refuse(std::move(manifest).error());
   found.manifest = *std::move(manifest);
   if (found.manifest.platform != host_platform()) {
-    return refuse(Error(ErrorCode::plugin, fmt::format("{}: is for {}, this is {}", manifest_path.string(),
-                                                       found.manifest.platform, host_platform()),
+    return refuse(Error(ErrorCode::plugin,
+                        fmt::format("{}: is for {}, this is {}", manifest_path.string(),
+                                    found.manifest.platform, host_platform()),
                         "install the plugin for this platform"));
   }
   const std::string only = environment("PRECIS_PLUGINS_ONLY");
@@ -190,22 +213,27 @@ Result<LoadedPlugin> PluginRegistry::load(const std::string& id) {
     plugin.loaded = *loaded;
     return *plugin.loaded;
   }
-  return Error(ErrorCode::plugin, fmt::format("there is no plugin '{}'", id), "see `precis backends`");
+  return Error(ErrorCode::plugin, fmt::format("there is no plugin '{}'", id),
+               "see `precis backends`");
 }
 
 Result<LoadedPlugin> PluginRegistry::open(const Manifest& manifest) const {
   PRECIS_ASSIGN(OpenLibrary trusted, open_trusted(manifest));
   boost::dll::fs::error_code error;
   boost::dll::shared_library library;
-  library.load(trusted.load_path(), boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, error);
+  library.load(trusted.load_path(),
+               boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, error);
   if (error) {
-    return Error(ErrorCode::plugin, fmt::format("{}: cannot be loaded: {}", manifest.library_path().string(), error.message()),
-                 "a library it needs may be missing; `ldd` on the file tells");
+    return Error(
+        ErrorCode::plugin,
+        fmt::format("{}: cannot be loaded: {}", manifest.library_path().string(), error.message()),
+        "a library it needs may be missing; `ldd` on the file tells");
   }
   trusted.keep_open();
   if (!library.has(PRECIS_ENTRY_SYMBOL)) {
     keep_forever(std::move(library));
-    return abi_error(manifest, fmt::format("does not export {}", PRECIS_ENTRY_SYMBOL), "it is not a precis plugin: remove it");
+    return abi_error(manifest, fmt::format("does not export {}", PRECIS_ENTRY_SYMBOL),
+                     "it is not a precis plugin: remove it");
   }
   const auto& entry = library.get<const precis_plugin_entry>(PRECIS_ENTRY_SYMBOL);
   keep_forever(library);
@@ -214,15 +242,18 @@ Result<LoadedPlugin> PluginRegistry::open(const Manifest& manifest) const {
   std::string why;
   const precis_sink sink = string_sink(why);
   if (const precis_status status = entry.init(&host_, agreed, &sink); status != PRECIS_OK) {
-    return abi_error(manifest, fmt::format("could not start (status {}): {}", status, why), "see the plugin's documentation");
+    return abi_error(manifest, fmt::format("could not start (status {}): {}", status, why),
+                     "see the plugin's documentation");
   }
-  const auto* factory =
-      static_cast<const precis_quantizer_factory_v1*>(entry.get_factory(PRECIS_QUANTIZER_FACTORY_1));
+  const auto* factory = static_cast<const precis_quantizer_factory_v1*>(
+      entry.get_factory(PRECIS_QUANTIZER_FACTORY_1));
   if (factory == nullptr) {
-    return abi_error(manifest, fmt::format("has no {}", PRECIS_QUANTIZER_FACTORY_1), "update the plugin");
+    return abi_error(manifest, fmt::format("has no {}", PRECIS_QUANTIZER_FACTORY_1),
+                     "update the plugin");
   }
   LoadedPlugin loaded{&manifest, factory, agreed};
-  for (const QuantMethodEntry& method : manifest.quant_methods) PRECIS_TRY(loaded.method_index(method.method));
+  for (const QuantMethodEntry& method : manifest.quant_methods)
+    PRECIS_TRY(loaded.method_index(method.method));
   return loaded;
 }
 

@@ -28,16 +28,18 @@ struct LoadedPlugin {
 
 // A plugin that was found.
 struct FoundPlugin {
-  Manifest manifest;                 // only the path is set when the manifest itself was refused
+  Manifest manifest;  // only the path is set when the manifest itself was refused
   PluginStatus status = PluginStatus::ready;
-  std::optional<Error> error;        // why it was refused
+  std::optional<Error> error;  // why it was refused
   std::optional<LoadedPlugin> loaded;
 };
 
-// Where plugins are looked for, in this order: `application` paths, PRECIS_PLUGIN_PATH, the user's data
-// folder, lib/precis/plugins beside the program's bin/, /usr/lib/precis/plugins. The environment and the
-// user's folder do not count with elevated privileges; the current directory never does.
-std::vector<std::filesystem::path> plugin_search_path(const std::vector<std::filesystem::path>& application);
+// Where plugins are looked for, in this order: `application` paths, PRECIS_PLUGIN_PATH, the user's
+// data folder, lib/precis/plugins beside the program's bin/, /usr/lib/precis/plugins. The
+// environment and the user's folder do not count with elevated privileges; the current directory
+// never does.
+std::vector<std::filesystem::path> plugin_search_path(
+    const std::vector<std::filesystem::path>& application);
 
 // The plugins of a search path. [any thread]
 class PluginRegistry {
@@ -45,11 +47,13 @@ class PluginRegistry {
   // host: handed to every plugin; outlives the process' plugins.
   PluginRegistry(const precis_host& host, std::vector<std::filesystem::path> search_path);
 
-  // Reads the manifests; opens nothing. Sorted by folder, then name; a second plugin of the same id is
-  // shadowed by the first. PRECIS_PLUGINS_ONLY and PRECIS_PLUGINS_DISABLE are lists of globs on ids.
+  // Reads the manifests; opens nothing. Sorted by folder, then name; a second plugin of the same id
+  // is shadowed by the first. PRECIS_PLUGINS_ONLY and PRECIS_PLUGINS_DISABLE are lists of globs on
+  // ids.
   const std::vector<FoundPlugin>& plugins() const { return plugins_; }
 
-  // Checks, opens and initialises a plugin; the same answer every time. Errors: plugin, abi_mismatch.
+  // Checks, opens and initialises a plugin; the same answer every time. Errors: plugin,
+  // abi_mismatch.
   Result<LoadedPlugin> load(const std::string& id);
 
  private:

@@ -30,22 +30,38 @@ class PluginRegistryTest : public testing::Test {
   }
   void TearDown() override {
     fs::remove_all(folder_);
-    for (const char* name : {"PRECIS_PLUGINS_ONLY", "PRECIS_PLUGINS_DISABLE", "PRECIS_PLUGIN_ALLOWLIST"}) ::unsetenv(name);
+    for (const char* name :
+         {"PRECIS_PLUGINS_ONLY", "PRECIS_PLUGINS_DISABLE", "PRECIS_PLUGIN_ALLOWLIST"})
+      ::unsetenv(name);
   }
 
   // Installs the fake library of this variant under `id` and gives its folder.
-  fs::path install(const std::string& variant, const std::string& id, const json& changes = json::object()) {
+  fs::path install(const std::string& variant, const std::string& id,
+                   const json& changes = json::object()) {
     const fs::path home = folder_ / id, library = home / ("lib" + id + ".so");
     fs::create_directories(home);
-    fs::copy_file(fs::path(PRECIS_BINARY_DIR) / "tests/fake_plugins" / ("libfake_" + variant + ".so"), library);
+    fs::copy_file(
+        fs::path(PRECIS_BINARY_DIR) / "tests/fake_plugins" / ("libfake_" + variant + ".so"),
+        library);
     ::chmod(library.c_str(), 0644);
     const std::string bytes = *read_file(library, 1 << 30);
-    json manifest{{"manifest_version", 1}, {"id", id}, {"version", "1.0"}, {"license", "Apache-2.0"}, {"description", "a fake"},
+    json manifest{{"manifest_version", 1},
+                  {"id", id},
+                  {"version", "1.0"},
+                  {"license", "Apache-2.0"},
+                  {"description", "a fake"},
                   {"library", library.filename().string()},
                   {"sha256", to_hex(sha256(std::as_bytes(std::span(bytes.data(), bytes.size()))))},
-                  {"abi", {{"major", 0}, {"minor", 1}, {"min_host_minor", 0}}}, {"platform", host_platform()},
-                  {"quant_methods", {{{"name", "fake"}, {"libraries", {"diffusers"}}, {"when", json::object()}, {"method", "fake"}}}},
-                  {"presets", json::array()}, {"devices", {"cpu"}}, {"capabilities", json::array()}};
+                  {"abi", {{"major", 0}, {"minor", 1}, {"min_host_minor", 0}}},
+                  {"platform", host_platform()},
+                  {"quant_methods",
+                   {{{"name", "fake"},
+                     {"libraries", {"diffusers"}},
+                     {"when", json::object()},
+                     {"method", "fake"}}}},
+                  {"presets", json::array()},
+                  {"devices", {"cpu"}},
+                  {"capabilities", json::array()}};
     manifest.update(changes);
     std::ofstream(home / (id + std::string(kManifestSuffix))) << manifest.dump();
     return home;
@@ -95,7 +111,9 @@ TEST_F(PluginRegistryTest, NegotiationRefusesWithItsReason) {
   install("init_fails", "init");
   install("no_entry", "entry");
   install("unresolved", "symbol");
-  install("good", "method", {{"quant_methods", {{{"name", "x"}, {"libraries", json::array()}, {"method", "absent"}}}}});
+  install(
+      "good", "method",
+      {{"quant_methods", {{{"name", "x"}, {"libraries", json::array()}, {"method", "absent"}}}}});
   install("good", "version", {{"abi", {{"major", 0}, {"minor", 9}, {"min_host_minor", 0}}}});
   expect_refused("magic", "magic");
   expect_refused("short", "bytes instead of");

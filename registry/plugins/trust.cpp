@@ -30,11 +30,12 @@ Status check_one(const fs::path& path, const struct stat& status) {
   }
   const bool directory = S_ISDIR(status.st_mode);
   const mode_t foreign = status.st_mode & (S_IWGRP | S_IWOTH);
-  // In a sticky directory only the owner of an entry can rename or remove it; the entries on the path
-  // are owned by root or this user, which was checked, so nobody else can swap them.
+  // In a sticky directory only the owner of an entry can rename or remove it; the entries on the
+  // path are owned by root or this user, which was checked, so nobody else can swap them.
   const bool sticky = directory && (status.st_mode & S_ISVTX) != 0;
   if (foreign != 0 && !sticky) {
-    return refused(path, "can be changed by other users", fmt::format("chmod go-w '{}'", path.string()));
+    return refused(path, "can be changed by other users",
+                   fmt::format("chmod go-w '{}'", path.string()));
   }
   return {};
 }
@@ -54,13 +55,16 @@ Status check_permissions(const fs::path& path) {
   }
 }
 
-OpenLibrary::OpenLibrary(OpenLibrary&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+OpenLibrary::OpenLibrary(OpenLibrary&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 OpenLibrary::~OpenLibrary() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-fs::path OpenLibrary::load_path() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
+fs::path OpenLibrary::load_path() const {
+  return fmt::format("/proc/self/fd/{}", descriptor_);
+}
 
 namespace {
 
@@ -69,7 +73,8 @@ Result<std::string> hash_descriptor(int descriptor, const fs::path& path) {
   Sha256 hash;
   std::vector<std::byte> chunk(1 << 20);
   for (uint64_t offset = 0;;) {
-    const ssize_t count = ::pread(descriptor, chunk.data(), chunk.size(), static_cast<off_t>(offset));
+    const ssize_t count =
+        ::pread(descriptor, chunk.data(), chunk.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return system_error(path, "read", errno);
     if (count == 0) break;
@@ -103,11 +108,13 @@ Result<OpenLibrary> open_trusted(const Manifest& manifest) {
   OpenLibrary library(descriptor);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) return system_error(path, "read", errno);
-  if (!S_ISREG(status.st_mode)) return refused(path, "is not a regular file", "install the plugin again");
+  if (!S_ISREG(status.st_mode))
+    return refused(path, "is not a regular file", "install the plugin again");
   PRECIS_TRY(check_one(path, status));
   PRECIS_ASSIGN(const std::string hash, hash_descriptor(descriptor, path));
   if (hash != manifest.sha256) {
-    return refused(path, fmt::format("has the SHA-256 {}, its manifest says {}", hash, manifest.sha256),
+    return refused(path,
+                   fmt::format("has the SHA-256 {}, its manifest says {}", hash, manifest.sha256),
                    "the library was changed after it was packed: install the plugin again");
   }
   PRECIS_TRY(check_allow_list(hash, path));

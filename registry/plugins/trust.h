@@ -21,21 +21,23 @@ class OpenLibrary {
   OpenLibrary(OpenLibrary&& other) noexcept;
   OpenLibrary& operator=(OpenLibrary&&) = delete;
   ~OpenLibrary();
-  // The name under which the very file that was checked can be loaded, whatever happens to its path.
+  // The name under which the very file that was checked can be loaded, whatever happens to its
+  // path.
   std::filesystem::path load_path() const;
-  // Never closes the descriptor. The dynamic linker knows libraries by name: were the number used again, it
-  // would take the next plugin for this one.
+  // Never closes the descriptor. The dynamic linker knows libraries by name: were the number used
+  // again, it would take the next plugin for this one.
   void keep_open() { descriptor_ = -1; }
 
  private:
   int descriptor_;
 };
 
-// Opens the manifest's library and checks it: permissions, a regular file, its hash, and the allow-list
-// (PRECIS_PLUGIN_ALLOWLIST, a file of hashes, one a line) where there is one.
+// Opens the manifest's library and checks it: permissions, a regular file, its hash, and the
+// allow-list (PRECIS_PLUGIN_ALLOWLIST, a file of hashes, one a line) where there is one.
 Result<OpenLibrary> open_trusted(const Manifest& manifest);
 
-// True when the process runs with more rights than its caller; then the environment is not believed.
+// True when the process runs with more rights than its caller; then the environment is not
+// believed.
 bool elevated_privileges();
 
 }  // namespace precis

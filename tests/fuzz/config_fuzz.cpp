@@ -1,4 +1,5 @@
-// Configs: config strings, quantization_config dicts, TOML. Inputs: text; each reader gets it whole.
+// Configs: config strings, quantization_config dicts, TOML. Inputs: text; each reader gets it
+// whole.
 #include "registry/config/config_string.h"
 #include "registry/config/dispatch.h"
 #include "registry/config/toml.h"

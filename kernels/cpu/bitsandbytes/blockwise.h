@@ -22,14 +22,15 @@ const float* dynamic_8bit_codebook();
 // Entry points for one instruction set.
 struct BlockwiseKernels {
   // Encodes blocks [block_begin, block_end) of a weight of n elements. blocksize: even.
-  // packed: (n + 1) / 2 bytes in all, first element in the high nibble; absmax: one float32 a block.
-  // block_begin * blocksize is even, so ranges of blocks touch separate bytes.
+  // packed: (n + 1) / 2 bytes in all, first element in the high nibble; absmax: one float32 a
+  // block. block_begin * blocksize is even, so ranges of blocks touch separate bytes.
   void (*quantize_4bit)(FourBitType type, WeightType weight_type, const void* weight, uint64_t n,
-                        uint64_t blocksize, uint64_t block_begin, uint64_t block_end, uint8_t* packed,
-                        float* absmax);
+                        uint64_t blocksize, uint64_t block_begin, uint64_t block_end,
+                        uint8_t* packed, float* absmax);
 
-  // Decodes elements [begin, end) to out[0 ... end - begin). absmax[0] belongs to the block of `begin`.
-  // Values are rounded to `weight_type`, the dtype of the original weight, before they become out_type.
+  // Decodes elements [begin, end) to out[0 ... end - begin). absmax[0] belongs to the block of
+  // `begin`. Values are rounded to `weight_type`, the dtype of the original weight, before they
+  // become out_type.
   void (*dequantize_4bit)(FourBitType type, const uint8_t* packed, const float* absmax,
                           uint64_t blocksize, uint64_t begin, uint64_t end, WeightType weight_type,
                           WeightType out_type, void* out);
@@ -45,6 +46,7 @@ void quantize_absmax(const float* absmax, uint64_t count, uint8_t* codes, float*
                      float* offset);
 // The reverse for blocks [begin, end), with the code that the checkpoint brings.
 void dequantize_absmax(const uint8_t* codes, const float* nested_absmax, const float* codebook,
-                       float offset, uint64_t nested_blocksize, uint64_t begin, uint64_t end, float* absmax);
+                       float offset, uint64_t nested_blocksize, uint64_t begin, uint64_t end,
+                       float* absmax);
 
 }  // namespace precis::kernels

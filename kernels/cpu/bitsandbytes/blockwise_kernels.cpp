@@ -26,8 +26,8 @@ inline float clamp_to_unit(float value) {
   return value > 1.0f ? 1.0f : value;
 }
 
-// Scales, encodes and packs elements [begin, end) of one block. Full blocks multiply by the reciprocal,
-// the ragged last block divides, as the reference does.
+// Scales, encodes and packs elements [begin, end) of one block. Full blocks multiply by the
+// reciprocal, the ragged last block divides, as the reference does.
 template <typename Type>
 void encode_block(const FourBitCode& code, const typename Type::Stored* weight, uint64_t begin,
                   uint64_t end, bool full, float absmax, uint8_t* packed) {
@@ -74,12 +74,14 @@ void quantize_4bit(FourBitType type, WeightType weight_type, const void* weight,
 // The 16 values of a block, rounded to the weight's dtype.
 void scale_codebook(const float* codebook, float absmax, WeightType weight_type, float* scaled) {
   with_type(weight_type, [&](auto tag) {
-    for (int code = 0; code < 16; ++code) scaled[code] = decltype(tag)::round(codebook[code] * absmax);
+    for (int code = 0; code < 16; ++code)
+      scaled[code] = decltype(tag)::round(codebook[code] * absmax);
   });
 }
 
-void dequantize_4bit(FourBitType type, const uint8_t* packed, const float* absmax, uint64_t blocksize,
-                     uint64_t begin, uint64_t end, WeightType weight_type, WeightType out_type, void* out) {
+void dequantize_4bit(FourBitType type, const uint8_t* packed, const float* absmax,
+                     uint64_t blocksize, uint64_t begin, uint64_t end, WeightType weight_type,
+                     WeightType out_type, void* out) {
   const float* codebook = four_bit_codebook(type);
   const uint64_t first_block = begin / blocksize;
   with_type(out_type, [&](auto tag) {

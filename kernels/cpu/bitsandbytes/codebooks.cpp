@@ -57,7 +57,8 @@ const Dynamic& dynamic_code() {
   static const Dynamic code = [] {
     Dynamic made;
     for (std::size_t i = 0; i < 256; ++i) made.values[i] = std::bit_cast<float>(kDynamicBits[i]);
-    for (std::size_t i = 0; i < 255; ++i) made.bounds[i] = (made.values[i] + made.values[i + 1]) / 2.0f;
+    for (std::size_t i = 0; i < 255; ++i)
+      made.bounds[i] = (made.values[i] + made.values[i + 1]) / 2.0f;
     return made;
   }();
   return code;
@@ -71,13 +72,18 @@ const FourBitCode& four_bit_code(FourBitType type) {
   return type == FourBitType::nf4 ? nf4 : fp4;
 }
 
-const float* four_bit_codebook(FourBitType type) { return four_bit_code(type).values; }
-const float* dynamic_8bit_codebook() { return dynamic_code().values.data(); }
+const float* four_bit_codebook(FourBitType type) {
+  return four_bit_code(type).values;
+}
+const float* dynamic_8bit_codebook() {
+  return dynamic_code().values.data();
+}
 
 namespace {
 
-// torch's float32 sum of a contiguous vector on one thread (2.13, ATen/native/cpu/SumKernel.cpp: cascade
-// sum with 8 lanes, 4 rows of them at once): the nested offset is a mean, and its last bits are stored.
+// torch's float32 sum of a contiguous vector on one thread (2.13, ATen/native/cpu/SumKernel.cpp:
+// cascade sum with 8 lanes, 4 rows of them at once): the nested offset is a mean, and its last bits
+// are stored.
 class TorchSum {
  public:
   static float sum(const float* values, uint64_t count) {
@@ -108,7 +114,8 @@ class TorchSum {
     Lanes levels[kLevels][kRows] = {};
     uint64_t i = 0;
     const auto add_row = [&](uint64_t row) {
-      for (int k = 0; k < kRows; ++k) add(levels[0][k], values + (row * kRows + static_cast<uint64_t>(k)) * kLanes);
+      for (int k = 0; k < kRows; ++k)
+        add(levels[0][k], values + (row * kRows + static_cast<uint64_t>(k)) * kLanes);
     };
     while (i + step <= rows) {
       for (uint64_t j = 0; j < step; ++j, ++i) add_row(i);
@@ -128,14 +135,15 @@ class TorchSum {
   }
 };
 
-// The code of a value in [-1, 1] as the library's native CPU encoder has it: a table over 16-bit steps, a
-// little coarser than the nearest code.
+// The code of a value in [-1, 1] as the library's native CPU encoder has it: a table over 16-bit
+// steps, a little coarser than the nearest code.
 uint8_t dynamic_code_of(float value) {
   const float step = ((value + 1.0f) * 0.5f) * 65535.0f + 0.5f;
   const auto index = static_cast<uint16_t>(step);
   const float point = -1.0f + static_cast<float>(2u * index) / 65535.0f;
   const auto& bounds = dynamic_code().bounds;
-  return static_cast<uint8_t>(std::lower_bound(bounds.begin(), bounds.end(), point) - bounds.begin());
+  return static_cast<uint8_t>(std::lower_bound(bounds.begin(), bounds.end(), point) -
+                              bounds.begin());
 }
 
 }  // namespace
@@ -156,7 +164,8 @@ void quantize_absmax(const float* absmax, uint64_t count, uint8_t* codes, float*
     for (uint64_t i = begin; i < end; ++i) {
       const float scaled = (absmax[i] - *offset) * inverse;
       // A block without spread, or with a NaN, has code 0.
-      codes[i] = largest > 0 && !std::isnan(scaled) ? dynamic_code_of(std::clamp(scaled, -1.0f, 1.0f)) : 0;
+      codes[i] =
+          largest > 0 && !std::isnan(scaled) ? dynamic_code_of(std::clamp(scaled, -1.0f, 1.0f)) : 0;
     }
   }
 }

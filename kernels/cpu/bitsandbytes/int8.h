@@ -1,7 +1,8 @@
-// LLM.int8() weights: one scale a row (bitsandbytes 0.50, nn/modules.py and backends/default/ops.py).
+// LLM.int8() weights: one scale a row (bitsandbytes 0.50, nn/modules.py and
+// backends/default/ops.py).
 //
-// "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale" (arXiv 2208.07339). Re-entrant;
-// callers split the work by rows.
+// "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale" (arXiv 2208.07339).
+// Re-entrant; callers split the work by rows.
 #pragma once
 
 #include <cstdint>

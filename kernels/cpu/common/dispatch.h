@@ -3,23 +3,36 @@
 
 #include "kernels/cpu/common/isa.h"
 
-// PRECIS_DISPATCH(Table, function): defines `const Table& function(Isa)` over the functions of the same
-// name that stand in the instruction sets' namespaces. Use inside namespace precis::kernels.
+// PRECIS_DISPATCH(Table, function): defines `const Table& function(Isa)` over the functions of the
+// same name that stand in the instruction sets' namespaces. Use inside namespace precis::kernels.
 #if defined(__x86_64__)
-#define PRECIS_DISPATCH(Table, function)                  \
-  namespace baseline { const Table& function(); }         \
-  namespace avx2 { const Table& function(); }             \
-  namespace avx512 { const Table& function(); }           \
-  const Table& function(Isa isa) {                        \
-    switch (isa) {                                        \
-      case Isa::avx512: return avx512::function();        \
-      case Isa::avx2: return avx2::function();            \
-      case Isa::baseline: break;                          \
-    }                                                     \
-    return baseline::function();                          \
+#define PRECIS_DISPATCH(Table, function) \
+  namespace baseline {                   \
+  const Table& function();               \
+  }                                      \
+  namespace avx2 {                       \
+  const Table& function();               \
+  }                                      \
+  namespace avx512 {                     \
+  const Table& function();               \
+  }                                      \
+  const Table& function(Isa isa) {       \
+    switch (isa) {                       \
+      case Isa::avx512:                  \
+        return avx512::function();       \
+      case Isa::avx2:                    \
+        return avx2::function();         \
+      case Isa::baseline:                \
+        break;                           \
+    }                                    \
+    return baseline::function();         \
   }
 #else
-#define PRECIS_DISPATCH(Table, function)          \
-  namespace baseline { const Table& function(); } \
-  const Table& function(Isa) { return baseline::function(); }
+#define PRECIS_DISPATCH(Table, function) \
+  namespace baseline {                   \
+  const Table& function();               \
+  }                                      \
+  const Table& function(Isa) {           \
+    return baseline::function();         \
+  }
 #endif

@@ -1,8 +1,8 @@
 // Conversions between float32 and the 8-bit floating-point formats E4M3FN and E5M2.
 //
-// "FP8 Formats for Deep Learning" (arXiv 2209.05433), rounded to nearest, ties to even, as PyTorch 2.13
-// casts (c10/util/Float8_e4m3fn.h, Float8_e5m2.h): nothing saturates; E4M3FN overflows to NaN, E5M2 to
-// infinity.
+// "FP8 Formats for Deep Learning" (arXiv 2209.05433), rounded to nearest, ties to even, as
+// PyTorch 2.13 casts (c10/util/Float8_e4m3fn.h, Float8_e5m2.h): nothing saturates; E4M3FN overflows
+// to NaN, E5M2 to infinity.
 #pragma once
 
 #include <bit>
@@ -29,7 +29,8 @@ inline uint8_t float_to_float8_e4m3fn(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint8_t sign = static_cast<uint8_t>((bits >> 24) & 0x80u);
   const uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude >= (1087u << 20)) return static_cast<uint8_t>(sign | 0x7fu);  // 480: beyond rounding to 448
+  if (magnitude >= (1087u << 20))
+    return static_cast<uint8_t>(sign | 0x7fu);  // 480: beyond rounding to 448
   if (magnitude < (121u << 23)) {
     // Below the smallest normal number 2^-6: adding 2^14 leaves multiples of 2^-9 in the low bits.
     const float shifted = std::bit_cast<float>(magnitude) + 16384.0f;

@@ -1,9 +1,10 @@
 // Conversions between float32 and the narrow floating-point formats that checkpoints store.
 //
-// All of them round to nearest, ties to even, and keep infinities and NaNs; they do not depend on the
-// rounding mode or on instructions of the machine, so that every kernel can be checked against them.
-// Sources: IEEE 754 binary16; bfloat16 as PyTorch rounds it (c10/util/BFloat16.h, 2.13); float8 as in
-// "FP8 Formats for Deep Learning" (arXiv 2209.05433) with PyTorch's saturation-free casts.
+// All of them round to nearest, ties to even, and keep infinities and NaNs; they do not depend on
+// the rounding mode or on instructions of the machine, so that every kernel can be checked against
+// them. Sources: IEEE 754 binary16; bfloat16 as PyTorch rounds it (c10/util/BFloat16.h, 2.13);
+// float8 as in "FP8 Formats for Deep Learning" (arXiv 2209.05433) with PyTorch's saturation-free
+// casts.
 #pragma once
 
 #include <bit>

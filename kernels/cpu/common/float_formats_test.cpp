@@ -10,13 +10,15 @@
 namespace precis::kernels {
 namespace {
 
-// Finds the nearest of all finite codes by search: an oracle that shares nothing with the conversion.
+// Finds the nearest of all finite codes by search: an oracle that shares nothing with the
+// conversion.
 template <typename Decode>
 double nearest(float value, int codes, Decode decode) {
   double best = std::numeric_limits<double>::infinity();
   for (int code = 0; code < codes; ++code) {
     const double candidate = decode(code);
-    if (std::isfinite(candidate)) best = std::min(best, std::fabs(candidate - static_cast<double>(value)));
+    if (std::isfinite(candidate))
+      best = std::min(best, std::fabs(candidate - static_cast<double>(value)));
   }
   return best;
 }
@@ -64,14 +66,20 @@ TEST(Float8, EveryCodeSurvivesTheRoundTrip) {
 }
 
 TEST(Float8, ConvertsToTheNearestValue) {
-  const auto decode_e4m3 = [](int code) { return float8_e4m3fn_to_float(static_cast<uint8_t>(code)); };
-  const auto decode_e5m2 = [](int code) { return float8_e5m2_to_float(static_cast<uint8_t>(code)); };
+  const auto decode_e4m3 = [](int code) {
+    return float8_e4m3fn_to_float(static_cast<uint8_t>(code));
+  };
+  const auto decode_e5m2 = [](int code) {
+    return float8_e5m2_to_float(static_cast<uint8_t>(code));
+  };
   for (float value = 1e-6f; value < 440; value *= 1.0137f) {
     for (const float signed_value : {value, -value}) {
       const float e4m3 = float8_e4m3fn_to_float(float_to_float8_e4m3fn(signed_value));
-      ASSERT_EQ(std::fabs(static_cast<double>(e4m3) - signed_value), nearest(signed_value, 256, decode_e4m3));
+      ASSERT_EQ(std::fabs(static_cast<double>(e4m3) - signed_value),
+                nearest(signed_value, 256, decode_e4m3));
       const float e5m2 = float8_e5m2_to_float(float_to_float8_e5m2(signed_value));
-      ASSERT_EQ(std::fabs(static_cast<double>(e5m2) - signed_value), nearest(signed_value, 256, decode_e5m2));
+      ASSERT_EQ(std::fabs(static_cast<double>(e5m2) - signed_value),
+                nearest(signed_value, 256, decode_e5m2));
     }
   }
 }

@@ -1,9 +1,9 @@
 // Instruction sets: what the machine has, and the namespace that a kernel source is compiled into.
 //
-// A source listed with precis_add_isa_sources is compiled once for each instruction set. PRECIS_ISA names
-// the one at hand; everything such a source defines, inline functions of the headers included, stands in
-// an inline namespace of that name. Two compilations of one inline function thus never share a symbol,
-// and the linker cannot put AVX-512 code where the baseline belongs.
+// A source listed with precis_add_isa_sources is compiled once for each instruction set. PRECIS_ISA
+// names the one at hand; everything such a source defines, inline functions of the headers
+// included, stands in an inline namespace of that name. Two compilations of one inline function
+// thus never share a symbol, and the linker cannot put AVX-512 code where the baseline belongs.
 #pragma once
 
 #ifndef PRECIS_ISA
@@ -15,8 +15,8 @@ namespace precis::kernels {
 // In rising order; each includes those before it.
 enum class Isa { baseline, avx2, avx512 };
 
-// The best instruction set of this machine; PRECIS_CPU=baseline|avx2|avx512 lowers it. Found out once.
-// [any thread]
+// The best instruction set of this machine; PRECIS_CPU=baseline|avx2|avx512 lowers it. Found out
+// once. [any thread]
 Isa current_isa();
 
 // "avx512".

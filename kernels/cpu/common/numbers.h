@@ -15,8 +15,11 @@ enum class WeightType { f32, f16, bf16 };
 
 inline namespace PRECIS_ISA {
 
-// Rounding to the nearest integer, ties to even, for |value| < 2^22: the sum leaves no fraction bits.
-inline float round_to_even(float value) { return (value + 12582912.0f) - 12582912.0f; }
+// Rounding to the nearest integer, ties to even, for |value| < 2^22: the sum leaves no fraction
+// bits.
+inline float round_to_even(float value) {
+  return (value + 12582912.0f) - 12582912.0f;
+}
 
 struct F32 {
   using Stored = float;
@@ -36,15 +39,22 @@ struct F16 {
     const auto half = static_cast<_Float16>(value);
     std::memcpy(data + i, &half, sizeof half);
   }
-  // Through the bits: a compiler that computes _Float16 in excess precision drops a mere pair of casts.
+  // Through the bits: a compiler that computes _Float16 in excess precision drops a mere pair of
+  // casts.
   static float round(float value) {
     const auto bits = std::bit_cast<uint16_t>(static_cast<_Float16>(value));
     return static_cast<float>(std::bit_cast<_Float16>(bits));
   }
 #else
-  static float load(const Stored* data, uint64_t i) { return half_to_float(data[i]); }
-  static void store(Stored* data, uint64_t i, float value) { data[i] = float_to_half(value); }
-  static float round(float value) { return half_to_float(float_to_half(value)); }
+  static float load(const Stored* data, uint64_t i) {
+    return half_to_float(data[i]);
+  }
+  static void store(Stored* data, uint64_t i, float value) {
+    data[i] = float_to_half(value);
+  }
+  static float round(float value) {
+    return half_to_float(float_to_half(value));
+  }
 #endif
 };
 struct BF16 {
@@ -58,9 +68,12 @@ struct BF16 {
 template <typename Body>
 void with_type(WeightType type, Body&& body) {
   switch (type) {
-    case WeightType::f32: return body(F32{});
-    case WeightType::f16: return body(F16{});
-    case WeightType::bf16: return body(BF16{});
+    case WeightType::f32:
+      return body(F32{});
+    case WeightType::f16:
+      return body(F16{});
+    case WeightType::bf16:
+      return body(BF16{});
   }
 }
 

@@ -32,9 +32,13 @@ inline uint32_t load_u32(const uint8_t* at) {
 }
 
 // ggml's nearest_int: ties to even, for |value| up to 4194303.
-inline int nearest_int(float value) { return static_cast<int>(std::bit_cast<uint32_t>(value + 12582912.0f) & 0x007fffffu) - 0x00400000; }
+inline int nearest_int(float value) {
+  return static_cast<int>(std::bit_cast<uint32_t>(value + 12582912.0f) & 0x007fffffu) - 0x00400000;
+}
 
-inline int clamp_int(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
+inline int clamp_int(int value, int low, int high) {
+  return value < low ? low : value > high ? high : value;
+}
 
 // The 6-bit scale and minimum of sub-block j of Q4_K and Q5_K, of 12 packed bytes.
 inline void unpack_scale_min(int j, const uint8_t* packed, uint8_t& scale, uint8_t& minimum) {
@@ -48,21 +52,24 @@ inline void unpack_scale_min(int j, const uint8_t* packed, uint8_t& scale, uint8
 }
 
 // Values of IQ4_NL's and IQ4_XS' codes.
-inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                          1,    13,   25,  38,  53,  69,  89,  113};
 // Twice the values of E2M1.
 inline constexpr int8_t kFp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // Half of 2^(exponent - 127), the scale of MXFP4, whose values are doubled.
 inline float e8m0_half(uint8_t exponent) {
-  const uint32_t bits = exponent < 2 ? 0x00200000u << exponent : static_cast<uint32_t>(exponent - 1) << 23;
+  const uint32_t bits =
+      exponent < 2 ? 0x00200000u << exponent : static_cast<uint32_t>(exponent - 1) << 23;
   return std::bit_cast<float>(bits);
 }
 // Half of an unsigned E4M3 number, the scale of NVFP4.
 inline float ue4m3_half(uint8_t code) {
   if (code == 0 || code == 0x7f) return 0.0f;
   const int exponent = (code >> 3) & 15, mantissa = code & 7;
-  const float value = exponent == 0 ? static_cast<float>(mantissa) * 0x1p-9f
-                                    : std::ldexp(1.0f + static_cast<float>(mantissa) / 8.0f, exponent - 7);
+  const float value = exponent == 0
+                          ? static_cast<float>(mantissa) * 0x1p-9f
+                          : std::ldexp(1.0f + static_cast<float>(mantissa) / 8.0f, exponent - 7);
   return value * 0.5f;
 }
 

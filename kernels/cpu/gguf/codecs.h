@@ -1,4 +1,5 @@
-// The entry points of every block type in one instruction set's namespace; gguf.h has their contract.
+// The entry points of every block type in one instruction set's namespace; gguf.h has their
+// contract.
 #pragma once
 
 #include "kernels/cpu/gguf/gguf.h"
@@ -6,7 +7,8 @@
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-#define PRECIS_GGUF_DECODER(type) void decode_##type(const uint8_t* block, uint64_t count, float* out);
+#define PRECIS_GGUF_DECODER(type) \
+  void decode_##type(const uint8_t* block, uint64_t count, float* out);
 #define PRECIS_GGUF_ENCODER(type) \
   void encode_##type(const float* row, uint64_t columns, const float* importance, uint8_t* blocks);
 #define PRECIS_GGUF_CODEC(type) PRECIS_GGUF_DECODER(type) PRECIS_GGUF_ENCODER(type)

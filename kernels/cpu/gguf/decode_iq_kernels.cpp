@@ -8,7 +8,8 @@ namespace PRECIS_ISA {
 namespace {
 
 // n magnitudes with their signs.
-inline void signed_values(const int8_t* magnitudes, int n, uint32_t signs, float scale, float* out) {
+inline void signed_values(const int8_t* magnitudes, int n, uint32_t signs, float scale,
+                          float* out) {
   for (int j = 0; j < n; ++j) {
     const float value = scale * static_cast<float>(magnitudes[j]);
     out[j] = ((signs >> j) & 1) != 0 ? -value : value;
@@ -26,7 +27,8 @@ void decode_iq2_xxs(const uint8_t* block, uint64_t count, float* out) {
       const uint32_t a = load_u32(index + 4);
       const float db = d * (0.5f + static_cast<float>(a >> 28)) * 0.25f;
       for (int l = 0; l < 4; ++l) {
-        signed_values(grids.iq2xxs[index[l]], 8, grids.signs[(a >> (7 * l)) & 127], db, out + 32 * group + 8 * l);
+        signed_values(grids.iq2xxs[index[l]], 8, grids.signs[(a >> (7 * l)) & 127], db,
+                      out + 32 * group + 8 * l);
       }
     }
   }
@@ -90,7 +92,8 @@ void decode_iq3_s(const uint8_t* block, uint64_t count, float* out) {
         const uint32_t signs = block[74 + 4 * group + l];
         float* chunk = out + 32 * group + 8 * l;
         signed_values(grids.iq3s[index[0] | ((high << (8 - 2 * l)) & 256)], 4, signs, db, chunk);
-        signed_values(grids.iq3s[index[1] | ((high << (7 - 2 * l)) & 256)], 4, signs >> 4, db, chunk + 4);
+        signed_values(grids.iq3s[index[1] | ((high << (7 - 2 * l)) & 256)], 4, signs >> 4, db,
+                      chunk + 4);
       }
     }
   }
@@ -106,7 +109,8 @@ void decode_iq1_s(const uint8_t* block, uint64_t count, float* out) {
       const float delta = (high & 0x8000) != 0 ? -0.125f : 0.125f;
       for (int l = 0; l < 4; ++l) {
         const int8_t* grid = grids.iq1s[block[2 + 4 * group + l] | (((high >> (3 * l)) & 7) << 8)];
-        for (int j = 0; j < 8; ++j) out[32 * group + 8 * l + j] = dl * (static_cast<float>(grid[j]) + delta);
+        for (int j = 0; j < 8; ++j)
+          out[32 * group + 8 * l + j] = dl * (static_cast<float>(grid[j]) + delta);
       }
     }
   }
@@ -117,7 +121,8 @@ void decode_iq1_m(const uint8_t* block, uint64_t count, float* out) {
   for (; count > 0; --count, block += 56, out += 256) {
     uint16_t scales[4];
     for (int i = 0; i < 4; ++i) scales[i] = load_u16(block + 48 + 2 * i);
-    const auto bits = static_cast<uint16_t>((scales[0] >> 12) | ((scales[1] >> 8) & 0xf0) | ((scales[2] >> 4) & 0xf00) | (scales[3] & 0xf000));
+    const auto bits = static_cast<uint16_t>((scales[0] >> 12) | ((scales[1] >> 8) & 0xf0) |
+                                            ((scales[2] >> 4) & 0xf00) | (scales[3] & 0xf000));
     const float d = half_to_float(bits);
     for (int chunk = 0; chunk < 32; ++chunk) {
       const int half = chunk / 2, high = block[32 + half];
@@ -125,7 +130,8 @@ void decode_iq1_m(const uint8_t* block, uint64_t count, float* out) {
       const bool odd = chunk % 2 != 0;
       const int index = block[chunk] | ((odd ? high << 4 : high << 8) & 0x700);
       const float delta = (high & (odd ? 0x80 : 0x08)) != 0 ? -0.125f : 0.125f;
-      for (int j = 0; j < 8; ++j) out[8 * chunk + j] = dl * (static_cast<float>(grids.iq1s[index][j]) + delta);
+      for (int j = 0; j < 8; ++j)
+        out[8 * chunk + j] = dl * (static_cast<float>(grids.iq1s[index][j]) + delta);
     }
   }
 }

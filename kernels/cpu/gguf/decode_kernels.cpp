@@ -30,7 +30,8 @@ void decode_q5_0(const uint8_t* block, uint64_t count, float* out) {
     const float d = load_half(block);
     const uint32_t high = load_u32(block + 2);
     for (int j = 0; j < 16; ++j) {
-      const int low_bit = static_cast<int>((high >> j) & 1) << 4, high_bit = static_cast<int>((high >> (j + 16)) & 1) << 4;
+      const int low_bit = static_cast<int>((high >> j) & 1) << 4,
+                high_bit = static_cast<int>((high >> (j + 16)) & 1) << 4;
       out[j] = static_cast<float>(((block[6 + j] & 15) | low_bit) - 16) * d;
       out[j + 16] = static_cast<float>(((block[6 + j] >> 4) | high_bit) - 16) * d;
     }
@@ -42,7 +43,8 @@ void decode_q5_1(const uint8_t* block, uint64_t count, float* out) {
     const float d = load_half(block), m = load_half(block + 2);
     const uint32_t high = load_u32(block + 4);
     for (int j = 0; j < 16; ++j) {
-      const int low_bit = static_cast<int>((high >> j) & 1) << 4, high_bit = static_cast<int>((high >> (j + 16)) & 1) << 4;
+      const int low_bit = static_cast<int>((high >> j) & 1) << 4,
+                high_bit = static_cast<int>((high >> (j + 16)) & 1) << 4;
       out[j] = static_cast<float>((block[8 + j] & 15) | low_bit) * d + m;
       out[j + 16] = static_cast<float>((block[8 + j] >> 4) | high_bit) * d + m;
     }
@@ -60,10 +62,12 @@ void decode_q2_k(const uint8_t* block, uint64_t count, float* out) {
   for (; count > 0; --count, block += 84, out += 256) {
     const float d = load_half(block + 80), dmin = load_half(block + 82);
     for (int group = 0; group < 16; ++group) {
-      const float scale = d * static_cast<float>(block[group] & 15), minimum = dmin * static_cast<float>(block[group] >> 4);
+      const float scale = d * static_cast<float>(block[group] & 15),
+                  minimum = dmin * static_cast<float>(block[group] >> 4);
       const uint8_t* q = block + 16 + 32 * (group / 8) + 16 * (group % 2);
       const int shift = 2 * ((group % 8) / 2);
-      for (int l = 0; l < 16; ++l) out[16 * group + l] = scale * static_cast<float>((q[l] >> shift) & 3) - minimum;
+      for (int l = 0; l < 16; ++l)
+        out[16 * group + l] = scale * static_cast<float>((q[l] >> shift) & 3) - minimum;
     }
   }
 }
@@ -80,7 +84,8 @@ void decode_q3_k(const uint8_t* block, uint64_t count, float* out) {
       const uint8_t* mask = block + 16 * (group % 2);
       const int shift = 2 * ((group % 8) / 2), bit = group / 2;
       for (int l = 0; l < 16; ++l) {
-        out[16 * group + l] = scale * static_cast<float>(((q[l] >> shift) & 3) - (((mask[l] >> bit) & 1) != 0 ? 0 : 4));
+        out[16 * group + l] = scale * static_cast<float>(((q[l] >> shift) & 3) -
+                                                         (((mask[l] >> bit) & 1) != 0 ? 0 : 4));
       }
     }
   }
@@ -95,7 +100,8 @@ void decode_q4_k(const uint8_t* block, uint64_t count, float* out) {
       const float ds = d * static_cast<float>(scale), dm = dmin * static_cast<float>(minimum);
       const uint8_t* q = block + 16 + 32 * (group / 2);
       const int shift = 4 * (group % 2);
-      for (int l = 0; l < 32; ++l) out[32 * group + l] = ds * static_cast<float>((q[l] >> shift) & 15) - dm;
+      for (int l = 0; l < 32; ++l)
+        out[32 * group + l] = ds * static_cast<float>((q[l] >> shift) & 15) - dm;
     }
   }
 }
@@ -111,7 +117,8 @@ void decode_q5_k(const uint8_t* block, uint64_t count, float* out) {
       const uint8_t* high = block + 16;
       const int shift = 4 * (group % 2);
       for (int l = 0; l < 32; ++l) {
-        out[32 * group + l] = ds * static_cast<float>(((q[l] >> shift) & 15) | (((high[l] >> group) & 1) << 4)) - dm;
+        out[32 * group + l] =
+            ds * static_cast<float>(((q[l] >> shift) & 15) | (((high[l] >> group) & 1) << 4)) - dm;
       }
     }
   }
@@ -149,7 +156,8 @@ void decode_iq4_xs(const uint8_t* block, uint64_t count, float* out) {
     const float d = load_half(block);
     const uint16_t high = load_u16(block + 2);
     for (int group = 0; group < 8; ++group) {
-      const int code = ((block[4 + group / 2] >> (4 * (group % 2))) & 15) | (((high >> (2 * group)) & 3) << 4);
+      const int code =
+          ((block[4 + group / 2] >> (4 * (group % 2))) & 15) | (((high >> (2 * group)) & 3) << 4);
       const float scale = d * static_cast<float>(code - 32);
       const uint8_t* q = block + 8 + 16 * group;
       for (int j = 0; j < 16; ++j) {
@@ -184,7 +192,8 @@ void decode_tq2_0(const uint8_t* block, uint64_t count, float* out) {
     for (int half = 0; half < 2; ++half) {
       for (int k = 0; k < 4; ++k) {
         for (int l = 0; l < 32; ++l) {
-          out[128 * half + 32 * k + l] = static_cast<float>(((block[32 * half + l] >> (2 * k)) & 3) - 1) * d;
+          out[128 * half + 32 * k + l] =
+              static_cast<float>(((block[32 * half + l] >> (2 * k)) & 3) - 1) * d;
         }
       }
     }
@@ -224,7 +233,8 @@ void decode_q1_0(const uint8_t* block, uint64_t count, float* out) {
 void decode_q2_0(const uint8_t* block, uint64_t count, float* out) {
   for (; count > 0; --count, block += 18, out += 64) {
     const float d = load_half(block);
-    for (int i = 0; i < 64; ++i) out[i] = static_cast<float>(((block[2 + i / 4] >> (2 * (i % 4))) & 3) - 1) * d;
+    for (int i = 0; i < 64; ++i)
+      out[i] = static_cast<float>(((block[2 + i / 4] >> (2 * (i % 4))) & 3) - 1) * d;
   }
 }
 

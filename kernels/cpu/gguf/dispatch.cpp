@@ -14,8 +14,12 @@ const GgufCodec* gguf_codec(Isa isa, std::string_view name) {
   return nullptr;
 }
 
-uint64_t gguf_codec_count() { return gguf_codecs(Isa::baseline).count; }
+uint64_t gguf_codec_count() {
+  return gguf_codecs(Isa::baseline).count;
+}
 
-const GgufCodec& gguf_codec_at(Isa isa, uint64_t index) { return gguf_codecs(isa).codecs[index]; }
+const GgufCodec& gguf_codec_at(Isa isa, uint64_t index) {
+  return gguf_codecs(isa).codecs[index];
+}
 
 }  // namespace precis::kernels

@@ -24,7 +24,8 @@ void pack_two_bits(const uint8_t* L, uint8_t* q) {
   for (int half = 0; half < 2; ++half) {
     const uint8_t* l = L + 128 * half;
     for (int i = 0; i < 32; ++i) {
-      q[32 * half + i] = static_cast<uint8_t>(l[i] | (l[i + 32] << 2) | (l[i + 64] << 4) | (l[i + 96] << 6));
+      q[32 * half + i] =
+          static_cast<uint8_t>(l[i] | (l[i + 32] << 2) | (l[i + 64] << 4) | (l[i + 96] << 6));
     }
   }
 }
@@ -40,10 +41,12 @@ void encode_q2_k_block(const float* x, const float* importance, uint8_t* block) 
       weights_of(x + 16 * j, importance + 16 * j, sigma2, 16, weights);
       sums[j] = 0;
       for (const float w : weights) sums[j] += w;
-      scales[j] = search_with_minimum(16, 3, x + 16 * j, weights, L + 16 * j, &mins[j], -0.9f, 0.05f, 36, false, true);
+      scales[j] = search_with_minimum(16, 3, x + 16 * j, weights, L + 16 * j, &mins[j], -0.9f,
+                                      0.05f, 36, false, true);
     } else {
       for (int i = 0; i < 16; ++i) weights[i] = std::fabs(x[16 * j + i]);
-      scales[j] = search_with_minimum(16, 3, x + 16 * j, weights, L + 16 * j, &mins[j], -0.5f, 0.1f, 15, true, false);
+      scales[j] = search_with_minimum(16, 3, x + 16 * j, weights, L + 16 * j, &mins[j], -0.5f, 0.1f,
+                                      15, true, false);
     }
   }
   float d = 0, dmin = 0;
@@ -54,12 +57,14 @@ void encode_q2_k_block(const float* x, const float* importance, uint8_t* block) 
     const float top_scale = top_of(scales, 16), top_min = top_of(mins, 16);
     if (top_scale > 0) {
       const float inverse = 15.0f / top_scale;
-      for (int j = 0; j < 16; ++j) scale_code[j] = static_cast<uint8_t>(nearest_int(inverse * scales[j]));
+      for (int j = 0; j < 16; ++j)
+        scale_code[j] = static_cast<uint8_t>(nearest_int(inverse * scales[j]));
       d = top_scale / 15.0f;
     }
     if (top_min > 0) {
       const float inverse = 15.0f / top_min;
-      for (int j = 0; j < 16; ++j) min_code[j] = static_cast<uint8_t>(nearest_int(inverse * mins[j]));
+      for (int j = 0; j < 16; ++j)
+        min_code[j] = static_cast<uint8_t>(nearest_int(inverse * mins[j]));
       dmin = top_min / 15.0f;
     }
   }
@@ -71,7 +76,8 @@ void encode_q2_k_block(const float* x, const float* importance, uint8_t* block) 
     const float ds = stored_d * static_cast<float>(scale_code[j]);
     if (ds == 0) continue;
     const float dm = stored_min * static_cast<float>(min_code[j]);
-    for (int i = 0; i < 16; ++i) L[16 * j + i] = static_cast<uint8_t>(clamp_int(nearest_int((x[16 * j + i] + dm) / ds), 0, 3));
+    for (int i = 0; i < 16; ++i)
+      L[16 * j + i] = static_cast<uint8_t>(clamp_int(nearest_int((x[16 * j + i] + dm) / ds), 0, 3));
   }
   pack_two_bits(L, block + 16);
 }
@@ -98,7 +104,8 @@ void encode_q3_k_block(const float* x, const float* importance, uint8_t* block) 
     const float largest = signed_max(scales, 16);
     if (largest != 0) {
       const float iscale = -32.0f / largest;
-      for (int j = 0; j < 16; ++j) codes[j] = static_cast<uint8_t>(clamp_int(nearest_int(iscale * scales[j]), -32, 31) + 32);
+      for (int j = 0; j < 16; ++j)
+        codes[j] = static_cast<uint8_t>(clamp_int(nearest_int(iscale * scales[j]), -32, 31) + 32);
       d = 1.0f / iscale;
     }
   }
@@ -106,15 +113,18 @@ void encode_q3_k_block(const float* x, const float* importance, uint8_t* block) 
   std::memset(packed, 0, 12);
   for (int j = 0; j < 16; ++j) {
     packed[j % 8] = static_cast<uint8_t>(packed[j % 8] | ((codes[j] & 15) << (j < 8 ? 0 : 4)));
-    packed[8 + j % 4] = static_cast<uint8_t>(packed[8 + j % 4] | ((codes[j] >> 4) << (2 * (j / 4))));
+    packed[8 + j % 4] =
+        static_cast<uint8_t>(packed[8 + j % 4] | ((codes[j] >> 4) << (2 * (j / 4))));
   }
   store_half(block + 108, d);
   const float stored = load_half(block + 108);
   for (int j = 0; j < 16; ++j) {
-    const int low = j < 8 ? packed[j] & 15 : packed[j - 8] >> 4, high = (packed[8 + j % 4] >> (2 * (j / 4))) & 3;
+    const int low = j < 8 ? packed[j] & 15 : packed[j - 8] >> 4,
+              high = (packed[8 + j % 4] >> (2 * (j / 4))) & 3;
     const float ds = stored * static_cast<float>((low | (high << 4)) - 32);
     if (ds == 0) continue;
-    for (int i = 0; i < 16; ++i) L[16 * j + i] = static_cast<int8_t>(clamp_int(nearest_int(x[16 * j + i] / ds), -4, 3) + 4);
+    for (int i = 0; i < 16; ++i)
+      L[16 * j + i] = static_cast<int8_t>(clamp_int(nearest_int(x[16 * j + i] / ds), -4, 3) + 4);
   }
   std::memset(block, 0, 32);
   uint8_t low_bits[kBlock];
@@ -134,7 +144,8 @@ void pack_scale_min(const uint8_t* scale, const uint8_t* minimum, uint8_t* packe
   }
 }
 
-// The common part of Q4_K and Q5_K: eight sub-blocks of 32 with 6-bit scales and minima. top: 15 or 31.
+// The common part of Q4_K and Q5_K: eight sub-blocks of 32 with 6-bit scales and minima. top: 15
+// or 31.
 void encode_q45_k(const float* x, const float* importance, int top, uint8_t* block, uint8_t* L) {
   float scales[8], mins[8], sums[8];
   const float sigma2 = importance != nullptr ? mean_square(x, kBlock, 2.0f) : 0;
@@ -145,14 +156,16 @@ void encode_q45_k(const float* x, const float* importance, int top, uint8_t* blo
       weights_of(group, importance + 32 * j, sigma2, 32, weights);
       sums[j] = 0;
       for (const float w : weights) sums[j] += w;
-      scales[j] = search_with_minimum(32, top, group, weights, L + 32 * j, &mins[j], -0.9f, 0.05f, 36, false, true);
+      scales[j] = search_with_minimum(32, top, group, weights, L + 32 * j, &mins[j], -0.9f, 0.05f,
+                                      36, false, true);
     } else {
       float sum = 0;
       for (int i = 0; i < 32; ++i) sum += group[i] * group[i];
       const float average = std::sqrt(sum / 32);
       for (int i = 0; i < 32; ++i) weights[i] = average + std::fabs(group[i]);
-      scales[j] = search_with_minimum(32, top, group, weights, L + 32 * j, &mins[j], top == 15 ? -1.0f : -0.5f, 0.1f,
-                                      top == 15 ? 20 : 15, false, false);
+      scales[j] =
+          search_with_minimum(32, top, group, weights, L + 32 * j, &mins[j],
+                              top == 15 ? -1.0f : -0.5f, 0.1f, top == 15 ? 20 : 15, false, false);
     }
   }
   uint8_t scale_code[8] = {}, min_code[8] = {};
@@ -162,9 +175,11 @@ void encode_q45_k(const float* x, const float* importance, int top, uint8_t* blo
     dmin = search_positive(8, 63, mins, min_code, sums);
   } else {
     const float top_scale = top_of(scales, 8), top_min = top_of(mins, 8);
-    const float inverse_scale = top_scale > 0 ? 63.0f / top_scale : 0.0f, inverse_min = top_min > 0 ? 63.0f / top_min : 0.0f;
+    const float inverse_scale = top_scale > 0 ? 63.0f / top_scale : 0.0f,
+                inverse_min = top_min > 0 ? 63.0f / top_min : 0.0f;
     for (int j = 0; j < 8; ++j) {
-      scale_code[j] = static_cast<uint8_t>(clamp_int(nearest_int(inverse_scale * scales[j]), -255, 63));
+      scale_code[j] =
+          static_cast<uint8_t>(clamp_int(nearest_int(inverse_scale * scales[j]), -255, 63));
       min_code[j] = static_cast<uint8_t>(clamp_int(nearest_int(inverse_min * mins[j]), -255, 63));
     }
     d = top_scale / 63.0f;
@@ -178,7 +193,9 @@ void encode_q45_k(const float* x, const float* importance, int top, uint8_t* blo
     const float ds = stored_d * static_cast<float>(scale_code[j]);
     if (ds == 0) continue;
     const float dm = stored_min * static_cast<float>(min_code[j]);
-    for (int i = 0; i < 32; ++i) L[32 * j + i] = static_cast<uint8_t>(clamp_int(nearest_int((x[32 * j + i] + dm) / ds), 0, top));
+    for (int i = 0; i < 32; ++i)
+      L[32 * j + i] =
+          static_cast<uint8_t>(clamp_int(nearest_int((x[32 * j + i] + dm) / ds), 0, top));
   }
 }
 
@@ -187,7 +204,8 @@ void encode_q4_k_block(const float* x, const float* importance, uint8_t* block) 
   encode_q45_k(x, importance, 15, block, L);
   for (int pair = 0; pair < 4; ++pair) {
     for (int i = 0; i < 32; ++i) {
-      block[16 + 32 * pair + i] = static_cast<uint8_t>(L[64 * pair + i] | (L[64 * pair + 32 + i] << 4));
+      block[16 + 32 * pair + i] =
+          static_cast<uint8_t>(L[64 * pair + i] | (L[64 * pair + 32 + i] << 4));
     }
   }
 }
@@ -203,7 +221,8 @@ void encode_q5_k_block(const float* x, const float* importance, uint8_t* block) 
   }
   for (int pair = 0; pair < 4; ++pair) {
     for (int i = 0; i < 32; ++i) {
-      block[48 + 32 * pair + i] = static_cast<uint8_t>((L[64 * pair + i] & 15) | ((L[64 * pair + 32 + i] & 15) << 4));
+      block[48 + 32 * pair + i] =
+          static_cast<uint8_t>((L[64 * pair + i] & 15) | ((L[64 * pair + 32 + i] & 15) << 4));
     }
   }
 }
@@ -213,7 +232,8 @@ void encode_q6_k_block(const float* x, const float* importance, uint8_t* block) 
   int8_t L[kBlock];
   float scales[16];
   for (int j = 0; j < 16; ++j) {
-    scales[j] = search_symmetric(16, 32, x + 16 * j, L + 16 * j, importance != nullptr ? importance + 16 * j : nullptr);
+    scales[j] = search_symmetric(16, 32, x + 16 * j, L + 16 * j,
+                                 importance != nullptr ? importance + 16 * j : nullptr);
   }
   const float largest = signed_max(scales, 16);
   if (std::fabs(largest) < kGroupMaxEpsilon) {
@@ -228,7 +248,8 @@ void encode_q6_k_block(const float* x, const float* importance, uint8_t* block) 
     block[192 + j] = static_cast<uint8_t>(static_cast<int8_t>(code));
     const float ds = stored * static_cast<float>(code);
     if (ds == 0) continue;
-    for (int i = 0; i < 16; ++i) L[16 * j + i] = static_cast<int8_t>(clamp_int(nearest_int(x[16 * j + i] / ds), -32, 31) + 32);
+    for (int i = 0; i < 16; ++i)
+      L[16 * j + i] = static_cast<int8_t>(clamp_int(nearest_int(x[16 * j + i] / ds), -32, 31) + 32);
   }
   for (int half = 0; half < 2; ++half) {
     const int8_t* l = L + 128 * half;
@@ -236,13 +257,15 @@ void encode_q6_k_block(const float* x, const float* importance, uint8_t* block) 
       block[64 * half + i] = static_cast<uint8_t>((l[i] & 15) | ((l[i + 64] & 15) << 4));
       block[64 * half + 32 + i] = static_cast<uint8_t>((l[i + 32] & 15) | ((l[i + 96] & 15) << 4));
       block[128 + 32 * half + i] =
-          static_cast<uint8_t>((l[i] >> 4) | ((l[i + 32] >> 4) << 2) | ((l[i + 64] >> 4) << 4) | ((l[i + 96] >> 4) << 6));
+          static_cast<uint8_t>((l[i] >> 4) | ((l[i + 32] >> 4) << 2) | ((l[i + 64] >> 4) << 4) |
+                               ((l[i + 96] >> 4) << 6));
     }
   }
 }
 
 template <typename Encode>
-void encode_row(const float* row, uint64_t columns, const float* importance, uint8_t* blocks, uint64_t bytes, Encode encode) {
+void encode_row(const float* row, uint64_t columns, const float* importance, uint8_t* blocks,
+                uint64_t bytes, Encode encode) {
   for (uint64_t begin = 0; begin < columns; begin += kBlock, blocks += bytes) {
     encode(row + begin, importance != nullptr ? importance + begin : nullptr, blocks);
   }

@@ -1,5 +1,5 @@
-// Encoding of IQ4_NL, IQ4_XS, the ternary types, the 4-bit floats and the plain 1- and 2-bit types. Compiled
-// once for each instruction set.
+// Encoding of IQ4_NL, IQ4_XS, the ternary types, the 4-bit floats and the plain 1- and 2-bit types.
+// Compiled once for each instruction set.
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/scale_search.h"
 
@@ -14,18 +14,24 @@ int nearest_iq4(float x) {
   int low = 0, high = 15;
   while (high - low > 1) {
     const int middle = (low + high) / 2;
-    if (x < static_cast<float>(kIq4Values[middle])) high = middle;
-    else low = middle;
+    if (x < static_cast<float>(kIq4Values[middle]))
+      high = middle;
+    else
+      low = middle;
   }
-  return x - static_cast<float>(kIq4Values[high - 1]) < static_cast<float>(kIq4Values[high]) - x ? high - 1 : high;
+  return x - static_cast<float>(kIq4Values[high - 1]) < static_cast<float>(kIq4Values[high]) - x
+             ? high - 1
+             : high;
 }
 
-// The scale of 32 values; L gets the codes of the first guess, which only IQ4_XS' caller overwrites.
+// The scale of 32 values; L gets the codes of the first guess, which only IQ4_XS' caller
+// overwrites.
 float iq4_scale(const float* x, const float* importance, float sigma2) {
   constexpr int kTries = 7;
   float weights[32];
   for (int i = 0; i < 32; ++i) {
-    weights[i] = importance != nullptr ? importance[i] * std::sqrt(sigma2 + x[i] * x[i]) : x[i] * x[i];
+    weights[i] =
+        importance != nullptr ? importance[i] * std::sqrt(sigma2 + x[i] * x[i]) : x[i] * x[i];
   }
   const float max = signed_max(x, 32);
   if (std::fabs(max) < kGroupMaxEpsilon) return 0;
@@ -55,11 +61,14 @@ float iq4_scale(const float* x, const float* importance, float sigma2) {
 
 void pack_iq4(const float* x, float inverse, uint8_t* q) {
   for (int j = 0; j < 16; ++j) {
-    q[j] = static_cast<uint8_t>(nearest_iq4(inverse * x[j]) | (nearest_iq4(inverse * x[j + 16]) << 4));
+    q[j] =
+        static_cast<uint8_t>(nearest_iq4(inverse * x[j]) | (nearest_iq4(inverse * x[j + 16]) << 4));
   }
 }
 
-int round_half_away(float value) { return static_cast<int>(std::round(value)); }
+int round_half_away(float value) {
+  return static_cast<int>(std::round(value));
+}
 
 // The code of the doubled E2M1 value nearest to x / d, the first of equals.
 uint8_t nearest_fp4(float x, float d) {
@@ -104,7 +113,8 @@ float absmax(const float* x, int n) {
 void encode_iq4_nl(const float* row, uint64_t columns, const float* importance, uint8_t* block) {
   for (uint64_t begin = 0; begin < columns; begin += 32, block += 18) {
     const float* x = row + begin;
-    const float d = iq4_scale(x, importance != nullptr ? importance + begin : nullptr, mean_square(x, 32, 2.0f));
+    const float d = iq4_scale(x, importance != nullptr ? importance + begin : nullptr,
+                              mean_square(x, 32, 2.0f));
     store_half(block, d);
     pack_iq4(x, d != 0 ? 1 / d : 0.0f, block + 2);
   }
@@ -115,7 +125,11 @@ void encode_iq4_xs(const float* row, uint64_t columns, const float* importance, 
     const float* x = row + begin;
     const float sigma2 = mean_square(x, 256, 2.0f);
     float scales[8];
-    for (int j = 0; j < 8; ++j) scales[j] = iq4_scale(x + 32 * j, importance != nullptr ? importance + begin + 32 * static_cast<uint64_t>(j) : nullptr, sigma2);
+    for (int j = 0; j < 8; ++j)
+      scales[j] = iq4_scale(
+          x + 32 * j,
+          importance != nullptr ? importance + begin + 32 * static_cast<uint64_t>(j) : nullptr,
+          sigma2);
     const float d = -signed_max(scales, 8) / 32;
     store_half(block, d);
     const float id = d != 0 ? 1 / d : 0.0f;
@@ -136,7 +150,8 @@ void encode_iq4_xs(const float* row, uint64_t columns, const float* importance, 
 void encode_tq1_0(const float* row, uint64_t columns, const float*, uint8_t* block) {
   const auto pack = [](const float* x, float id, int stride, int count) {
     uint32_t value = 0;
-    for (int n = 0; n < count; ++n) value = value * 3 + static_cast<uint32_t>(round_half_away(x[n * stride] * id) + 1);
+    for (int n = 0; n < count; ++n)
+      value = value * 3 + static_cast<uint32_t>(round_half_away(x[n * stride] * id) + 1);
     if (count == 4) value *= 3;
     return static_cast<uint8_t>((value * 256 + 242) / 243);
   };
@@ -158,7 +173,8 @@ void encode_tq2_0(const float* row, uint64_t columns, const float*, uint8_t* blo
     for (int half = 0; half < 2; ++half) {
       for (int l = 0; l < 32; ++l) {
         int byte = 0;
-        for (int k = 0; k < 4; ++k) byte |= (round_half_away(x[128 * half + 32 * k + l] * id) + 1) << (2 * k);
+        for (int k = 0; k < 4; ++k)
+          byte |= (round_half_away(x[128 * half + 32 * k + l] * id) + 1) << (2 * k);
         block[32 * half + l] = static_cast<uint8_t>(byte);
       }
     }
@@ -169,9 +185,13 @@ void encode_mxfp4(const float* row, uint64_t columns, const float*, uint8_t* blo
   for (uint64_t begin = 0; begin < columns; begin += 32, block += 17) {
     const float* x = row + begin;
     const float largest = absmax(x, 32);
-    block[0] = largest > 0 ? static_cast<uint8_t>(static_cast<int>(std::floor(std::log2(largest))) - 2 + 127) : uint8_t{0};
+    block[0] =
+        largest > 0
+            ? static_cast<uint8_t>(static_cast<int>(std::floor(std::log2(largest))) - 2 + 127)
+            : uint8_t{0};
     const float d = e8m0_half(block[0]);
-    for (int j = 0; j < 16; ++j) block[1 + j] = static_cast<uint8_t>(nearest_fp4(x[j], d) | (nearest_fp4(x[j + 16], d) << 4));
+    for (int j = 0; j < 16; ++j)
+      block[1 + j] = static_cast<uint8_t>(nearest_fp4(x[j], d) | (nearest_fp4(x[j + 16], d) << 4));
   }
 }
 
@@ -182,7 +202,8 @@ void encode_nvfp4(const float* row, uint64_t columns, const float*, uint8_t* blo
       block[group] = encode_ue4m3(absmax(x, 16) / 6.0f);
       const float d = ue4m3_half(block[group]);
       for (int j = 0; j < 8; ++j) {
-        block[4 + 8 * group + j] = static_cast<uint8_t>(nearest_fp4(x[j], d) | (nearest_fp4(x[j + 8], d) << 4));
+        block[4 + 8 * group + j] =
+            static_cast<uint8_t>(nearest_fp4(x[j], d) | (nearest_fp4(x[j + 8], d) << 4));
       }
     }
   }

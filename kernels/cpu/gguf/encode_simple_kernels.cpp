@@ -1,4 +1,5 @@
-// Encoding of the blocks of 32: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. Compiled once for each instruction set.
+// Encoding of the blocks of 32: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. Compiled once for each instruction
+// set.
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/scale_search.h"
 
@@ -23,7 +24,8 @@ void pack_nibbles(const uint8_t* L, uint8_t* q, uint32_t* high) {
 }
 
 // Q4_0 and Q5_0: 2 * half levels around zero.
-void encode_symmetric(const float* row, uint64_t columns, const float* importance, int half, uint8_t* block) {
+void encode_symmetric(const float* row, uint64_t columns, const float* importance, int half,
+                      uint8_t* block) {
   const bool five = half == 16;
   const float sigma2 = importance != nullptr ? mean_square(row, columns, 1.0f) : 0;
   for (uint64_t begin = 0; begin < columns; begin += 32, block += five ? 22 : 18) {
@@ -38,7 +40,8 @@ void encode_symmetric(const float* row, uint64_t columns, const float* importanc
       d = signed_max(x, 32) / static_cast<float>(-half);
       const float id = d != 0 ? 1.0f / d : 0.0f;
       for (int i = 0; i < 32; ++i) {
-        const int q = static_cast<int8_t>(static_cast<int>(x[i] * id + (static_cast<float>(half) + 0.5f)));
+        const int q =
+            static_cast<int8_t>(static_cast<int>(x[i] * id + (static_cast<float>(half) + 0.5f)));
         L[i] = static_cast<uint8_t>(q < 2 * half - 1 ? q : 2 * half - 1);
       }
     }
@@ -50,7 +53,8 @@ void encode_symmetric(const float* row, uint64_t columns, const float* importanc
 }
 
 // Q4_1 and Q5_1: levels 0 ... top above a minimum.
-void encode_affine(const float* row, uint64_t columns, const float* importance, int top, uint8_t* block) {
+void encode_affine(const float* row, uint64_t columns, const float* importance, int top,
+                   uint8_t* block) {
   const bool five = top == 31;
   const float sigma2 = importance != nullptr ? mean_square(row, columns, 1.0f) : 0;
   for (uint64_t begin = 0; begin < columns; begin += 32, block += five ? 24 : 20) {
@@ -107,8 +111,9 @@ void encode_q8_0(const float* row, uint64_t columns, const float*, uint8_t* bloc
     const float d = largest / 127.0f, id = d != 0 ? 1.0f / d : 0.0f;
     store_half(block, d);
     for (int i = 0; i < 32; ++i) {
-      // Half away from zero, as C's roundf: one half is added to the magnitude, unless that rounds up by itself.
-      // A block of subnormals makes id infinite; what ggml's conversion of that gives on x86 is 0.
+      // Half away from zero, as C's roundf: one half is added to the magnitude, unless that rounds
+      // up by itself. A block of subnormals makes id infinite; what ggml's conversion of that gives
+      // on x86 is 0.
       const float v = x[i] * id, magnitude = std::fabs(v) < 128.0f ? std::fabs(v) : 0.0f;
       auto whole = static_cast<int32_t>(magnitude);
       whole += magnitude - static_cast<float>(whole) >= 0.5f ? 1 : 0;
@@ -126,7 +131,8 @@ void encode_bf16(const float* row, uint64_t columns, const float*, uint8_t* out)
     const uint32_t bits = std::bit_cast<uint32_t>(row[i]);
     // ggml keeps a NaN's payload and makes it quiet.
     const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    const auto value = static_cast<uint16_t>(nan ? (bits >> 16) | 64u : (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+    const auto value = static_cast<uint16_t>(nan ? (bits >> 16) | 64u
+                                                 : (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
     std::memcpy(out + 2 * i, &value, sizeof value);
   }
 }

@@ -1,5 +1,5 @@
-// GGUF's block types: encoding and decoding, bit for bit as ggml does (2026-08, ggml-quants.c, reference
-// paths; no fused multiply-add).
+// GGUF's block types: encoding and decoding, bit for bit as ggml does (2026-08, ggml-quants.c,
+// reference paths; no fused multiply-add).
 //
 // All functions are re-entrant; callers split the work by rows or blocks.
 #pragma once
@@ -19,8 +19,8 @@ struct GgufCodec {
   // Decodes `blocks` blocks to blocks * block_size float32.
   void (*dequantize)(const uint8_t* blocks, uint64_t count, float* out);
 
-  // Encodes one row of `columns` float32, a multiple of block_size. importance: one float32 a column, or
-  // null. Null when this library only decodes the type.
+  // Encodes one row of `columns` float32, a multiple of block_size. importance: one float32 a
+  // column, or null. Null when this library only decodes the type.
   void (*quantize)(const float* row, uint64_t columns, const float* importance, uint8_t* blocks);
 };
 

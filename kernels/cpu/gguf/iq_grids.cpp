@@ -8,9 +8,11 @@ namespace {
 #include "kernels/cpu/gguf/iq_grids.inc"
 
 template <int kElements, int kBits, std::size_t kEntries, std::size_t kDigits>
-void expand(const uint16_t (&packed)[kEntries], const int8_t (&values)[kDigits], int8_t (&grid)[kEntries][kElements]) {
+void expand(const uint16_t (&packed)[kEntries], const int8_t (&values)[kDigits],
+            int8_t (&grid)[kEntries][kElements]) {
   for (std::size_t entry = 0; entry < kEntries; ++entry) {
-    for (int j = 0; j < kElements; ++j) grid[entry][j] = values[(packed[entry] >> (kBits * j)) & ((1 << kBits) - 1)];
+    for (int j = 0; j < kElements; ++j)
+      grid[entry][j] = values[(packed[entry] >> (kBits * j)) & ((1 << kBits) - 1)];
   }
 }
 
@@ -19,7 +21,8 @@ void expand(const uint16_t (&packed)[kEntries], const int8_t (&values)[kDigits],
 const IqGrids& iq_grids() {
   static const IqGrids* const grids = [] {
     auto* made = new IqGrids();
-    constexpr int8_t kTwo[] = {8, 25, 43}, kOne[] = {-1, 0, 1}, kThreeXxs[] = {4, 12, 20, 28, 36, 44, 52, 62};
+    constexpr int8_t kTwo[] = {8, 25, 43}, kOne[] = {-1, 0, 1},
+                     kThreeXxs[] = {4, 12, 20, 28, 36, 44, 52, 62};
     constexpr int8_t kThreeS[] = {1, 3, 5, 7, 9, 11, 13, 15};
     expand<8, 2>(kIq2xxs, kTwo, made->iq2xxs);
     expand<8, 2>(kIq2xs, kTwo, made->iq2xs);
@@ -27,7 +30,8 @@ const IqGrids& iq_grids() {
     expand<8, 2>(kIq1s, kOne, made->iq1s);
     expand<4, 3>(kIq3xxs, kThreeXxs, made->iq3xxs);
     expand<4, 3>(kIq3s, kThreeS, made->iq3s);
-    for (uint32_t i = 0; i < 128; ++i) made->signs[i] = static_cast<uint8_t>(i | ((std::popcount(i) & 1u) << 7));
+    for (uint32_t i = 0; i < 128; ++i)
+      made->signs[i] = static_cast<uint8_t>(i | ((std::popcount(i) & 1u) << 7));
     return made;
   }();
   return *grids;

@@ -1,5 +1,5 @@
-// The searches for scales that ggml's encoders share (ggml-quants.c, 2026-08): float32, in exactly this order
-// of operations, since the result is part of the format's contract.
+// The searches for scales that ggml's encoders share (ggml-quants.c, 2026-08): float32, in exactly
+// this order of operations, since the result is part of the format's contract.
 #pragma once
 
 #include "kernels/cpu/gguf/block_io.h"
@@ -22,7 +22,8 @@ inline float signed_max(const float* x, int n) {
   return value;
 }
 
-// make_qx_quants with rmse_type 1: symmetric levels -nmax ... nmax-1 stored from 0. weights null: x squared.
+// make_qx_quants with rmse_type 1: symmetric levels -nmax ... nmax-1 stored from 0. weights null: x
+// squared.
 inline float search_symmetric(int n, int nmax, const float* x, int8_t* L, const float* weights) {
   const float max = signed_max(x, n);
   if (std::fabs(max) < kGroupMaxEpsilon) {
@@ -52,7 +53,8 @@ inline float search_symmetric(int n, int nmax, const float* x, int8_t* L, const 
       suml2 += w * lf * lf;
     }
     if (suml2 > 0 && sumlx * sumlx > best * suml2) {
-      for (int i = 0; i < n; ++i) L[i] = static_cast<int8_t>(nmax + clamp_int(nearest_int(iscale * x[i]), -nmax, nmax - 1));
+      for (int i = 0; i < n; ++i)
+        L[i] = static_cast<int8_t>(nmax + clamp_int(nearest_int(iscale * x[i]), -nmax, nmax - 1));
       scale = sumlx / suml2;
       best = scale * sumlx;
     }
@@ -104,8 +106,9 @@ inline float search_q3(int n, int nmax, const float* x, int8_t* L) {
 }
 
 // make_qkx2_quants (variant3 false) and make_qkx3_quants (true): levels 0 ... nmax with a minimum.
-inline float search_with_minimum(int n, int nmax, const float* x, const float* weights, uint8_t* L, float* the_min,
-                                 float rmin, float rdelta, int nstep, bool use_mad, bool variant3) {
+inline float search_with_minimum(int n, int nmax, const float* x, const float* weights, uint8_t* L,
+                                 float* the_min, float rmin, float rdelta, int nstep, bool use_mad,
+                                 bool variant3) {
   float min = x[0], max = x[0], sum_w = weights[0], sum_x = weights[0] * x[0];
   for (int i = 1; i < n; ++i) {
     if (x[i] < min) min = x[i];
@@ -181,7 +184,8 @@ inline float search_positive(int n, int nmax, const float* x, uint8_t* L, const 
   }
   for (int is = -4; is <= 4; ++is) {
     if (is == 0) continue;
-    const float this_iscale = (0.1f * static_cast<float>(is) + top) / max, this_scale = 1 / this_iscale;
+    const float this_iscale = (0.1f * static_cast<float>(is) + top) / max,
+                this_scale = 1 / this_iscale;
     float mse = 0;
     for (int i = 0; i < n; ++i) {
       int l = nearest_int(this_iscale * x[i]);

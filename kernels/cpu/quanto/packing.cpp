@@ -5,8 +5,8 @@ namespace precis::kernels {
 
 PRECIS_DISPATCH(QuantoKernels, quanto_kernels)
 
-void pack_planes(int bits, const uint8_t* codes, uint64_t groups, uint64_t group_size, uint64_t row_begin,
-                 uint64_t row_end, uint8_t* packed) {
+void pack_planes(int bits, const uint8_t* codes, uint64_t groups, uint64_t group_size,
+                 uint64_t row_begin, uint64_t row_end, uint8_t* packed) {
   const auto per_byte = static_cast<uint64_t>(8 / bits);
   const uint64_t packed_rows = (groups + per_byte - 1) / per_byte;
   for (uint64_t row = row_begin; row < row_end; ++row) {
@@ -16,7 +16,8 @@ void pack_planes(int bits, const uint8_t* codes, uint64_t groups, uint64_t group
       for (uint64_t plane = 0; plane < per_byte; ++plane) {
         const uint64_t group = row + plane * packed_rows;
         if (group < groups) {
-          byte |= static_cast<uint32_t>(codes[group * group_size + column]) << (plane * static_cast<uint64_t>(bits));
+          byte |= static_cast<uint32_t>(codes[group * group_size + column])
+                  << (plane * static_cast<uint64_t>(bits));
         }
       }
       out[column] = static_cast<uint8_t>(byte);

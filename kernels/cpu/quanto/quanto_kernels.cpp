@@ -17,7 +17,8 @@ struct Int8 {
   static constexpr float kMax = 127.0f;
   static uint8_t encode(float value) {
     const float clamped = clamp(round_to_even(clamp(value, -1e6f, 1e6f)), -128.0f, 127.0f);
-    return static_cast<uint8_t>(static_cast<int8_t>(static_cast<int32_t>(value == value ? clamped : 0.0f)));
+    return static_cast<uint8_t>(
+        static_cast<int8_t>(static_cast<int32_t>(value == value ? clamped : 0.0f)));
   }
   static float decode(uint8_t code) { return static_cast<float>(static_cast<int8_t>(code)); }
 };
@@ -39,14 +40,18 @@ struct E5M2 {
 template <typename Body>
 void with_byte_type(QuantoByteType type, Body&& body) {
   switch (type) {
-    case QuantoByteType::int8: return body(Int8{});
-    case QuantoByteType::float8_e4m3fn: return body(E4M3{});
-    case QuantoByteType::float8_e5m2: return body(E5M2{});
+    case QuantoByteType::int8:
+      return body(Int8{});
+    case QuantoByteType::float8_e4m3fn:
+      return body(E4M3{});
+    case QuantoByteType::float8_e5m2:
+      return body(E5M2{});
   }
 }
 
-void quantize_bytes(QuantoByteType type, WeightType weight_type, const void* weight, uint64_t columns,
-                    uint64_t row_begin, uint64_t row_end, uint8_t* codes, void* scales) {
+void quantize_bytes(QuantoByteType type, WeightType weight_type, const void* weight,
+                    uint64_t columns, uint64_t row_begin, uint64_t row_end, uint8_t* codes,
+                    void* scales) {
   with_type(weight_type, [&](auto weight_tag) {
     using Type = decltype(weight_tag);
     with_byte_type(type, [&](auto byte_tag) {
@@ -56,15 +61,16 @@ void quantize_bytes(QuantoByteType type, WeightType weight_type, const void* wei
         const float scale = Type::round(absmax_of<Type>(values, 0, columns) / Byte::kMax);
         Type::store(static_cast<typename Type::Stored*>(scales), row, scale);
         uint8_t* out = codes + row * columns;
-        for (uint64_t i = 0; i < columns; ++i) out[i] = Byte::encode(Type::round(Type::load(values, i) / scale));
+        for (uint64_t i = 0; i < columns; ++i)
+          out[i] = Byte::encode(Type::round(Type::load(values, i) / scale));
       }
     });
   });
 }
 
-void dequantize_bytes(QuantoByteType type, WeightType scale_type, const uint8_t* codes, const void* scales,
-                      bool scale_per_row, uint64_t columns, uint64_t row_begin, uint64_t row_end,
-                      WeightType out_type, void* out) {
+void dequantize_bytes(QuantoByteType type, WeightType scale_type, const uint8_t* codes,
+                      const void* scales, bool scale_per_row, uint64_t columns, uint64_t row_begin,
+                      uint64_t row_end, WeightType out_type, void* out) {
   with_type(scale_type, [&](auto scale_tag) {
     using Scale = decltype(scale_tag);
     with_type(out_type, [&](auto out_tag) {
@@ -73,12 +79,15 @@ void dequantize_bytes(QuantoByteType type, WeightType scale_type, const uint8_t*
         using Byte = decltype(byte_tag);
         // A code decodes to the same value all along a row: 256 products at most.
         float table[256];
-        for (int code = 0; code < 256; ++code) table[code] = Scale::round(Byte::decode(static_cast<uint8_t>(code)));
+        for (int code = 0; code < 256; ++code)
+          table[code] = Scale::round(Byte::decode(static_cast<uint8_t>(code)));
         for (uint64_t row = row_begin; row < row_end; ++row) {
-          const float scale = Scale::load(static_cast<const typename Scale::Stored*>(scales), scale_per_row ? row : 0);
+          const float scale = Scale::load(static_cast<const typename Scale::Stored*>(scales),
+                                          scale_per_row ? row : 0);
           const uint8_t* in = codes + row * columns;
           auto* row_out = static_cast<typename Out::Stored*>(out) + (row - row_begin) * columns;
-          for (uint64_t i = 0; i < columns; ++i) Out::store(row_out, i, Scale::round(scale * table[in[i]]));
+          for (uint64_t i = 0; i < columns; ++i)
+            Out::store(row_out, i, Scale::round(scale * table[in[i]]));
         }
       });
     });
@@ -86,7 +95,8 @@ void dequantize_bytes(QuantoByteType type, WeightType scale_type, const uint8_t*
 }
 
 void quantize_groups(int bits, WeightType weight_type, const void* weight, uint64_t group_size,
-                     uint64_t group_begin, uint64_t group_end, uint8_t* codes, void* scales, void* shifts) {
+                     uint64_t group_begin, uint64_t group_end, uint8_t* codes, void* scales,
+                     void* shifts) {
   const auto levels = static_cast<float>((1 << bits) - 1);
   with_type(weight_type, [&](auto tag) {
     using Type = decltype(tag);
@@ -117,8 +127,8 @@ void quantize_groups(int bits, WeightType weight_type, const void* weight, uint6
 }
 
 void dequantize_groups(int bits, WeightType scale_type, const uint8_t* packed, uint64_t groups,
-                       const void* scales, const void* shifts, uint64_t group_size, uint64_t group_begin,
-                       uint64_t group_end, WeightType out_type, void* out) {
+                       const void* scales, const void* shifts, uint64_t group_size,
+                       uint64_t group_begin, uint64_t group_end, WeightType out_type, void* out) {
   const auto per_byte = static_cast<uint64_t>(8 / bits);
   const uint64_t packed_rows = (groups + per_byte - 1) / per_byte;
   const int mask = (1 << bits) - 1;
@@ -135,8 +145,10 @@ void dequantize_groups(int bits, WeightType scale_type, const uint8_t* packed, u
         for (int code = 0; code <= mask; ++code) {
           table[code] = Scale::round(Scale::round(scale * static_cast<float>(code)) - shift);
         }
-        auto* row_out = static_cast<typename Out::Stored*>(out) + (group - group_begin) * group_size;
-        for (uint64_t i = 0; i < group_size; ++i) Out::store(row_out, i, table[(in[i] >> bit) & mask]);
+        auto* row_out =
+            static_cast<typename Out::Stored*>(out) + (group - group_begin) * group_size;
+        for (uint64_t i = 0; i < group_size; ++i)
+          Out::store(row_out, i, table[(in[i] >> bit) & mask]);
       }
     });
   });
@@ -145,7 +157,8 @@ void dequantize_groups(int bits, WeightType scale_type, const uint8_t* packed, u
 }  // namespace
 
 const QuantoKernels& quanto_kernels() {
-  static constexpr QuantoKernels kernels{quantize_bytes, dequantize_bytes, quantize_groups, dequantize_groups};
+  static constexpr QuantoKernels kernels{quantize_bytes, dequantize_bytes, quantize_groups,
+                                         dequantize_groups};
   return kernels;
 }
 

@@ -1,4 +1,5 @@
-/* Vocabulary shared by every precis header: versions, status values, strings, devices and data types.
+/* Vocabulary shared by every precis header: versions, status values, strings, devices and data
+ * types.
  *
  * These headers are C11 and clean as C++11 and later; they include nothing but <stddef.h> and
  * <stdint.h>. plugin_api/README.md states the growth rules R1-R10 that they follow.
@@ -28,7 +29,8 @@ extern "C" {
 #define PRECIS_EXTERN_C
 #endif
 
-/* Result of a call. Numbers are stable; a reader treats a value it does not know as PRECIS_INTERNAL. */
+/* Result of a call. Numbers are stable; a reader treats a value it does not know as
+ * PRECIS_INTERNAL. */
 typedef int32_t precis_status;
 enum {
   PRECIS_OK = 0,
@@ -38,24 +40,24 @@ enum {
   PRECIS_NOT_FOUND = 4,           /* a tensor, key or name is absent */
   PRECIS_FAILED_PRECONDITION = 5, /* needs something first: calibration, a library, another call */
   PRECIS_OUT_OF_MEMORY = 6,
-  PRECIS_DATA_LOSS = 7,           /* stored bytes contradict their own description */
+  PRECIS_DATA_LOSS = 7, /* stored bytes contradict their own description */
   PRECIS_DEVICE_ERROR = 8,
   PRECIS_ABI_MISMATCH = 9,
   PRECIS_INTERNAL = 10,
-  PRECIS_INVALID_TYPE = 11        /* a value is of the wrong type; Python's libraries raise TypeError */
+  PRECIS_INVALID_TYPE = 11 /* a value is of the wrong type; Python's libraries raise TypeError */
 };
 
 /* UTF-8 text, borrowed for the call, not NUL-terminated. {NULL, 0} is the empty string. */
 typedef struct precis_str {
-  const char *data;
+  const char* data;
   uint64_t size;
 } precis_str;
 
-/* Where a callee writes text or bytes of a length that only it knows. write() may be called any number
- * of times; the pieces are concatenated. The data is copied before write() returns. */
+/* Where a callee writes text or bytes of a length that only it knows. write() may be called any
+ * number of times; the pieces are concatenated. The data is copied before write() returns. */
 typedef struct precis_sink {
-  void *ctx;
-  void(PRECIS_CALL *write)(void *ctx, const char *data, uint64_t size);
+  void* ctx;
+  void(PRECIS_CALL* write)(void* ctx, const char* data, uint64_t size);
 } precis_sink;
 
 /* A device by DLPack's codes: 1 CPU, 2 CUDA, 10 ROCm. */

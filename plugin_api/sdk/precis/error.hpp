@@ -10,7 +10,8 @@
 #include <string_view>
 #include <utility>
 
-// Hidden, so that two plugins built against different versions of the SDK keep their own definitions.
+// Hidden, so that two plugins built against different versions of the SDK keep their own
+// definitions.
 #define PRECIS_SDK_NAMESPACE_BEGIN \
   namespace precis {               \
   namespace sdk __attribute__((visibility("hidden"))) {
@@ -36,13 +37,16 @@ class PluginError : public std::exception {
 inline std::string_view view(precis_str text) {
   return std::string_view(text.data, static_cast<std::size_t>(text.size));
 }
-inline precis_str str(std::string_view text) { return {text.data(), text.size()}; }
+inline precis_str str(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 inline void write(const precis_sink* sink, std::string_view text) {
   sink->write(sink->ctx, text.data(), text.size());
 }
 
-inline void report(const precis_call* call, precis_status status, std::string_view message) noexcept {
+inline void report(const precis_call* call, precis_status status,
+                   std::string_view message) noexcept {
   if (call != nullptr && call->fail != nullptr) call->fail(call, status, str(message));
 }
 

@@ -31,8 +31,8 @@ class Host {
     if (log_ != nullptr) log_->log(host_, severity, str(message));
   }
 
-  // Calls body(begin, end) over pieces of [0, n) of about `grain` items on the host's threads. What a
-  // piece throws is thrown again here once all pieces are done; the first one wins.
+  // Calls body(begin, end) over pieces of [0, n) of about `grain` items on the host's threads. What
+  // a piece throws is thrown again here once all pieces are done; the first one wins.
   template <typename Body>
   void parallel_for(uint64_t n, uint64_t grain, Body&& body) const {
     if (n == 0) return;

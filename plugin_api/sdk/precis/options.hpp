@@ -1,5 +1,5 @@
-// One way to declare the options of a method: the declaration checks values, fills in defaults and writes
-// the JSON Schema. The only SDK header that needs nlohmann/json; authors may do without it.
+// One way to declare the options of a method: the declaration checks values, fills in defaults and
+// writes the JSON Schema. The only SDK header that needs nlohmann/json; authors may do without it.
 #ifndef PRECIS_SDK_OPTIONS_HPP
 #define PRECIS_SDK_OPTIONS_HPP
 
@@ -32,15 +32,35 @@ struct Option {
 
 // PyTorch's dtypes by name; aliases give the full name ("half": "float16"). Empty: no dtype.
 inline std::string torch_dtype(std::string_view name) {
-  static const char* const kNames[] = {"float32", "float64", "float16", "bfloat16", "uint8", "int8",
-                                       "int16", "int32", "int64", "bool", "complex64", "complex128",
-                                       "uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2",
-                                       "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu",
-                                       "float4_e2m1fn_x2", "qint8", "quint8", "qint32", "complex32"};
+  static const char* const kNames[] = {"float32",
+                                       "float64",
+                                       "float16",
+                                       "bfloat16",
+                                       "uint8",
+                                       "int8",
+                                       "int16",
+                                       "int32",
+                                       "int64",
+                                       "bool",
+                                       "complex64",
+                                       "complex128",
+                                       "uint16",
+                                       "uint32",
+                                       "uint64",
+                                       "float8_e4m3fn",
+                                       "float8_e5m2",
+                                       "float8_e4m3fnuz",
+                                       "float8_e5m2fnuz",
+                                       "float8_e8m0fnu",
+                                       "float4_e2m1fn_x2",
+                                       "qint8",
+                                       "quint8",
+                                       "qint32",
+                                       "complex32"};
   static const std::pair<const char*, const char*> kAliases[] = {
-      {"float", "float32"}, {"double", "float64"}, {"half", "float16"}, {"short", "int16"},
-      {"int", "int32"}, {"long", "int64"}, {"cfloat", "complex64"}, {"cdouble", "complex128"},
-      {"chalf", "complex32"}};
+      {"float", "float32"},    {"double", "float64"},     {"half", "float16"},
+      {"short", "int16"},      {"int", "int32"},          {"long", "int64"},
+      {"cfloat", "complex64"}, {"cdouble", "complex128"}, {"chalf", "complex32"}};
   if (name.substr(0, 6) == "torch.") name.remove_prefix(6);
   for (const char* known : kNames) {
     if (name == known) return known;
@@ -54,39 +74,59 @@ inline std::string torch_dtype(std::string_view name) {
 // Python's truth of a JSON value.
 inline bool truthy(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null: return false;
-    case Json::value_t::boolean: return value.get<bool>();
+    case Json::value_t::null:
+      return false;
+    case Json::value_t::boolean:
+      return value.get<bool>();
     case Json::value_t::number_integer:
-    case Json::value_t::number_unsigned: return value != 0;
-    case Json::value_t::number_float: return value.get<double>() != 0;
-    default: return !value.empty() && !(value.is_string() && value.get_ref<const std::string&>().empty());
+    case Json::value_t::number_unsigned:
+      return value != 0;
+    case Json::value_t::number_float:
+      return value.get<double>() != 0;
+    default:
+      return !value.empty() && !(value.is_string() && value.get_ref<const std::string&>().empty());
   }
 }
 
 inline std::string type_text(OptionType type) {
   switch (type) {
-    case OptionType::boolean: return "true or false";
-    case OptionType::integer: return "a whole number";
-    case OptionType::number: return "a float (write 6.0, not 6)";
-    case OptionType::real: return "a number";
-    case OptionType::string: return "a text";
-    case OptionType::strings: return "a list of texts";
-    case OptionType::dtype: return "the name of a torch dtype";
-    case OptionType::any: break;
+    case OptionType::boolean:
+      return "true or false";
+    case OptionType::integer:
+      return "a whole number";
+    case OptionType::number:
+      return "a float (write 6.0, not 6)";
+    case OptionType::real:
+      return "a number";
+    case OptionType::string:
+      return "a text";
+    case OptionType::strings:
+      return "a list of texts";
+    case OptionType::dtype:
+      return "the name of a torch dtype";
+    case OptionType::any:
+      break;
   }
   return "any value";
 }
 
 inline bool fits(const Json& value, OptionType type) {
   switch (type) {
-    case OptionType::boolean: return value.is_boolean();
-    case OptionType::integer: return value.is_number_integer();
-    case OptionType::number: return value.is_number_float();
-    case OptionType::real: return value.is_number();
+    case OptionType::boolean:
+      return value.is_boolean();
+    case OptionType::integer:
+      return value.is_number_integer();
+    case OptionType::number:
+      return value.is_number_float();
+    case OptionType::real:
+      return value.is_number();
     case OptionType::string:
-    case OptionType::dtype: return value.is_string();
-    case OptionType::strings: return value.is_array();
-    case OptionType::any: break;
+    case OptionType::dtype:
+      return value.is_string();
+    case OptionType::strings:
+      return value.is_array();
+    case OptionType::any:
+      break;
   }
   return true;
 }
@@ -95,17 +135,22 @@ inline bool fits(const Json& value, OptionType type) {
 inline void check_option(const Option& option, const Json& value) {
   if (value.is_null() && option.nullable) return;
   if (!fits(value, option.type)) {
-    throw PluginError(PRECIS_INVALID_TYPE, "'" + option.key + "' is " + value.dump() + ", it must be " +
-                                               type_text(option.type) + (option.nullable ? " or null" : ""));
+    throw PluginError(PRECIS_INVALID_TYPE, "'" + option.key + "' is " + value.dump() +
+                                               ", it must be " + type_text(option.type) +
+                                               (option.nullable ? " or null" : ""));
   }
   if (option.type == OptionType::dtype && torch_dtype(value.get<std::string>()).empty()) {
-    throw PluginError(PRECIS_INVALID_ARGUMENT, "'" + option.key + "': torch has no dtype " + value.dump());
+    throw PluginError(PRECIS_INVALID_ARGUMENT,
+                      "'" + option.key + "': torch has no dtype " + value.dump());
   }
   if (option.allowed.empty() || !value.is_string()) return;
-  if (std::find(option.allowed.begin(), option.allowed.end(), value.get<std::string>()) != option.allowed.end()) return;
+  if (std::find(option.allowed.begin(), option.allowed.end(), value.get<std::string>()) !=
+      option.allowed.end())
+    return;
   std::string list;
   for (const std::string& name : option.allowed) list += (list.empty() ? "" : ", ") + name;
-  throw PluginError(PRECIS_INVALID_ARGUMENT, "'" + option.key + "' is " + value.dump() + ", it must be one of " + list);
+  throw PluginError(PRECIS_INVALID_ARGUMENT,
+                    "'" + option.key + "' is " + value.dump() + ", it must be one of " + list);
 }
 
 // Edits between two short texts (Levenshtein); for "did you mean".
@@ -132,8 +177,8 @@ class OptionTable {
 
   const std::vector<Option>& options() const { return options_; }
 
-  // The value of every option: the config's or the default. Unknown keys, apart from those in `ignored`
-  // and those that begin with '_', are an error, or a warning when lenient.
+  // The value of every option: the config's or the default. Unknown keys, apart from those in
+  // `ignored` and those that begin with '_', are an error, or a warning when lenient.
   Json read(const Json& config, const std::vector<std::string>& ignored, bool lenient) const {
     for (const auto& [key, value] : config.items()) {
       if (known(key) || key.substr(0, 1) == "_" ||
@@ -168,7 +213,8 @@ class OptionTable {
 
  private:
   bool known(const std::string& key) const {
-    return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.key == key; });
+    return std::any_of(options_.begin(), options_.end(),
+                       [&](const Option& o) { return o.key == key; });
   }
 
   std::string suggestion(const std::string& key) const {
@@ -189,12 +235,21 @@ class OptionTable {
   static Json property(const Option& option) {
     const char* type = "string";
     switch (option.type) {
-      case OptionType::boolean: type = "boolean"; break;
-      case OptionType::integer: type = "integer"; break;
+      case OptionType::boolean:
+        type = "boolean";
+        break;
+      case OptionType::integer:
+        type = "integer";
+        break;
       case OptionType::number:
-      case OptionType::real: type = "number"; break;
-      case OptionType::strings: type = "array"; break;
-      default: break;
+      case OptionType::real:
+        type = "number";
+        break;
+      case OptionType::strings:
+        type = "array";
+        break;
+      default:
+        break;
     }
     Json result{{"description", option.description}, {"default", option.fallback}};
     if (option.type != OptionType::any) {
@@ -215,11 +270,16 @@ class OptionTable {
 // The config of a request as an object. Throws PRECIS_INVALID_TYPE when it is none.
 inline Json parse_config(const precis_config& config) {
   const Json parsed = Json::parse(view(config.json), nullptr, false);
-  if (!parsed.is_object()) throw PluginError(PRECIS_INVALID_TYPE, "the quantization config is not an object");
+  if (!parsed.is_object())
+    throw PluginError(PRECIS_INVALID_TYPE, "the quantization config is not an object");
   return parsed;
 }
-inline bool lenient(const precis_config& config) { return (config.flags & PRECIS_CONFIG_LENIENT) != 0; }
-inline bool as_python(const precis_config& config) { return (config.flags & PRECIS_CONFIG_PYTHON) != 0; }
+inline bool lenient(const precis_config& config) {
+  return (config.flags & PRECIS_CONFIG_LENIENT) != 0;
+}
+inline bool as_python(const precis_config& config) {
+  return (config.flags & PRECIS_CONFIG_PYTHON) != 0;
+}
 
 PRECIS_SDK_NAMESPACE_END
 

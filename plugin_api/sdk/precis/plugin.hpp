@@ -1,4 +1,5 @@
-// Writing a precis plugin in C++17: derive from Quantizer, describe the methods, say PRECIS_PLUGIN once.
+// Writing a precis plugin in C++17: derive from Quantizer, describe the methods, say PRECIS_PLUGIN
+// once.
 //
 // What a quantizer overrides may throw PluginError; nothing else needs to know of the ABI's tables.
 #ifndef PRECIS_SDK_PLUGIN_HPP
@@ -21,7 +22,8 @@ using Parts = std::vector<precis_tensor*>;
 using ConstParts = std::vector<const precis_tensor*>;
 
 // Called for every parameter found in a checkpoint, with the indices of its parts.
-using EmitParam = std::function<void(const precis_param& param, const std::vector<uint64_t>& parts)>;
+using EmitParam =
+    std::function<void(const precis_param& param, const std::vector<uint64_t>& parts)>;
 
 // A method with its configuration. All functions are const and may run on several threads at once.
 class Quantizer {
@@ -33,7 +35,8 @@ class Quantizer {
   virtual void quantize(const precis_call& call, const precis_param& param,
                         const precis_tensor& weight, const Parts& parts) const = 0;
   virtual void dequantize(const precis_call& call, const precis_param& param,
-                          const ConstParts& parts, int64_t row_begin, precis_tensor& weight) const = 0;
+                          const ConstParts& parts, int64_t row_begin,
+                          precis_tensor& weight) const = 0;
 
   // precis.loading/1. The defaults ask for nothing.
   virtual void validate(std::string_view /*environment_json*/) const {}
@@ -42,7 +45,8 @@ class Quantizer {
   virtual void budgets(precis_budget* /*budgets*/, uint64_t /*count*/) const {}
   virtual void storage(const precis_param& param, precis_storage& out) const = 0;
   virtual bool keep_key(int32_t /*which*/, std::string_view /*key*/) const { return true; }
-  virtual void quantized_params(const precis_state_dict& state_dict, const EmitParam& emit) const = 0;
+  virtual void quantized_params(const precis_state_dict& state_dict,
+                                const EmitParam& emit) const = 0;
   virtual void check(const precis_param& param,
                      const std::vector<const precis_tensor_info*>& parts) const = 0;
 
@@ -70,7 +74,8 @@ inline precis_method describe(const char* id, const char* quant_method, const ch
                               const char* container, uint32_t flags) {
   static const char* const kTables[] = {PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_SERIALIZE_1,
                                         nullptr};
-  return {sizeof(precis_method), flags, id, quant_method, version, container, &kAnyCpu, 1, 0, kTables};
+  return {
+      sizeof(precis_method), flags, id, quant_method, version, container, &kAnyCpu, 1, 0, kTables};
 }
 
 PRECIS_SDK_NAMESPACE_END

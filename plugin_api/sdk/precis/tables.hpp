@@ -1,4 +1,5 @@
-// The ABI's tables over sdk::Quantizer and sdk::Method. Included by plugin.hpp; authors need not read it.
+// The ABI's tables over sdk::Quantizer and sdk::Method. Included by plugin.hpp; authors need not
+// read it.
 #ifndef PRECIS_SDK_TABLES_HPP
 #define PRECIS_SDK_TABLES_HPP
 
@@ -27,12 +28,12 @@ inline const precis_quantize_v1& quantize_table() {
       },
       [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
          const precis_tensor* weight, precis_tensor* const* parts, uint64_t count) {
-        return guarded(call, [&] {
-          self(q).quantize(*call, *param, *weight, Parts(parts, parts + count));
-        });
+        return guarded(
+            call, [&] { self(q).quantize(*call, *param, *weight, Parts(parts, parts + count)); });
       },
       [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
-         const precis_tensor* const* parts, uint64_t count, int64_t row_begin, precis_tensor* weight) {
+         const precis_tensor* const* parts, uint64_t count, int64_t row_begin,
+         precis_tensor* weight) {
         return guarded(call, [&] {
           self(q).dequantize(*call, *param, ConstParts(parts, parts + count), row_begin, *weight);
         });
@@ -45,15 +46,14 @@ inline const precis_loading_v1& loading_table() {
       [](const precis_quantizer* q, const precis_call* call, precis_str environment) {
         return guarded(call, [&] { self(q).validate(view(environment)); });
       },
-      [](const precis_quantizer* q, const precis_call* call, precis_dtype asked, precis_dtype* out) {
-        return guarded(call, [&] { *out = self(q).compute_dtype(asked); });
-      },
-      [](const precis_quantizer* q, const precis_call* call, precis_str map, const precis_sink* out) {
+      [](const precis_quantizer* q, const precis_call* call, precis_dtype asked,
+         precis_dtype* out) { return guarded(call, [&] { *out = self(q).compute_dtype(asked); }); },
+      [](const precis_quantizer* q, const precis_call* call, precis_str map,
+         const precis_sink* out) {
         return guarded(call, [&] { write(out, self(q).device_map(view(map))); });
       },
-      [](const precis_quantizer* q, const precis_call* call, precis_budget* budgets, uint64_t count) {
-        return guarded(call, [&] { self(q).budgets(budgets, count); });
-      },
+      [](const precis_quantizer* q, const precis_call* call, precis_budget* budgets,
+         uint64_t count) { return guarded(call, [&] { self(q).budgets(budgets, count); }); },
       [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
          precis_storage* out) { return guarded(call, [&] { self(q).storage(*param, *out); }); },
       [](const precis_quantizer* q, const precis_call* call, int32_t which, const precis_str* keys,
@@ -67,10 +67,10 @@ inline const precis_loading_v1& loading_table() {
       [](const precis_quantizer* q, const precis_call* call, const precis_state_dict* state_dict,
          const precis_param_sink* out) {
         return guarded(call, [&] {
-          self(q).quantized_params(*state_dict, [&](const precis_param& param,
-                                                    const std::vector<uint64_t>& parts) {
-            out->emit(out->ctx, &param, parts.data(), parts.size());
-          });
+          self(q).quantized_params(
+              *state_dict, [&](const precis_param& param, const std::vector<uint64_t>& parts) {
+                out->emit(out->ctx, &param, parts.data(), parts.size());
+              });
         });
       },
       [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
@@ -125,10 +125,12 @@ inline const precis_quantizer_factory_v1& factory_table() {
       [](const precis_call* call, uint32_t index, precis_str library, const precis_sink* out) {
         return guarded(call, [&] { write(out, method_at(index).schema(view(library))); });
       },
-      [](const precis_call* call, uint32_t index, const precis_config* config, const precis_sink* out) {
+      [](const precis_call* call, uint32_t index, const precis_config* config,
+         const precis_sink* out) {
         return guarded(call, [&] { write(out, method_at(index).normalize(*config)); });
       },
-      [](const precis_call* call, uint32_t index, const precis_config* config, precis_quantizer** out) {
+      [](const precis_call* call, uint32_t index, const precis_config* config,
+         precis_quantizer** out) {
         return guarded(call, [&] {
           std::unique_ptr<Quantizer> made = method_at(index).create(*config);
           *out = new precis_quantizer{&method_at(index).abi, made.get(), destroy, get_extension};
@@ -152,14 +154,18 @@ inline const void* get_factory(const char* id) {
 PRECIS_SDK_NAMESPACE_END
 
 // Defines the one exported symbol. Use once, at namespace scope, in one source file.
-#define PRECIS_PLUGIN()                                                             \
-  extern "C" {                                                                      \
-  PRECIS_EXPORT extern const precis_plugin_entry precis_plugin_entry_v1;            \
-  const precis_plugin_entry precis_plugin_entry_v1 = {                              \
-      PRECIS_ENTRY_MAGIC, sizeof(precis_plugin_entry), PRECIS_ABI_MAJOR,            \
-      PRECIS_ABI_MINOR,   0,                           0,                           \
-      precis::sdk::tables::init, precis::sdk::tables::deinit,                       \
-      precis::sdk::tables::get_factory};                                            \
+#define PRECIS_PLUGIN()                                                                  \
+  extern "C" {                                                                           \
+  PRECIS_EXPORT extern const precis_plugin_entry precis_plugin_entry_v1;                 \
+  const precis_plugin_entry precis_plugin_entry_v1 = {PRECIS_ENTRY_MAGIC,                \
+                                                      sizeof(precis_plugin_entry),       \
+                                                      PRECIS_ABI_MAJOR,                  \
+                                                      PRECIS_ABI_MINOR,                  \
+                                                      0,                                 \
+                                                      0,                                 \
+                                                      precis::sdk::tables::init,         \
+                                                      precis::sdk::tables::deinit,       \
+                                                      precis::sdk::tables::get_factory}; \
   }
 
 #endif

@@ -37,7 +37,8 @@ inline std::string_view torch_name(precis_dtype dtype) {
   return "";
 }
 
-// Start of the data; the tensor must be contiguous, else PRECIS_UNSUPPORTED: the host copies and retries.
+// Start of the data; the tensor must be contiguous, else PRECIS_UNSUPPORTED: the host copies and
+// retries.
 template <typename T>
 T* data(const precis_tensor& tensor) {
   int64_t expected = 1;
