@@ -6,8 +6,9 @@
 
 namespace precis {
 
-Call::Call(std::span<std::byte> workspace, const std::atomic<bool>* cancel) : cancel_(cancel) {
-  abi_ = {sizeof(precis_call), 0, this, nullptr, workspace.data(), workspace.size(), fail, poll};
+Call::Call(std::span<std::byte> workspace, const std::atomic<bool>* cancel, void* stream)
+    : cancel_(cancel) {
+  abi_ = {sizeof(precis_call), 0, this, stream, workspace.data(), workspace.size(), fail, poll};
 }
 
 void Call::fail(const precis_call* call, precis_status, precis_str message) {

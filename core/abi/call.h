@@ -16,8 +16,9 @@ namespace precis {
 class Call {
  public:
   // workspace: 64-byte aligned, at least what was planned. cancel: poll answers "stop" once it is
-  // true.
-  explicit Call(std::span<std::byte> workspace = {}, const std::atomic<bool>* cancel = nullptr);
+  // true. stream: of the device the call works on; null on the CPU.
+  explicit Call(std::span<std::byte> workspace = {}, const std::atomic<bool>* cancel = nullptr,
+                void* stream = nullptr);
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 

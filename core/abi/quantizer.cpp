@@ -5,96 +5,9 @@
 #include <cstring>
 
 #include "core/abi/call.h"
+#include "core/abi/views.h"
 
 namespace precis {
-namespace {
-
-constexpr precis_device kCpu{PRECIS_DEVICE_CPU, 0};
-
-// A precis_param that borrows from a Param.
-class AbiParam {
- public:
-  explicit AbiParam(const Param& param) {
-    if (param.importance && !param.importance->empty()) {
-      importance_shape_ = static_cast<int64_t>(param.importance->size());
-      importance_ = {};
-      importance_.struct_size = sizeof(precis_tensor);
-      importance_.flags = PRECIS_TENSOR_READ_ONLY;
-      importance_.view = {const_cast<float*>(param.importance->data()),
-                          kCpu,
-                          1,
-                          to_abi(DType::f32),
-                          &importance_shape_,
-                          &importance_stride_,
-                          0};
-      importance_.nbytes = param.importance->size() * sizeof(float);
-    }
-    abi_ = {};
-    abi_.struct_size = sizeof(precis_param);
-    abi_.name = to_abi(param.name);
-    abi_.module_kind = to_abi(param.module_kind);
-    abi_.dtype = to_abi(param.dtype);
-    abi_.ndim = param.shape_known ? static_cast<int32_t>(param.shape.size()) : -1;
-    abi_.shape = param.shape.data();
-    abi_.device = kCpu;
-    abi_.importance = importance_.nbytes > 0 ? &importance_ : nullptr;
-  }
-  AbiParam(const AbiParam&) = delete;
-  AbiParam& operator=(const AbiParam&) = delete;
-
-  const precis_param* get() const { return &abi_; }
-
- private:
-  int64_t importance_shape_ = 0;
-  int64_t importance_stride_ = 1;
-  precis_tensor importance_{};
-  precis_param abi_;
-};
-
-// A precis_tensor over contiguous CPU memory.
-class AbiTensor {
- public:
-  AbiTensor(const std::byte* data, uint64_t nbytes, DType dtype, std::span<const int64_t> shape,
-            const std::string& encoding, bool read_only)
-      : shape_(shape.begin(), shape.end()), strides_(contiguous_strides(shape)) {
-    abi_.struct_size = sizeof(precis_tensor);
-    if (read_only) abi_.flags |= PRECIS_TENSOR_READ_ONLY;
-    if (reinterpret_cast<uintptr_t>(data) % 64 == 0) abi_.flags |= PRECIS_TENSOR_ALIGNED_64;
-    abi_.view = {const_cast<std::byte*>(data),
-                 kCpu,
-                 static_cast<int32_t>(shape_.size()),
-                 to_abi(dtype),
-                 shape_.data(),
-                 strides_.data(),
-                 0};
-    abi_.nbytes = nbytes;
-    abi_.encoding = encoding.empty() ? nullptr : encoding.c_str();
-  }
-  AbiTensor(const AbiTensor&) = delete;
-  AbiTensor& operator=(const AbiTensor&) = delete;
-
-  precis_tensor* get() { return &abi_; }
-
- private:
-  std::vector<int64_t> shape_, strides_;
-  precis_tensor abi_{};
-};
-
-Result<PartSpec> from_abi_spec(const precis_tensor_spec& spec) {
-  PartSpec part;
-  part.name = from_abi(spec.name);
-  const std::optional<DType> dtype = dtype_from_abi(spec.dtype);
-  if (!dtype || spec.ndim < 0 || spec.ndim > 8 || part.name.empty()) {
-    return Error(ErrorCode::plugin, fmt::format("the plan of '{}' is malformed", part.name));
-  }
-  part.dtype = *dtype;
-  part.shape.assign(spec.shape, spec.shape + spec.ndim);
-  part.nbytes = spec.nbytes;
-  if (spec.encoding != nullptr) part.encoding = spec.encoding;
-  return part;
-}
-
-}  // namespace
 
 std::vector<int64_t> contiguous_strides(std::span<const int64_t> shape) {
   std::vector<int64_t> strides(shape.size(), 1);
@@ -138,30 +51,9 @@ Quantizer::~Quantizer() {
 
 Result<PartPlan> Quantizer::plan(const Param& param) const {
   const AbiParam abi_param(param);
-  for (uint32_t capacity = 16;;) {
-    std::vector<precis_tensor_spec> specs(capacity);
-    std::vector<precis_tensor_spec*> pointers(capacity);
-    for (uint32_t i = 0; i < capacity; ++i) {
-      specs[i] = {};
-      specs[i].struct_size = sizeof(precis_tensor_spec);
-      pointers[i] = &specs[i];
-    }
-    precis_plan plan{sizeof(precis_plan), 0, pointers.data(), capacity, 0, 0};
-    const Call call;
-    const precis_status status = quantize_->plan(handle_, call.abi(), kCpu, abi_param.get(), &plan);
-    if (status == PRECIS_INVALID_ARGUMENT && plan.count > capacity && plan.count <= 4096) {
-      capacity = plan.count;
-      continue;
-    }
-    PRECIS_TRY(call.finish(status, ""));
-    PartPlan result;
-    result.workspace_bytes = plan.workspace_size;
-    for (uint32_t i = 0; i < plan.count; ++i) {
-      PRECIS_ASSIGN(PartSpec part, from_abi_spec(specs[i]));
-      result.parts.push_back(std::move(part));
-    }
-    return result;
-  }
+  return ask_for_plan([&](const precis_call* call, precis_plan* plan) {
+    return quantize_->plan(handle_, call, kCpuDevice, abi_param.get(), plan);
+  });
 }
 
 Result<Storage> Quantizer::storage(const Param& param) const {
@@ -184,16 +76,10 @@ Status Quantizer::quantize(const Param& param, std::span<const std::byte> weight
                            std::span<std::byte> workspace, const std::atomic<bool>* cancel) const {
   const AbiParam abi_param(param);
   AbiTensor abi_weight(weight.data(), weight.size(), param.dtype, param.shape, "", true);
-  std::vector<std::unique_ptr<AbiTensor>> tensors;
-  std::vector<precis_tensor*> pointers;
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    tensors.push_back(std::make_unique<AbiTensor>(parts[i].data(), specs[i].nbytes, specs[i].dtype,
-                                                  specs[i].shape, specs[i].encoding, false));
-    pointers.push_back(tensors.back()->get());
-  }
+  const AbiTensors tensors(specs, parts);
   const Call call(workspace, cancel);
   return call.finish(quantize_->quantize(handle_, call.abi(), abi_param.get(), abi_weight.get(),
-                                         pointers.data(), pointers.size()),
+                                         tensors.pointers(), tensors.count()),
                      "");
 }
 
@@ -201,20 +87,15 @@ Status Quantizer::dequantize(const Param& param, std::span<const PartSpec> specs
                              std::span<const std::span<const std::byte>> parts, int64_t row_begin,
                              int64_t rows, DType dtype, std::span<std::byte> out) const {
   const AbiParam abi_param(param);
-  std::vector<std::unique_ptr<AbiTensor>> tensors;
-  std::vector<const precis_tensor*> pointers;
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    tensors.push_back(std::make_unique<AbiTensor>(parts[i].data(), specs[i].nbytes, specs[i].dtype,
-                                                  specs[i].shape, specs[i].encoding, true));
-    pointers.push_back(tensors.back()->get());
-  }
+  const AbiTensors tensors(specs, parts);
   std::vector<int64_t> shape = param.shape;
   if (!shape.empty()) shape.front() = rows;
   AbiTensor weight(out.data(), out.size(), dtype, shape, "", false);
   const Call call;
-  return call.finish(quantize_->dequantize(handle_, call.abi(), abi_param.get(), pointers.data(),
-                                           pointers.size(), row_begin, weight.get()),
-                     "");
+  return call.finish(
+      quantize_->dequantize(handle_, call.abi(), abi_param.get(), tensors.const_pointers(),
+                            tensors.count(), row_begin, weight.get()),
+      "");
 }
 
 namespace {

@@ -96,6 +96,11 @@ class Quantizer {
     return (handle_->method->flags & PRECIS_METHOD_NEEDS_CALIBRATION) != 0;
   }
 
+  // The plugin's own object, and its table with this id or null; both live as long as the
+  // quantizer.
+  const precis_quantizer* handle() const { return handle_; }
+  const void* extension(const char* id) const { return handle_->get_extension(handle_, id); }
+
   Result<PartPlan> plan(const Param& param) const;
   Result<Storage> storage(const Param& param) const;
 

@@ -29,6 +29,14 @@ PRECIS_SAME_TYPE(precis_loading_v1, quantized_params,
 PRECIS_SAME_TYPE(precis_loading_v1, check,
                  precis_status (*)(const precis_quantizer*, const precis_call*, const precis_param*,
                                    const precis_tensor_info* const*, uint64_t));
+PRECIS_SAME_TYPE(precis_linear_v1, prepare,
+                 precis_status (*)(const precis_quantizer*, const precis_call*,
+                                   const precis_linear_options*, const precis_param*,
+                                   const precis_tensor* const*, uint64_t, precis_tensor* const*,
+                                   uint64_t, precis_linear**));
+PRECIS_SAME_TYPE(precis_linear_v1, forward,
+                 precis_status (*)(const precis_linear*, const precis_call*, const precis_tensor*,
+                                   const precis_tensor*, precis_tensor*));
 PRECIS_SAME_TYPE(precis_serialize_v1, config,
                  precis_status (*)(const precis_quantizer*, const precis_call*,
                                    const precis_component*, const precis_sink*));

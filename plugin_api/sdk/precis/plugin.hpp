@@ -25,6 +25,19 @@ using ConstParts = std::vector<const precis_tensor*>;
 using EmitParam =
     std::function<void(const precis_param& param, const std::vector<uint64_t>& parts)>;
 
+// A weight made ready for products. Immutable; forward may run on several threads at once. See
+// ext/linear.h for each contract.
+class Linear {
+ public:
+  virtual ~Linear() = default;
+
+  virtual void forward(const precis_call& call, const precis_tensor& x, const precis_tensor* bias,
+                       precis_tensor& y) const = 0;
+  virtual void unpack(const precis_call& /*call*/, const Parts& /*parts*/) const {
+    throw PluginError(PRECIS_UNSUPPORTED, "the plan kept the parts: there is nothing to unpack");
+  }
+};
+
 // A method with its configuration. All functions are const and may run on several threads at once.
 class Quantizer {
  public:
@@ -50,6 +63,19 @@ class Quantizer {
   virtual void check(const precis_param& param,
                      const std::vector<const precis_tensor_info*>& parts) const = 0;
 
+  // precis.linear/1, for methods described with it.
+  virtual void plan_linear(const precis_linear_options& /*options*/, const precis_param& /*param*/,
+                           PlanWriter& /*plan*/) const {
+    throw PluginError(PRECIS_UNSUPPORTED, "the method has no products");
+  }
+  virtual std::unique_ptr<Linear> prepare_linear(const precis_call& /*call*/,
+                                                 const precis_linear_options& /*options*/,
+                                                 const precis_param& /*param*/,
+                                                 const ConstParts& /*parts*/,
+                                                 const Parts& /*packed*/) const {
+    throw PluginError(PRECIS_UNSUPPORTED, "the method has no products");
+  }
+
   // precis.serialize/1: JSON texts.
   virtual std::string config(const precis_component& component) const = 0;
   virtual std::string metadata(const precis_component&) const { return "{}"; }
@@ -69,13 +95,28 @@ const std::vector<Method>& methods();
 
 inline constexpr precis_device kAnyCpu{PRECIS_DEVICE_CPU, -1};
 
-// A method on the CPU that has all three tables. The texts are static.
+// Whether a method overrides Quantizer's plan_linear and prepare_linear.
+enum class Products { none, linear };
+
+// A method on the CPU with the tables that every quantizer has, and precis.linear/1 where it has
+// products. The texts are static.
 inline precis_method describe(const char* id, const char* quant_method, const char* version,
-                              const char* container, uint32_t flags) {
+                              const char* container, uint32_t flags,
+                              Products products = Products::none) {
   static const char* const kTables[] = {PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_SERIALIZE_1,
                                         nullptr};
-  return {
-      sizeof(precis_method), flags, id, quant_method, version, container, &kAnyCpu, 1, 0, kTables};
+  static const char* const kLinearTables[] = {PRECIS_QUANTIZE_1, PRECIS_LOADING_1,
+                                              PRECIS_SERIALIZE_1, PRECIS_LINEAR_1, nullptr};
+  return {sizeof(precis_method),
+          flags,
+          id,
+          quant_method,
+          version,
+          container,
+          &kAnyCpu,
+          1,
+          0,
+          products == Products::linear ? kLinearTables : kTables};
 }
 
 PRECIS_SDK_NAMESPACE_END

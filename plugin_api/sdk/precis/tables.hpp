@@ -99,10 +99,50 @@ inline const precis_serialize_v1& serialize_table() {
   return table;
 }
 
-inline const void* get_extension(const precis_quantizer*, const char* id) {
+inline const Linear& self(const precis_linear* linear) {
+  return *reinterpret_cast<const Linear*>(linear);
+}
+
+inline const precis_linear_v1& linear_table() {
+  static const precis_linear_v1 table{
+      [](const precis_quantizer* q, const precis_call* call, const precis_linear_options* options,
+         const precis_param* param, precis_plan* out) {
+        return guarded(call, [&] {
+          PlanWriter plan(out);
+          self(q).plan_linear(*options, *param, plan);
+          plan.finish();
+        });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_linear_options* options,
+         const precis_param* param, const precis_tensor* const* parts, uint64_t part_count,
+         precis_tensor* const* packed, uint64_t packed_count, precis_linear** out) {
+        return guarded(call, [&] {
+          std::unique_ptr<Linear> made =
+              self(q).prepare_linear(*call, *options, *param, ConstParts(parts, parts + part_count),
+                                     Parts(packed, packed + packed_count));
+          *out = reinterpret_cast<precis_linear*>(made.release());
+        });
+      },
+      [](const precis_linear* linear, const precis_call* call, const precis_tensor* x,
+         const precis_tensor* bias, precis_tensor* y) {
+        return guarded(call, [&] { self(linear).forward(*call, *x, bias, *y); });
+      },
+      [](const precis_linear* linear, const precis_call* call, precis_tensor* const* parts,
+         uint64_t count) {
+        return guarded(call, [&] { self(linear).unpack(*call, Parts(parts, parts + count)); });
+      },
+      [](precis_linear* linear) { delete reinterpret_cast<Linear*>(linear); }};
+  return table;
+}
+
+inline const void* get_extension(const precis_quantizer* quantizer, const char* id) {
   if (std::strcmp(id, PRECIS_QUANTIZE_1) == 0) return &quantize_table();
   if (std::strcmp(id, PRECIS_LOADING_1) == 0) return &loading_table();
   if (std::strcmp(id, PRECIS_SERIALIZE_1) == 0) return &serialize_table();
+  if (std::strcmp(id, PRECIS_LINEAR_1) != 0) return nullptr;
+  for (const char* const* listed = quantizer->method->extensions; *listed != nullptr; ++listed) {
+    if (std::strcmp(*listed, PRECIS_LINEAR_1) == 0) return &linear_table();
+  }
   return nullptr;
 }
 

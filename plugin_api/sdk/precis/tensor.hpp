@@ -85,6 +85,7 @@ inline std::string_view module_of(std::string_view name) {
 class PlanWriter {
  public:
   explicit PlanWriter(precis_plan* plan) : plan_(plan) {
+    plan->flags = 0;
     plan->count = 0;
     plan->workspace_size = 0;
   }
@@ -111,6 +112,8 @@ class PlanWriter {
         elements(static_cast<int32_t>(shape.size()), shape.data()) * (dtype.bits / 8u));
   }
   void workspace(uint64_t bytes) { plan_->workspace_size = bytes; }
+  // precis.linear/1: forward reads the parts themselves.
+  void keeps_parts() { plan_->flags |= PRECIS_LINEAR_KEEPS_PARTS; }
 
   void finish() const {
     if (plan_->count > plan_->capacity) {
