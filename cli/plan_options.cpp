@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/table.h"
 #include "core/base/byte_size.h"
 #include "core/base/output_file.h"
@@ -79,12 +81,25 @@ Result<ResolveOptions> PlanOptions::resolve_options(const Checkpoint& checkpoint
       if (key == "type" && value.is_string())
         options.type = value;
       else if (key == "components" && value.is_object()) {
-        for (const auto& [name, spec] : value.items())
-          options.components.emplace_back(name, spec.get<std::string>());
+        for (const auto& [name, spec] : value.items()) {
+          if (!spec.is_string()) {
+            return Error(ErrorCode::invalid_argument,
+                         fmt::format("{}: the method of component '{}' is no text", recipe, name));
+          }
+          options.components.emplace_back(name, spec);
+        }
       } else if (key == "rules" && value.is_array()) {
-        for (const json& rule : value)
-          options.rules.emplace_back(rule.at("pattern"), rule.at("spec"));
-      } else if (key == "skips" && value.is_array()) {
+        for (const json& rule : value) {
+          if (!rule.is_object() || !rule.value("pattern", json()).is_string() ||
+              !rule.value("spec", json()).is_string()) {
+            return Error(ErrorCode::invalid_argument,
+                         fmt::format("{}: a rule needs two texts, 'pattern' and 'spec'", recipe));
+          }
+          options.rules.emplace_back(rule["pattern"], rule["spec"]);
+        }
+      } else if (key == "skips" && value.is_array() &&
+                 std::all_of(value.begin(), value.end(),
+                             [](const json& skip) { return skip.is_string(); })) {
         options.skips = value.get<std::vector<std::string>>();
       } else if (key == "default_skips" && value.is_boolean()) {
         options.default_skips = value;

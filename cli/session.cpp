@@ -20,12 +20,13 @@ int exit_code(const Error& error) {
     case ErrorCode::not_found:
     case ErrorCode::data_loss:
     case ErrorCode::io:
-      return error.hint().starts_with("free some") ? kResources : kUnreadable;
+      return kUnreadable;
     case ErrorCode::abi_mismatch:
     case ErrorCode::plugin:
       return kPlugin;
     case ErrorCode::out_of_memory:
     case ErrorCode::device_error:
+    case ErrorCode::no_space:
       return kResources;
     case ErrorCode::quality:
       return kQuality;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/abi/call.h"
@@ -172,6 +173,17 @@ Result<std::vector<StoredParam>> Quantizer::stored_params(const StateDict& state
   if (!walk.read_status.ok()) return std::move(walk.read_status).error();
   PRECIS_TRY(call.finish(status, ""));
   for (const StoredParam& stored : walk.found) {
+    // Everything behind multiplies the dimensions without looking for overflow.
+    constexpr int64_t kMostElements = int64_t{1} << 56;
+    int64_t elements = 1;
+    for (const int64_t size : stored.param.shape) {
+      if (size < 0 || (size > 0 && elements > kMostElements / size)) {
+        return Error(ErrorCode::data_loss,
+                     fmt::format("'{}' has an impossible shape: [{}]", stored.param.name,
+                                 fmt::join(stored.param.shape, ", ")));
+      }
+      elements *= std::max<int64_t>(size, 1);
+    }
     for (const std::size_t part : stored.parts) {
       if (part < walk.infos.size()) continue;
       return Error(ErrorCode::plugin,

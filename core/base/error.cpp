@@ -34,6 +34,8 @@ std::string_view error_code_name(ErrorCode code) {
       return "quality";
     case ErrorCode::verification:
       return "verification";
+    case ErrorCode::no_space:
+      return "no-space";
   }
   return "internal";
 }

@@ -15,9 +15,11 @@ namespace fs = std::filesystem;
 
 Error system_error(const fs::path& path, std::string_view doing, int error_number) {
   std::string hint;
+  ErrorCode code = ErrorCode::io;
   switch (error_number) {
     case ENOSPC:
     case EDQUOT:
+      code = ErrorCode::no_space;
       hint = "free some space or choose another disk, then run the same command again";
       break;
     case EACCES:
@@ -31,7 +33,7 @@ Error system_error(const fs::path& path, std::string_view doing, int error_numbe
     default:
       break;
   }
-  return Error(ErrorCode::io,
+  return Error(code,
                fmt::format("{}: cannot {}: {}", path.string(), doing, std::strerror(error_number)),
                hint);
 }

@@ -54,7 +54,7 @@ class ComponentResolver {
     plan.source = std::move(tensor);
     plan.reason = choice.reason;
     if (!choice.spec.empty()) {
-      PRECIS_TRY(choose_method(plan, choice));
+      PRECIS_TRY(choose_method(plan, choice, quantizable));
     } else if (!plan.source.plain() && options_.dequantize_to) {
       PRECIS_TRY(choose_dequantize(plan));
     } else {
@@ -86,7 +86,9 @@ class ComponentResolver {
     return {};
   }
 
-  Status choose_method(TensorPlan& plan, const Choice& choice) {
+  // quantizable: of the kind that methods replace. A rule that finds other tensors too, such as the
+  // bias beside a weight, means the weight; it may still ask for a convolution.
+  Status choose_method(TensorPlan& plan, const Choice& choice, bool quantizable) {
     PRECIS_ASSIGN(const auto quantizer, quantizer_for(choice.spec));
     if (quantizer == nullptr) {
       keep(plan);
@@ -111,11 +113,15 @@ class ComponentResolver {
     auto parts = quantizer->plan(param);
     if (!parts.ok()) {
       const bool misfit = parts.error().code() == ErrorCode::unsupported;
-      if (!misfit || choice.by_rule) {
+      if (!misfit || (choice.by_rule && quantizable)) {
         return std::move(parts).error().with_context(choice.reason);
       }
       keep(plan);
       plan.reason = fmt::format("does not fit {}: {}", choice.spec, parts.error().message());
+      if (choice.by_rule) {
+        rules_.withdraw(choice);
+        return {};
+      }
       plan_.warnings.push_back(fmt::format("{} is kept: {}", param.name, plan.reason));
       return {};
     }

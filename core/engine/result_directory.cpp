@@ -1,6 +1,7 @@
 #include "core/engine/result_directory.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -47,21 +48,30 @@ Status check_target(const fs::path& out, bool single_file, bool force) {
   return {};
 }
 
+// What the disk really holds of an interrupted run: its files have their final size from the start.
 uint64_t allocated_bytes(const fs::path& directory) {
   uint64_t bytes = 0;
   std::error_code error;
   for (const auto& entry : fs::recursive_directory_iterator(directory, error)) {
-    if (entry.is_regular_file(error)) bytes += entry.file_size(error);
+    struct stat status {};
+    if (::stat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    bytes += static_cast<uint64_t>(status.st_blocks) * 512;
   }
   return bytes;
 }
 
+// Before anything is created, so that a run that cannot fit leaves nothing behind.
 Status check_space(const Plan& plan, const fs::path& partial) {
+  std::error_code error;
+  fs::path existing = fs::absolute(partial, error);
+  while (!fs::exists(existing, error) && existing.has_relative_path())
+    existing = existing.parent_path();
   struct statvfs status {};
-  if (::statvfs(partial.c_str(), &status) != 0) return {};
+  // Filesystems that hold no files, such as /proc, report no blocks at all.
+  if (::statvfs(existing.c_str(), &status) != 0 || status.f_blocks == 0) return {};
   const uint64_t available = uint64_t{status.f_bavail} * status.f_frsize + allocated_bytes(partial);
   if (available >= plan.output_bytes) return {};
-  return Error(ErrorCode::io,
+  return Error(ErrorCode::no_space,
                fmt::format("{}: the result takes {}, the disk has {} left", partial.string(),
                            format_bytes(plan.output_bytes), format_bytes(available)),
                "free some space or choose another disk");
@@ -85,6 +95,7 @@ Result<ResultDirectory> ResultDirectory::open(const Plan& plan, const fs::path& 
                                               const ExecuteOptions& options) {
   PRECIS_TRY(check_target(out, is_single_file(plan), options.force));
   const fs::path partial = with_suffix(out, ".partial");
+  PRECIS_TRY(check_space(plan, partial));
   std::error_code error;
   if (!options.resume) fs::remove_all(partial, error);
   fs::create_directories(partial, error);
@@ -98,7 +109,6 @@ Result<ResultDirectory> ResultDirectory::open(const Plan& plan, const fs::path& 
         fmt::format("{}: an earlier run had another source or other options; it begins anew",
                     partial.string()));
   }
-  PRECIS_TRY(check_space(plan, partial));
   for (const ComponentPlan& component : plan.components) {
     auto& files = result.files_.emplace_back();
     for (const OutputFilePlan& file : component.files) {

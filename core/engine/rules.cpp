@@ -93,10 +93,11 @@ Choice RuleSet::choose(const Component& component, const std::string& name, bool
       if (skip.pattern.matches("", name)) choice = {"", "default skip: " + skip.reason, false};
     }
   }
-  for (Rule& rule : rules_) {
+  for (std::size_t i = 0; i < rules_.size(); ++i) {
+    Rule& rule = rules_[i];
     if (!rule.pattern.matches(component.name, name)) continue;
     ++rule.matches;
-    choice = {rule.spec, rule.option, rule.spec != "keep"};
+    choice = {rule.spec, rule.option, rule.spec != "keep", i};
   }
   for (Rule& skip : skips_) {
     if (!skip.pattern.matches(component.name, name)) continue;
@@ -105,6 +106,10 @@ Choice RuleSet::choose(const Component& component, const std::string& name, bool
   }
   if (choice.spec == "keep") choice.spec.clear();
   return choice;
+}
+
+void RuleSet::withdraw(const Choice& choice) {
+  ++rules_[choice.rule].withdrawn;
 }
 
 std::string module_leaf(std::string_view tensor_name) {
@@ -116,8 +121,10 @@ std::string module_leaf(std::string_view tensor_name) {
 Status RuleSet::check_all_matched() const {
   for (const auto* list : {&rules_, &skips_}) {
     for (const Rule& rule : *list) {
-      if (rule.matches > 0) continue;
-      return Error(ErrorCode::invalid_argument, fmt::format("{} matches nothing", rule.option),
+      if (rule.matches > rule.withdrawn) continue;
+      return Error(ErrorCode::invalid_argument,
+                   fmt::format("{} matches nothing{}", rule.option,
+                               rule.withdrawn > 0 ? " that its method quantizes" : ""),
                    "see `precis inspect PATH` for the names of the tensors");
     }
   }

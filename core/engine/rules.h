@@ -32,6 +32,7 @@ struct Choice {
   std::string spec;      // config string; empty: keep
   std::string reason;    // in words: "--rule 'blocks.0=q8_0'", "default skip: norm"
   bool by_rule = false;  // an explicit --rule chose the method
+  std::size_t rule = 0;  // by_rule: which
 };
 
 // "to_q" of "blocks.0.attn.to_q.weight".
@@ -46,13 +47,18 @@ class RuleSet {
   // others only an explicit rule makes a choice.
   Choice choose(const Component& component, const std::string& name, bool quantizable);
 
+  // The method that `choice`'s rule names does not quantize this tensor (a bias, a norm): it counts
+  // as not matched.
+  void withdraw(const Choice& choice);
+
   // From now on no default skip of this family applies to modules whose last name segment is among
   // `leaves`.
   void lift_default_skips(const std::string& family, std::set<std::string> leaves) {
     lifted_[family] = std::move(leaves);
   }
 
-  // Error invalid_argument naming the first rule or skip that never matched.
+  // Error invalid_argument naming the first rule or skip that never matched, or matched
+  // only what its method does not quantize.
   Status check_all_matched() const;
 
  private:
@@ -61,6 +67,7 @@ class RuleSet {
     NamePattern pattern;
     std::string spec;
     std::size_t matches = 0;
+    std::size_t withdrawn = 0;
   };
   struct DefaultSkip {
     NamePattern pattern;

@@ -32,8 +32,14 @@ class Verifier {
   Status check_component(const Component& component, bool scan_numbers) {
     for (const auto& file : component.files) check_digests(*file);
     report_.tensors += component.tensors.size();
-    PRECIS_ASSIGN(const auto tensors, logical_tensors(component, methods_));
-    for (const LogicalTensor& tensor : tensors) {
+    const auto tensors = logical_tensors(component, methods_);
+    if (!tensors.ok()) {
+      if (tensors.error().code() != ErrorCode::data_loss) return tensors.error();
+      problem(fmt::format("{}{}", component.name.empty() ? "" : component.name + ": ",
+                          tensors.error().text()));
+      return {};
+    }
+    for (const LogicalTensor& tensor : *tensors) {
       if (!tensor.param.shape_known) {
         report_.notes.push_back(fmt::format(
             "'{}' was not decoded: its stored form does not tell its shape", tensor.param.name));
@@ -140,7 +146,8 @@ Result<VerifyReport> verify(const Checkpoint& checkpoint, const Checkpoint* sour
     // With a source the comparison decodes everything: one pass is enough.
     PRECIS_TRY(verifier.check_component(component, source == nullptr));
   }
-  if (source != nullptr) {
+  // What does not verify in itself is not worth comparing, and often cannot be.
+  if (source != nullptr && report.problems.empty()) {
     PRECIS_ASSIGN(report.comparison, compare(*source, checkpoint, methods, pool));
     report.compared = true;
     report_comparison(report);

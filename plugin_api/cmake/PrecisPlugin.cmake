@@ -29,4 +29,7 @@ function(precis_add_plugin name)
     COMMAND "${CMAKE_COMMAND}" "-DMANIFEST=${manifest}" "-DLIBRARY=$<TARGET_FILE:${target}>"
             "-DOUTPUT=${directory}/${name}.precis-plugin.json"
             -P "${PRECIS_PLUGIN_CMAKE_DIR}/PrecisManifest.cmake")
+  # As files, not as a target: an installer that rewrites the library would falsify its hash.
+  install(FILES "$<TARGET_FILE:${target}>" "${directory}/${name}.precis-plugin.json"
+    DESTINATION "lib/precis/plugins/${name}" COMPONENT plugins)
 endfunction()

@@ -183,7 +183,13 @@ void FourBitQuantizer::quantized_params(const precis_state_dict& state_dict,
     if (state_dict.read(&state_dict, i, &sink) != PRECIS_OK) {
       throw PluginError(PRECIS_DATA_LOSS, "'" + std::string(name) + "' cannot be read");
     }
-    const QuantState state = parse_quant_state(json);
+    const QuantState state = [&] {
+      try {
+        return parse_quant_state(json);
+      } catch (const PluginError& error) {
+        throw PluginError(error.status(), "'" + std::string(name) + "': " + error.what());
+      }
+    }();
     std::vector<uint64_t> parts;
     const auto add = [&](const std::string& key) {
       const int64_t index = state_dict.find(&state_dict, sdk::str(key));

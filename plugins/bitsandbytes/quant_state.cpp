@@ -85,6 +85,16 @@ QuantState parse_quant_state(std::string_view text) {
       state.nested_offset = offset.is_null() ? std::numeric_limits<float>::quiet_NaN()
                                              : static_cast<float>(offset.get<double>());
     }
+    // Beyond this no tensor of a checkpoint can be, and products of the dimensions could wrap
+    // around.
+    constexpr int64_t kMostElements = int64_t{1} << 56;
+    int64_t elements = 1;
+    for (const int64_t size : state.shape) {
+      if (size < 0 || (size > 0 && elements > kMostElements / size)) {
+        throw sdk::PluginError(PRECIS_DATA_LOSS, "a quant_state has an impossible shape");
+      }
+      elements *= size > 0 ? size : 1;
+    }
     if ((state.quant_type != "nf4" && state.quant_type != "fp4") || state.blocksize < 2 ||
         state.blocksize % 2 != 0 || state.blocksize > (1u << 20) || state.nested_blocksize == 0) {
       throw sdk::PluginError(PRECIS_DATA_LOSS,

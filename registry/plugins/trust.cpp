@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,13 +25,36 @@ Error refused(const fs::path& path, std::string_view why, std::string hint) {
   return Error(ErrorCode::plugin, fmt::format("{}: {}", path.string(), why), std::move(hint));
 }
 
+// Whether `group` is this user's private group, as Debian and others make one for every user, with
+// a umask of 002: of the user's name, the user's primary group, and without other members.
+bool is_private_group(gid_t group) {
+  std::vector<char> user_buffer(16384), group_buffer(16384);
+  struct passwd user_entry {};
+  struct passwd* user = nullptr;
+  if (::getpwuid_r(::geteuid(), &user_entry, user_buffer.data(), user_buffer.size(), &user) != 0 ||
+      user == nullptr || user->pw_gid != group) {
+    return false;
+  }
+  struct group group_entry {};
+  struct group* found = nullptr;
+  if (::getgrgid_r(group, &group_entry, group_buffer.data(), group_buffer.size(), &found) != 0 ||
+      found == nullptr || std::string_view(found->gr_name) != user->pw_name) {
+    return false;
+  }
+  for (char** member = found->gr_mem; *member != nullptr; ++member) {
+    if (std::string_view(*member) != user->pw_name) return false;
+  }
+  return true;
+}
+
 Status check_one(const fs::path& path, const struct stat& status) {
   if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
     return refused(path, "belongs to another user",
                    fmt::format("if you trust it: chown {} '{}'", ::geteuid(), path.string()));
   }
   const bool directory = S_ISDIR(status.st_mode);
-  const mode_t foreign = status.st_mode & (S_IWGRP | S_IWOTH);
+  const mode_t foreign =
+      status.st_mode & (is_private_group(status.st_gid) ? S_IWOTH : S_IWGRP | S_IWOTH);
   // In a sticky directory only the owner of an entry can rename or remove it; the entries on the
   // path are owned by root or this user, which was checked, so nobody else can swap them.
   const bool sticky = directory && (status.st_mode & S_ISVTX) != 0;

@@ -1,4 +1,4 @@
-"""Fixtures of the interop tests: a small real pipeline, and the precis command."""
+"""Fixtures of the Python tests: a small real pipeline, and the precis command."""
 import json
 import pathlib
 import subprocess
@@ -6,12 +6,14 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 PRECIS = ROOT / "build" / "bin" / "precis"
 
 
 class Precis:
     """Runs the command; raises with its messages when it fails."""
+
+    path = PRECIS
 
     def __call__(self, *args, code=0):
         result = subprocess.run([str(PRECIS), *map(str, args)], capture_output=True, text=True)
