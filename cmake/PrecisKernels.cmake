@@ -4,6 +4,11 @@ set(PRECIS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(PRECIS_ISA_FLAGS_avx512 ${PRECIS_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq
     -mprefer-vector-width=512)
 
+# GCC 12 takes the undefined vectors inside its own AVX-512 intrinsics for a mistake (GCC bug 105593).
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND PRECIS_ISA_FLAGS_avx512 -Wno-maybe-uninitialized -Wno-uninitialized)
+endif()
+
 function(precis_add_isa_sources target)
   set(variants baseline)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

@@ -1,4 +1,4 @@
-// Encoding of IQ4_NL, IQ4_XS, the ternary types, the 4-bit floats and the plain 1- and 2-bit types.
+// Encoding of the ternary types, the 4-bit floats and the plain 1- and 2-bit types.
 // Compiled once for each instruction set.
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/scale_search.h"
@@ -6,65 +6,6 @@
 namespace precis::kernels {
 namespace PRECIS_ISA {
 namespace {
-
-// The code whose value is nearest; of two equally near the upper one.
-int nearest_iq4(float x) {
-  if (x <= static_cast<float>(kIq4Values[0])) return 0;
-  if (x >= static_cast<float>(kIq4Values[15])) return 15;
-  int low = 0, high = 15;
-  while (high - low > 1) {
-    const int middle = (low + high) / 2;
-    if (x < static_cast<float>(kIq4Values[middle]))
-      high = middle;
-    else
-      low = middle;
-  }
-  return x - static_cast<float>(kIq4Values[high - 1]) < static_cast<float>(kIq4Values[high]) - x
-             ? high - 1
-             : high;
-}
-
-// The scale of 32 values; L gets the codes of the first guess, which only IQ4_XS' caller
-// overwrites.
-float iq4_scale(const float* x, const float* importance, float sigma2) {
-  constexpr int kTries = 7;
-  float weights[32];
-  for (int i = 0; i < 32; ++i) {
-    weights[i] =
-        importance != nullptr ? importance[i] * std::sqrt(sigma2 + x[i] * x[i]) : x[i] * x[i];
-  }
-  const float max = signed_max(x, 32);
-  if (std::fabs(max) < kGroupMaxEpsilon) return 0;
-  float d = -max / static_cast<float>(kIq4Values[0]);
-  float best = 0;
-  const auto sums = [&](float id, float& sumqx, float& sumq2) {
-    sumqx = sumq2 = 0;
-    for (int i = 0; i < 32; ++i) {
-      const auto q = static_cast<float>(kIq4Values[nearest_iq4(id * x[i])]);
-      sumqx += weights[i] * q * x[i];
-      sumq2 += weights[i] * q * q;
-    }
-  };
-  float sumqx = 0, sumq2 = 0;
-  sums(1 / d, sumqx, sumq2);
-  d = sumq2 > 0 ? sumqx / sumq2 : 0.0f;
-  best = d * sumqx;
-  for (int attempt = -kTries; attempt <= kTries; ++attempt) {
-    sums((static_cast<float>(attempt) + static_cast<float>(kIq4Values[0])) / max, sumqx, sumq2);
-    if (sumq2 > 0 && sumqx * sumqx > best * sumq2) {
-      d = sumqx / sumq2;
-      best = d * sumqx;
-    }
-  }
-  return d;
-}
-
-void pack_iq4(const float* x, float inverse, uint8_t* q) {
-  for (int j = 0; j < 16; ++j) {
-    q[j] =
-        static_cast<uint8_t>(nearest_iq4(inverse * x[j]) | (nearest_iq4(inverse * x[j + 16]) << 4));
-  }
-}
 
 int round_half_away(float value) {
   return static_cast<int>(std::round(value));
@@ -109,43 +50,6 @@ float absmax(const float* x, int n) {
 }
 
 }  // namespace
-
-void encode_iq4_nl(const float* row, uint64_t columns, const float* importance, uint8_t* block) {
-  for (uint64_t begin = 0; begin < columns; begin += 32, block += 18) {
-    const float* x = row + begin;
-    const float d = iq4_scale(x, importance != nullptr ? importance + begin : nullptr,
-                              mean_square(x, 32, 2.0f));
-    store_half(block, d);
-    pack_iq4(x, d != 0 ? 1 / d : 0.0f, block + 2);
-  }
-}
-
-void encode_iq4_xs(const float* row, uint64_t columns, const float* importance, uint8_t* block) {
-  for (uint64_t begin = 0; begin < columns; begin += 256, block += 136) {
-    const float* x = row + begin;
-    const float sigma2 = mean_square(x, 256, 2.0f);
-    float scales[8];
-    for (int j = 0; j < 8; ++j)
-      scales[j] = iq4_scale(
-          x + 32 * j,
-          importance != nullptr ? importance + begin + 32 * static_cast<uint64_t>(j) : nullptr,
-          sigma2);
-    const float d = -signed_max(scales, 8) / 32;
-    store_half(block, d);
-    const float id = d != 0 ? 1 / d : 0.0f;
-    uint16_t high = 0;
-    std::memset(block + 4, 0, 4);
-    for (int j = 0; j < 8; ++j) {
-      const int l = clamp_int(nearest_int(id * scales[j]), -32, 31);
-      const float dl = d * static_cast<float>(l);
-      pack_iq4(x + 32 * j, dl != 0 ? 1 / dl : 0.0f, block + 8 + 16 * j);
-      const int code = l + 32;
-      block[4 + j / 2] = static_cast<uint8_t>(block[4 + j / 2] | ((code & 15) << (4 * (j % 2))));
-      high = static_cast<uint16_t>(high | ((code >> 4) << (2 * j)));
-    }
-    std::memcpy(block + 2, &high, sizeof high);
-  }
-}
 
 void encode_tq1_0(const float* row, uint64_t columns, const float*, uint8_t* block) {
   const auto pack = [](const float* x, float id, int stride, int count) {

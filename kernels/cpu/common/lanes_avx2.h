@@ -1,0 +1,111 @@
+// The types of lanes.h with AVX2.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/cpu/common/isa.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+
+inline constexpr int kLanes = 8;
+
+struct Mask {
+  __m256 v;
+};
+struct Floats {
+  __m256 v;
+  static Floats of(float value) { return {_mm256_set1_ps(value)}; }
+  static Floats load(const float* from) { return {_mm256_loadu_ps(from)}; }
+  static Floats gather(const float* from, int stride) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return {_mm256_i32gather_ps(from, _mm256_mullo_epi32(lane, _mm256_set1_epi32(stride)), 4)};
+  }
+  void store(float* to) const { _mm256_storeu_ps(to, v); }
+};
+struct Ints {
+  __m256i v;
+  static Ints of(int32_t value) { return {_mm256_set1_epi32(value)}; }
+};
+
+inline Floats operator+(Floats a, Floats b) {
+  return {_mm256_add_ps(a.v, b.v)};
+}
+inline Floats operator-(Floats a, Floats b) {
+  return {_mm256_sub_ps(a.v, b.v)};
+}
+inline Floats operator*(Floats a, Floats b) {
+  return {_mm256_mul_ps(a.v, b.v)};
+}
+inline Floats operator/(Floats a, Floats b) {
+  return {_mm256_div_ps(a.v, b.v)};
+}
+inline Floats min(Floats a, Floats b) {
+  return {_mm256_min_ps(a.v, b.v)};
+}
+inline Floats max(Floats a, Floats b) {
+  return {_mm256_max_ps(a.v, b.v)};
+}
+inline Floats abs(Floats a) {
+  return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)};
+}
+inline Floats sqrt(Floats a) {
+  return {_mm256_sqrt_ps(a.v)};
+}
+inline Mask operator<(Floats a, Floats b) {
+  return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)};
+}
+inline Mask operator<=(Floats a, Floats b) {
+  return {_mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ)};
+}
+inline Mask operator==(Floats a, Floats b) {
+  return {_mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ)};
+}
+inline Mask operator&(Mask a, Mask b) {
+  return {_mm256_and_ps(a.v, b.v)};
+}
+inline Mask operator|(Mask a, Mask b) {
+  return {_mm256_or_ps(a.v, b.v)};
+}
+inline Mask operator!(Mask a) {
+  return {_mm256_xor_ps(a.v, _mm256_castsi256_ps(_mm256_set1_epi32(-1)))};
+}
+inline bool any(Mask a) {
+  return _mm256_movemask_ps(a.v) != 0;
+}
+inline bool all(Mask a) {
+  return _mm256_movemask_ps(a.v) == 0xff;
+}
+inline Floats select(Mask mask, Floats yes, Floats no) {
+  return {_mm256_blendv_ps(no.v, yes.v, mask.v)};
+}
+inline Ints add_where(Mask mask, Ints index, Ints step) {
+  return {_mm256_add_epi32(index.v, _mm256_and_si256(_mm256_castps_si256(mask.v), step.v))};
+}
+
+struct Table16 {
+  __m256 low, high;
+  static Table16 load(const float* values) {
+    return {_mm256_loadu_ps(values), _mm256_loadu_ps(values + 8)};
+  }
+  Floats operator[](Ints index) const {
+    // The fourth bit of the index, moved to the sign, chooses the half.
+    const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(index.v, 28));
+    return {_mm256_blendv_ps(_mm256_permutevar8x32_ps(low, index.v),
+                             _mm256_permutevar8x32_ps(high, index.v), upper)};
+  }
+};
+
+inline void store_bytes(uint8_t* to, Ints values) {
+  const __m128i words =
+      _mm_packus_epi32(_mm256_castsi256_si128(values.v), _mm256_extracti128_si256(values.v, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
+}
+inline Ints truncate(Floats values) {
+  return {_mm256_cvttps_epi32(values.v)};
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels
