@@ -67,6 +67,19 @@ function(precis_add_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 600)
 endfunction()
 
+# precis_add_method_test(NAME SOURCES ...): the tests that every method passes (tests/method), for plugin NAME. One of
+# the sources defines method_under_test().
+function(precis_add_method_test name)
+  if(NOT PRECIS_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "SOURCES" ${ARGN})
+  precis_add_test(${name}_test
+    SOURCES ${arg_SOURCES} $<TARGET_OBJECTS:precis_method_tests> $<TARGET_OBJECTS:precis_method_cases>
+    LINK precis_registry_config)
+  add_dependencies(${name}_test precis_plugin_${name})
+endfunction()
+
 # precis_add_fuzzer(NAME SOURCES ... [LINK ...]): a libFuzzer program; its seeds live in tests/fuzz/corpus/NAME.
 function(precis_add_fuzzer name)
   if(NOT PRECIS_FUZZ)

@@ -43,3 +43,24 @@ def pipelines(tmp_path_factory):
         return made[family]
 
     return make
+
+
+@pytest.fixture
+def round_trip(precis, tmp_path):
+    """Quantizes a model's directory to tmp_path/out with every command that reads the result run over it; gives the
+    result's directory and its weights as precis decodes them."""
+    def run(source, config, dtype="bf16"):
+        from safetensors.torch import load_file
+
+        out, decoded = tmp_path / "out", tmp_path / "decoded"
+        precis("quantize", source, "-o", out, "--type", json.dumps(config), "--progress", "none")
+        precis("verify", out, "--source", source)
+        precis("compare", source, out)
+        assert precis.json("inspect", out)["components"][0]["method"], "nothing is quantized"
+        precis("dequantize", out, "-o", decoded, "--dtype", dtype, "--progress", "none")
+        tensors = {}
+        for file in decoded.glob("*.safetensors"):
+            tensors.update(load_file(file))
+        return out, tensors
+
+    return run

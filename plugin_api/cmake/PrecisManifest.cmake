@@ -1,8 +1,28 @@
-# Copies MANIFEST to OUTPUT with "sha256" set to the hash of LIBRARY.
+# Copies MANIFEST to OUTPUT: "library" and "sha256" of LIBRARY, and what the author left to the build.
 file(SHA256 "${LIBRARY}" hash)
 file(READ "${MANIFEST}" manifest)
-string(JSON manifest SET "${manifest}" sha256 "\"${hash}\"")
 get_filename_component(library_name "${LIBRARY}" NAME)
-string(JSON manifest SET "${manifest}" library "\"${library_name}\"")
+
+function(precis_set key value)
+  string(JSON manifest SET "${manifest}" ${key} "${value}")
+  set(manifest "${manifest}" PARENT_SCOPE)
+endfunction()
+
+function(precis_default key value)
+  string(JSON present ERROR_VARIABLE absent GET "${manifest}" ${key})
+  if(absent)
+    string(JSON manifest SET "${manifest}" ${key} "${value}")
+    set(manifest "${manifest}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+precis_set(library "\"${library_name}\"")
+precis_set(sha256 "\"${hash}\"")
+precis_default(manifest_version 1)
+precis_default(version "\"${VERSION}\"")
+precis_default(abi "{\"major\": ${ABI_MAJOR}, \"minor\": ${ABI_MINOR}, \"min_host_minor\": 0}")
+precis_default(platform "\"${PLATFORM}\"")
+precis_default(requires "{\"cpu\": []}")
+precis_default(devices "[\"cpu\"]")
 file(WRITE "${OUTPUT}" "${manifest}\n")
 file(CHMOD "${OUTPUT}" "${LIBRARY}" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)

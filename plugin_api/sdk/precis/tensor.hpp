@@ -19,9 +19,12 @@ inline constexpr precis_dtype kFloat16{PRECIS_TYPE_FLOAT, 16, 1};
 inline constexpr precis_dtype kBFloat16{PRECIS_TYPE_BFLOAT, 16, 1};
 inline constexpr precis_dtype kUInt8{PRECIS_TYPE_UINT, 8, 1};
 inline constexpr precis_dtype kInt8{PRECIS_TYPE_INT, 8, 1};
+inline constexpr precis_dtype kInt16{PRECIS_TYPE_INT, 16, 1};
 inline constexpr precis_dtype kInt32{PRECIS_TYPE_INT, 32, 1};
+inline constexpr precis_dtype kInt64{PRECIS_TYPE_INT, 64, 1};
 inline constexpr precis_dtype kFloat8E4M3FN{PRECIS_TYPE_FLOAT8_E4M3FN, 8, 1};
 inline constexpr precis_dtype kFloat8E5M2{PRECIS_TYPE_FLOAT8_E5M2, 8, 1};
+inline constexpr precis_dtype kFloat8E8M0FNU{PRECIS_TYPE_FLOAT8_E8M0FNU, 8, 1};
 
 inline bool same(precis_dtype a, precis_dtype b) {
   return a.code == b.code && a.bits == b.bits && a.lanes == b.lanes;

@@ -1,0 +1,138 @@
+// Compiled once for each instruction set.
+#include <cmath>
+
+#include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/fp8/fp8.h"
+
+namespace precis::kernels {
+namespace PRECIS_ISA {
+namespace {
+
+constexpr float kLargest = 448.0f;
+
+// A NaN passes through, as in torch.clamp.
+uint8_t encode(float value) {
+  value = value < -kLargest ? -kLargest : value;
+  return float_to_float8_e4m3fn(value > kLargest ? kLargest : value);
+}
+
+float load_scale(Fp8ScaleType type, const void* scales, uint64_t i) {
+  switch (type) {
+    case Fp8ScaleType::f32:
+      return static_cast<const float*>(scales)[i];
+    case Fp8ScaleType::f16:
+      return half_to_float(static_cast<const uint16_t*>(scales)[i]);
+    case Fp8ScaleType::bf16:
+      return bfloat16_to_float(static_cast<const uint16_t*>(scales)[i]);
+    case Fp8ScaleType::e8m0:
+      break;
+  }
+  const uint8_t exponent = static_cast<const uint8_t*>(scales)[i];
+  if (exponent == 0xff) return std::bit_cast<float>(0x7fc00000u);
+  return exponent == 0 ? 0x1p-127f : std::bit_cast<float>(static_cast<uint32_t>(exponent) << 23);
+}
+
+// The biased exponent of the smallest power of two that is not below `scale`; the logarithm is
+// rounded to float32 before it is rounded up, as torch has it.
+uint8_t exponent_above(float scale) {
+  const float normal = scale < 0x1p-126f ? 0x1p-126f : scale;
+  const float exponent = std::ceil(static_cast<float>(std::log2(static_cast<double>(normal))));
+  if (!(exponent < 128.0f)) return 0xff;
+  return static_cast<uint8_t>(static_cast<int>(exponent) + 127);
+}
+
+template <typename Type>
+float tile_absmax(const typename Type::Stored* weight, uint64_t columns, uint64_t row_begin,
+                  uint64_t row_end, uint64_t begin, uint64_t end) {
+  int32_t best = 0;
+  for (uint64_t row = row_begin; row < row_end; ++row) {
+    const float value = absmax_of<Type>(weight + row * columns, begin, end);
+    best = std::max(best, std::bit_cast<int32_t>(value));
+  }
+  return std::bit_cast<float>(best);
+}
+
+template <typename Type>
+void quantize_tile_rows(const typename Type::Stored* weight, const Fp8Tiles& tiles,
+                        Fp8ScaleType scale_type, uint64_t row_begin, uint64_t row_end,
+                        uint8_t* codes, void* scales) {
+  const uint64_t first = row_begin / tiles.tile_rows * tiles.tiles_per_row();
+  for (uint64_t tile = 0; tile < tiles.tiles_per_row(); ++tile) {
+    const uint64_t begin = tile * tiles.tile_columns;
+    const uint64_t end = std::min(begin + tiles.tile_columns, tiles.columns);
+    const float absmax = tile_absmax<Type>(weight, tiles.columns, row_begin, row_end, begin, end);
+    // In two roundings: torch divides a number by a tensor by way of the reciprocal.
+    float factor = absmax > 0 ? 1.0f / absmax * kLargest : 1.0f;
+    const float scale = 1.0f / factor;
+    if (scale_type == Fp8ScaleType::e8m0) {
+      static_cast<uint8_t*>(scales)[first + tile] = exponent_above(scale);
+      factor = 1.0f / load_scale(scale_type, scales, first + tile);
+    } else {
+      static_cast<float*>(scales)[first + tile] = scale;
+    }
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      const auto* values = weight + row * tiles.columns;
+      uint8_t* out = codes + row * tiles.columns;
+      for (uint64_t i = begin; i < end; ++i) out[i] = encode(Type::load(values, i) * factor);
+    }
+  }
+}
+
+void quantize_tiles(WeightType type, const void* weight, Fp8Tiles tiles, Fp8ScaleType scale,
+                    uint64_t row_begin, uint64_t row_end, uint8_t* codes, void* scales) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* values = static_cast<const typename Type::Stored*>(weight);
+    for (uint64_t row = row_begin; row < row_end; row += tiles.tile_rows) {
+      quantize_tile_rows<Type>(values, tiles, scale, row, std::min(row + tiles.tile_rows, row_end),
+                               codes, scales);
+    }
+  });
+}
+
+void quantize_rows(WeightType type, const void* weight, uint64_t columns, uint64_t row_begin,
+                   uint64_t row_end, uint8_t* codes, float* scales) {
+  constexpr float kSmallest = 1.0f / (kLargest * 512.0f);
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      const auto* values = static_cast<const typename Type::Stored*>(weight) + row * columns;
+      const float wanted = absmax_of<Type>(values, 0, columns) / kLargest;
+      const float scale = wanted < kSmallest ? kSmallest : wanted;
+      scales[row] = scale;
+      uint8_t* out = codes + row * columns;
+      for (uint64_t i = 0; i < columns; ++i) out[i] = encode(Type::load(values, i) / scale);
+    }
+  });
+}
+
+void dequantize(const uint8_t* codes, Fp8Tiles tiles, Fp8ScaleType scale_type, const void* scales,
+                uint64_t row_begin, uint64_t row_end, WeightType out_type, void* out) {
+  float value_of[256];
+  for (int code = 0; code < 256; ++code)
+    value_of[code] = float8_e4m3fn_to_float(static_cast<uint8_t>(code));
+  with_type(out_type, [&](auto tag) {
+    using Out = decltype(tag);
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      const uint64_t first = row / tiles.tile_rows * tiles.tiles_per_row();
+      const uint8_t* in = codes + row * tiles.columns;
+      auto* row_out = static_cast<typename Out::Stored*>(out) + (row - row_begin) * tiles.columns;
+      for (uint64_t tile = 0; tile < tiles.tiles_per_row(); ++tile) {
+        const float scale = load_scale(scale_type, scales, first + tile);
+        const uint64_t begin = tile * tiles.tile_columns;
+        const uint64_t end = std::min(begin + tiles.tile_columns, tiles.columns);
+        for (uint64_t i = begin; i < end; ++i) Out::store(row_out, i, value_of[in[i]] * scale);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+const Fp8Kernels& fp8_kernels() {
+  static constexpr Fp8Kernels kernels{quantize_tiles, quantize_rows, dequantize};
+  return kernels;
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

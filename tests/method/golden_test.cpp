@@ -1,0 +1,182 @@
+// Every recorded output of a method's Python library, reproduced through its plugin: planned names,
+// dtypes and shapes, encoded bytes, decoded values. tests/oracle/README.md says what the files
+// hold.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "core/engine/logical_tensor.h"
+#include "core/format/container.h"
+#include "tests/method/method_test.h"
+
+namespace precis {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::vector<fs::path> golden_files() {
+  std::vector<fs::path> files;
+  for (const GoldenFolder& golden : method_under_test().golden) {
+    for (const auto& entry : fs::directory_iterator(fs::path(PRECIS_SOURCE_DIR) /
+                                                    "tests/oracle/golden" / golden.folder)) {
+      files.push_back(entry.path());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+struct Golden {
+  std::shared_ptr<const Container> file;
+  const GoldenFolder* folder = nullptr;
+  json options;
+  Param param;
+
+  explicit Golden(const fs::path& path) {
+    auto opened = Container::open(path);
+    EXPECT_TRUE(opened.ok()) << (opened.ok() ? "" : opened.error().text());
+    file = *opened;
+    for (const GoldenFolder& candidate : method_under_test().golden) {
+      if (candidate.folder == path.parent_path().filename()) folder = &candidate;
+    }
+    options = json::parse(file->metadata().at("config").get<std::string>());
+    const TensorEntry& weight = *file->find("input.weight");
+    param.name = "layer.weight";
+    param.module_kind = "Linear";
+    param.dtype = weight.dtype;
+    param.shape = weight.shape;
+    if (options.contains("imatrix") && !options["imatrix"].is_null()) {
+      auto importance = std::make_shared<std::vector<float>>(param.row_elements(), 1.0f);
+      if (options["imatrix"].is_array())
+        *importance = options["imatrix"].get<std::vector<float>>();
+      param.importance = importance;
+    }
+  }
+  Bytes data(const std::string& name) const { return *file->data(*file->find(name)); }
+};
+
+// FP4 has two codes for zero, and bitsandbytes' table gives both +0.
+void expect_same_values(const std::vector<float>& got, const std::vector<float>& want) {
+  ASSERT_EQ(got.size(), want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (std::isnan(got[i]) && std::isnan(want[i])) continue;
+    ASSERT_EQ(got[i], want[i]) << "decoded, at " << i;
+  }
+}
+
+// Decodes the library's own tensors in the library's own dtype, all at once and row by row.
+void expect_decodes(const Golden& golden, const Quantizer& quantizer, std::vector<PartSpec> specs) {
+  const TensorEntry* decoded = golden.file->find("dequantized.weight");
+  if (decoded == nullptr) return;
+  std::vector<Bytes> stored;
+  for (PartSpec& spec : specs) {
+    stored.push_back(golden.data("expected." + spec.name));
+    spec.nbytes = stored.back().size();
+  }
+  const std::vector<float> want = as_floats(decoded->dtype, golden.data("dequantized.weight"));
+  const std::size_t row_bytes = golden.param.row_elements() * dtype_bits(decoded->dtype) / 8;
+  const int64_t rows = golden.param.rows();
+  for (const int64_t step : {rows, int64_t{1}}) {
+    std::vector<std::byte> got(static_cast<std::size_t>(rows) * row_bytes, std::byte{0xa5});
+    for (int64_t row = 0; row < rows; row += step) {
+      const auto slice = std::span(got).subspan(static_cast<std::size_t>(row) * row_bytes,
+                                                static_cast<std::size_t>(step) * row_bytes);
+      const Status status =
+          quantizer.dequantize(golden.param, specs, stored, row, step, decoded->dtype, slice);
+      ASSERT_TRUE(status.ok()) << status.error().text();
+    }
+    expect_same_values(as_floats(decoded->dtype, got), want);
+  }
+}
+
+void expect_as_planned(const Golden& golden, const PartSpec& spec) {
+  const TensorEntry* expected = golden.file->find("expected." + spec.name);
+  ASSERT_NE(expected, nullptr) << spec.name;
+  if (golden.folder->opaque_parts) return;
+  EXPECT_EQ(spec.dtype, expected->dtype) << spec.name;
+  if (golden.folder->same_part) return;
+  EXPECT_EQ(spec.shape, expected->shape) << spec.name;
+}
+
+void expect_encodes(const Golden& golden, const Quantizer& quantizer, const PartPlan& plan) {
+  std::vector<std::vector<std::byte>> memory;
+  std::vector<std::span<std::byte>> parts;
+  for (const PartSpec& spec : plan.parts) {
+    ASSERT_NO_FATAL_FAILURE(expect_as_planned(golden, spec));
+    memory.emplace_back(spec.nbytes, std::byte{0xa5});
+  }
+  for (auto& part : memory) parts.emplace_back(part);
+  std::vector<std::byte> workspace(plan.workspace_bytes);
+  const Status encoded = quantizer.quantize(golden.param, golden.data("input.weight"), plan.parts,
+                                            parts, workspace, nullptr);
+  ASSERT_TRUE(encoded.ok()) << encoded.error().text();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto compare = golden.folder->same_part ? golden.folder->same_part : same_numbers;
+    compare(plan.parts[i], parts[i], golden.data("expected." + plan.parts[i].name));
+  }
+}
+
+class GoldenTest : public testing::TestWithParam<fs::path> {};
+
+TEST_P(GoldenTest, EncodesAndDecodesAsTheLibraryDoes) {
+  const Golden golden(GetParam());
+  const std::string config = golden.folder->config(golden.options).dump();
+  auto quantizer = test_resolver(false).from_spec(config, "");
+  ASSERT_TRUE(quantizer.ok()) << quantizer.error().text();
+  auto plan = (*quantizer)->plan(golden.param);
+  if (golden.folder->read_only) {
+    if (const auto parts = golden.folder->read_only(golden.options, golden.param)) {
+      ASSERT_FALSE(plan.ok());
+      EXPECT_EQ(plan.error().code(), ErrorCode::unsupported);
+      return expect_decodes(golden, **quantizer, *parts);
+    }
+  }
+  ASSERT_TRUE(plan.ok()) << plan.error().text();
+  expect_encodes(golden, **quantizer, *plan);
+  expect_decodes(golden, **quantizer, plan->parts);
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenTest);
+INSTANTIATE_TEST_SUITE_P(Oracle, GoldenTest, testing::ValuesIn(golden_files()),
+                         [](const auto& info) {
+                           std::string name = info.param.parent_path().filename().string() + "_" +
+                                              info.param.stem().string();
+                           for (char& c : name) {
+                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+                           }
+                           return name;
+                         });
+
+}  // namespace
+
+std::vector<float> as_floats(DType dtype, Bytes bytes) {
+  std::vector<float> values(bytes.size() * 8 / dtype_bits(dtype));
+  EXPECT_TRUE(convert_to_float(dtype, bytes.data(), values.size(), values.data()));
+  return values;
+}
+
+void same_numbers(const PartSpec& part, Bytes got, Bytes want) {
+  ASSERT_EQ(got.size(), want.size()) << part.name;
+  const bool float8 = part.dtype == DType::f8_e4m3fn || part.dtype == DType::f8_e5m2;
+  std::vector<float> numbers, expected;
+  if (float8 || is_floating(part.dtype)) {
+    numbers = as_floats(part.dtype, got);
+    expected = as_floats(part.dtype, want);
+  }
+  const std::size_t width = dtype_bits(part.dtype) / 8;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (!numbers.empty()) {
+      const float number = numbers[i / width], other = expected[i / width];
+      if (std::isnan(number) && std::isnan(other)) continue;
+      // A scale of zero has the sign of whichever zero a vectorised minimum met first.
+      if (!float8 && number == 0 && other == 0) continue;
+    }
+    ASSERT_EQ(got[i], want[i]) << part.name << " at byte " << i;
+  }
+}
+
+}  // namespace precis

@@ -1,0 +1,68 @@
+// What the tests of a method's plugin need to be told. The tests themselves, golden_test.cpp and
+// config_test.cpp, are the same for all: plugins/ID/ID_test.cpp defines method_under_test().
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/abi/quantizer.h"
+#include "registry/config/registry_resolver.h"
+
+namespace precis {
+
+using Bytes = std::span<const std::byte>;
+
+// A folder of tests/oracle/golden.
+struct GoldenFolder {
+  std::string folder;
+
+  // The quantization_config of precis for the options that the library was given ("config" in the
+  // files' metadata).
+  std::function<nlohmann::json(const nlohmann::json& options)> config;
+
+  // Forms that the method reads and does not write: the file's tensors, in the order that
+  // dequantize expects. Absent or nothing: it writes them.
+  std::function<std::optional<std::vector<PartSpec>>(const nlohmann::json& options,
+                                                     const Param& param)>
+      read_only = {};
+
+  // Compares an encoded part with the library's, in place of same_numbers.
+  std::function<void(const PartSpec& part, Bytes got, Bytes want)> same_part = {};
+
+  // The library shows these tensors as bytes: their dtypes and shapes differ from the plan's.
+  bool opaque_parts = false;
+};
+
+// A method whose handling of lists of modules not to convert the libraries' answers are known of.
+struct SkipList {
+  std::string method;     // "method" of the recorded cases
+  nlohmann::json config;  // a config without the list
+  std::string key;        // of the list
+};
+
+struct MethodUnderTest {
+  std::string plugin;
+  std::vector<GoldenFolder> golden;
+  std::vector<SkipList> skip_lists = {};
+  std::size_t least_configs = 0;  // recorded config dicts that must agree, at least
+
+  // Why precis answers a recorded dict otherwise on purpose; empty: it does not.
+  std::function<std::string(const nlohmann::json& config)> on_purpose = {};
+};
+
+const MethodUnderTest& method_under_test();
+
+// The plugins of this build.
+RegistryResolver& test_resolver(bool lenient);
+
+// Bit for bit, but for the payloads of NaNs and, in scales, the sign of zero.
+void same_numbers(const PartSpec& part, Bytes got, Bytes want);
+
+// The numbers of a floating or float8 dtype.
+std::vector<float> as_floats(DType dtype, Bytes bytes);
+
+}  // namespace precis
