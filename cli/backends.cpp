@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cli/session.h"
@@ -65,6 +66,31 @@ void print_plugin(const FoundPlugin& plugin) {
   std::vector<std::vector<std::string>> rows{{"preset", "what it is"}};
   for (const PresetEntry& preset : manifest.presets) rows.push_back({preset.name, preset.summary});
   fmt::print("{}", format_table(rows, 9));
+}
+
+// The README's table of methods.
+void print_markdown(const std::vector<FoundPlugin>& plugins) {
+  fmt::print(
+      "| plugin | what it is | reads and writes | reads only | libraries "
+      "|\n|---|---|---|---|---|\n");
+  for (const FoundPlugin& plugin : plugins) {
+    const Manifest& manifest = plugin.manifest;
+    if (plugin.status != PluginStatus::ready) continue;
+    std::vector<std::string> read_only, libraries;
+    for (const std::string& format : manifest.reads) {
+      const auto& writes = manifest.writes;
+      if (std::find(writes.begin(), writes.end(), format) == writes.end())
+        read_only.push_back(format);
+    }
+    for (const QuantMethodEntry& entry : manifest.quant_methods) {
+      for (const std::string& library : entry.libraries) {
+        if (std::find(libraries.begin(), libraries.end(), library) == libraries.end())
+          libraries.push_back(library);
+      }
+    }
+    fmt::print("| {} | {} | {} | {} | {} |\n", manifest.id, manifest.description,
+               joined(manifest.writes), joined(read_only), joined(libraries));
+  }
 }
 
 int backends(const std::string& name, Session& session) {
@@ -181,10 +207,17 @@ void add_backends(CLI::App& app, Session& session, int& result) {
   auto* command =
       app.add_subcommand("backends", "the plugins found, and what each reads and writes");
   auto name = std::make_shared<std::string>();
+  auto markdown = std::make_shared<bool>(false);
   command->add_option("NAME", *name, "one plugin, in detail");
+  command->add_flag("--markdown", *markdown, "the README's table of methods");
   session.add_options(*command);
   command->callback([=, &session, &result] {
     session.apply();
+    if (*markdown) {
+      print_markdown(session.plugins().plugins());
+      result = kDone;
+      return;
+    }
     result = backends(*name, session);
   });
 }

@@ -14,7 +14,8 @@ json four_bit_config(const json& options) {
               {"bnb_4bit_quant_type", options.value("quant_type", "fp4")},
               {"bnb_4bit_use_double_quant", options.value("double_quant", false)}};
   if (options.contains("blocksize")) config["bnb_4bit_blocksize"] = options["blocksize"];
-  if (options.contains("quant_storage")) config["bnb_4bit_quant_storage"] = options["quant_storage"];
+  if (options.contains("quant_storage"))
+    config["bnb_4bit_quant_storage"] = options["quant_storage"];
   return config;
 }
 

@@ -40,8 +40,8 @@ std::string one_of(const Json& value, const char* key, const std::vector<std::st
   if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return text;
   std::string list;
   for (const std::string& name : allowed) list += (list.empty() ? "" : " or ") + name;
-  throw PluginError(PRECIS_INVALID_ARGUMENT, "'" + std::string(key) + "' is " + value.dump() +
-                                                 ", it must be " + list);
+  throw PluginError(PRECIS_INVALID_ARGUMENT,
+                    "'" + std::string(key) + "' is " + value.dump() + ", it must be " + list);
 }
 
 std::string lower(const Json& value) {
@@ -76,8 +76,8 @@ const sdk::OptionTable& row_options(std::string_view) {
 }
 
 TileConfig read_tile_config(const precis_config& request) {
-  Json values = tile_options("").read(sdk::parse_config(request), {"quant_method"},
-                                      sdk::lenient(request));
+  Json values =
+      tile_options("").read(sdk::parse_config(request), {"quant_method"}, sdk::lenient(request));
   if (values[kSkipKey].is_null()) values[kSkipKey] = values["ignored_layers"];
   values.erase("ignored_layers");
   values.erase("fmt");
@@ -94,8 +94,8 @@ TileConfig read_tile_config(const precis_config& request) {
 }
 
 RowConfig read_row_config(const precis_config& request) {
-  Json values = row_options("").read(sdk::parse_config(request), {"quant_method"},
-                                     sdk::lenient(request));
+  Json values =
+      row_options("").read(sdk::parse_config(request), {"quant_method"}, sdk::lenient(request));
   if (!sdk::as_python(request)) row_options("").check(values);
   RowConfig config;
   config.skip = skip_list(request, values[kSkipKey]);

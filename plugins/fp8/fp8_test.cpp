@@ -15,7 +15,10 @@ const MethodUnderTest& method_under_test() {
                                     {"scale_fmt", options.value("scale_fmt", "float")}};
                       }},
                  {.folder = "fbgemm",
-                  .config = [](const json&) { return json{{"quant_method", "fbgemm_fp8"}}; }}},
+                  .config =
+                      [](const json&) {
+                        return json{{"quant_method", "fbgemm_fp8"}};
+                      }}},
       .least_configs = 90};
   return method;
 }

@@ -99,8 +99,7 @@ void TileQuantizer::encode(const precis_call& call, const precis_param& param,
 void TileQuantizer::decode(const precis_call&, const precis_param& param,
                            const sdk::ConstParts& parts, sdk::RowRange rows,
                            const precis_tensor& out) const {
-  const Fp8Tiles tiles =
-      tiles_of(sdk::matrix(param), config_.tile_rows, config_.tile_columns);
+  const Fp8Tiles tiles = tiles_of(sdk::matrix(param), config_.tile_rows, config_.tile_columns);
   kernel().dequantize(sdk::data<const uint8_t>(*parts[kCodes]), tiles,
                       scale_type(parts[kScales]->view.dtype),
                       sdk::data<const void>(*parts[kScales]), rows.begin, rows.end,
@@ -111,11 +110,9 @@ RowQuantizer::RowQuantizer(RowConfig config)
     : WeightQuantizer(std::move(config.normalized), std::move(config.skip)) {}
 
 std::vector<sdk::PartLayout> RowQuantizer::layout(const precis_param& param) const {
-  return {{"weight", sdk::kFloat8E4M3FN, shape_of(param)},
-          {"weight_scale",
-           sdk::kFloat32,
-           {static_cast<int64_t>(sdk::matrix(param).rows), 1},
-           true}};
+  return {
+      {"weight", sdk::kFloat8E4M3FN, shape_of(param)},
+      {"weight_scale", sdk::kFloat32, {static_cast<int64_t>(sdk::matrix(param).rows), 1}, true}};
 }
 
 sdk::StoredWeight RowQuantizer::describe(const sdk::StoredModule& module) const {

@@ -44,8 +44,7 @@ std::string disagreement(const json& config, const std::string& library, const s
   if (!answer.ok()) return fmt::format("refused: {}", answer.error().text());
   json want = outcome["normalized"];
   if (!translate_python_values(want)) return "";
-  return *answer == want ? ""
-                         : fmt::format("gives {}\n  library {}", answer->dump(), want.dump());
+  return *answer == want ? "" : fmt::format("gives {}\n  library {}", answer->dump(), want.dump());
 }
 
 }  // namespace

@@ -24,9 +24,8 @@ const Manifest& manifest() {
 
 bool of_this_plugin(const std::string& quant_method) {
   const auto& entries = manifest().quant_methods;
-  return std::any_of(entries.begin(), entries.end(), [&](const QuantMethodEntry& entry) {
-    return entry.name == quant_method;
-  });
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const QuantMethodEntry& entry) { return entry.name == quant_method; });
 }
 
 TEST(Configs, AreReadAsTheLibrariesReadThem) {

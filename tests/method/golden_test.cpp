@@ -51,8 +51,7 @@ struct Golden {
     param.shape = weight.shape;
     if (options.contains("imatrix") && !options["imatrix"].is_null()) {
       auto importance = std::make_shared<std::vector<float>>(param.row_elements(), 1.0f);
-      if (options["imatrix"].is_array())
-        *importance = options["imatrix"].get<std::vector<float>>();
+      if (options["imatrix"].is_array()) *importance = options["imatrix"].get<std::vector<float>>();
       param.importance = importance;
     }
   }

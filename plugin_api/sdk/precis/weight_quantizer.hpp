@@ -280,19 +280,18 @@ class WeightQuantizer : public Quantizer {
         throw PluginError(PRECIS_DATA_LOSS, "'" + std::string(part.name) + "' is missing");
       }
       const Described found = describe(i);
-      const bool right_dtype =
-          same(found.dtype, part.dtype) || (part.any_float && is_float(found.dtype)) ||
-          (part.alternative.bits != 0 && same(found.dtype, part.alternative));
-      const uint64_t needed =
-          elements(static_cast<int32_t>(part.shape.size()), part.shape.data());
+      const bool right_dtype = same(found.dtype, part.dtype) ||
+                               (part.any_float && is_float(found.dtype)) ||
+                               (part.alternative.bits != 0 && same(found.dtype, part.alternative));
+      const uint64_t needed = elements(static_cast<int32_t>(part.shape.size()), part.shape.data());
       const uint64_t stored = elements(found.ndim, found.shape);
       if (right_dtype && stored == needed) continue;
-      throw PluginError(PRECIS_DATA_LOSS,
-                        "'" + std::string(part.name) + "' " +
-                            (right_dtype ? "has " + std::to_string(stored) +
-                                               " elements, the weight's shape needs " +
-                                               std::to_string(needed)
-                                         : "has the wrong dtype"));
+      throw PluginError(
+          PRECIS_DATA_LOSS,
+          "'" + std::string(part.name) + "' " +
+              (right_dtype ? "has " + std::to_string(stored) +
+                                 " elements, the weight's shape needs " + std::to_string(needed)
+                           : "has the wrong dtype"));
     }
   }
 
@@ -303,7 +302,8 @@ class WeightQuantizer : public Quantizer {
 // A method whose config is read by `read` into an object that has `normalized`, the JSON that the
 // Python library's to_dict() gives, and whose quantizer is made from that object.
 template <typename Made, typename Config>
-Method make_method(const precis_method& abi, const OptionTable& (*options)(std::string_view library),
+Method make_method(const precis_method& abi,
+                   const OptionTable& (*options)(std::string_view library),
                    Config (*read)(const precis_config& request)) {
   return {abi, [options](std::string_view library) { return options(library).schema(); },
           [read](const precis_config& request) { return read(request).normalized.dump(); },
