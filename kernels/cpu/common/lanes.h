@@ -27,12 +27,6 @@
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-// The nearest integer, ties to even, for |value| < 2^22.
-inline Floats nearest(Floats value) {
-  const Floats magic = Floats::of(12582912.0f);
-  return (value + magic) - magic;
-}
-
 // How many of 15 rising bounds lie below the value, or at it when kEqual: a NaN lies above all.
 template <bool kEqual>
 class Ranks15 {

@@ -54,6 +54,9 @@ inline Floats abs(Floats a) {
 inline Floats sqrt(Floats a) {
   return {_mm256_sqrt_ps(a.v)};
 }
+inline Floats nearest(Floats a) {
+  return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
 inline Mask operator<(Floats a, Floats b) {
   return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)};
 }
@@ -72,6 +75,9 @@ inline Mask operator|(Mask a, Mask b) {
 inline Mask operator!(Mask a) {
   return {_mm256_xor_ps(a.v, _mm256_castsi256_ps(_mm256_set1_epi32(-1)))};
 }
+inline uint32_t bits_of(Mask a) {
+  return static_cast<uint32_t>(_mm256_movemask_ps(a.v));
+}
 inline bool any(Mask a) {
   return _mm256_movemask_ps(a.v) != 0;
 }
@@ -83,6 +89,21 @@ inline Floats select(Mask mask, Floats yes, Floats no) {
 }
 inline Ints add_where(Mask mask, Ints index, Ints step) {
   return {_mm256_add_epi32(index.v, _mm256_and_si256(_mm256_castps_si256(mask.v), step.v))};
+}
+
+inline Ints min(Ints a, Ints b) {
+  return {_mm256_min_epi32(a.v, b.v)};
+}
+inline Floats to_floats(Ints a) {
+  return {_mm256_cvtepi32_ps(a.v)};
+}
+inline float largest_of(Floats a) {
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+inline float smallest_of(Floats a) {
+  return -largest_of(Floats::of(-1) * a);
 }
 
 struct Table16 {
@@ -99,8 +120,9 @@ struct Table16 {
 };
 
 inline void store_bytes(uint8_t* to, Ints values) {
+  const __m256i low = _mm256_and_si256(values.v, _mm256_set1_epi32(0xff));
   const __m128i words =
-      _mm_packus_epi32(_mm256_castsi256_si128(values.v), _mm256_extracti128_si256(values.v, 1));
+      _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
 }
 inline Ints truncate(Floats values) {

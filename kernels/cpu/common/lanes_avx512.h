@@ -56,6 +56,10 @@ inline Floats abs(Floats a) {
 inline Floats sqrt(Floats a) {
   return {_mm512_sqrt_ps(a.v)};
 }
+// The nearest integer, ties to even.
+inline Floats nearest(Floats a) {
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
 // False where either is a NaN, as in C.
 inline Mask operator<(Floats a, Floats b) {
   return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)};
@@ -75,6 +79,10 @@ inline Mask operator|(Mask a, Mask b) {
 inline Mask operator!(Mask a) {
   return {static_cast<__mmask16>(~a.bits)};
 }
+// Bit i is lane i.
+inline uint32_t bits_of(Mask a) {
+  return a.bits;
+}
 inline bool any(Mask a) {
   return a.bits != 0;
 }
@@ -89,6 +97,20 @@ inline Ints add_where(Mask mask, Ints index, Ints step) {
   return {_mm512_mask_add_epi32(index.v, mask.bits, index.v, step.v)};
 }
 
+inline Ints min(Ints a, Ints b) {
+  return {_mm512_min_epi32(a.v, b.v)};
+}
+inline Floats to_floats(Ints a) {
+  return {_mm512_cvtepi32_ps(a.v)};
+}
+// The largest lane, of numbers without a NaN.
+inline float largest_of(Floats a) {
+  return _mm512_reduce_max_ps(a.v);
+}
+inline float smallest_of(Floats a) {
+  return _mm512_reduce_min_ps(a.v);
+}
+
 // Tables of 16 numbers.
 struct Table16 {
   __m512 v;
@@ -96,9 +118,11 @@ struct Table16 {
   Floats operator[](Ints index) const { return {_mm512_permutexvar_ps(index.v, v)}; }
 };
 
+// The low byte of each lane.
 inline void store_bytes(uint8_t* to, Ints values) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(values.v));
 }
+// Toward zero; what int32 cannot hold becomes its smallest number, as a cast does on x86.
 inline Ints truncate(Floats values) {
   return {_mm512_cvttps_epi32(values.v)};
 }

@@ -1,6 +1,9 @@
 // Encoding of the blocks of 32: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. Compiled once for each instruction
 // set.
+#include <bit>
+
 #include "kernels/cpu/gguf/codecs.h"
+#include "kernels/cpu/gguf/lane_search.h"
 #include "kernels/cpu/gguf/scale_search.h"
 
 namespace precis::kernels {
@@ -14,100 +17,275 @@ void weights_of(const float* x, const float* importance, float sigma2, int n, fl
 
 // Nibbles, and the fifth bits when there are any.
 void pack_nibbles(const uint8_t* L, uint8_t* q, uint32_t* high) {
+  for (int j = 0; j < 16; ++j) q[j] = static_cast<uint8_t>((L[j] & 15) | (L[j + 16] << 4));
+  if (high == nullptr) return;
+#if PRECIS_LANES > 1
+  const __m256i levels = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(L));
+  *high = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_slli_epi16(levels, 3)));
+#else
   uint32_t bits = 0;
-  for (int j = 0; j < 16; ++j) {
-    q[j] = static_cast<uint8_t>((L[j] & 15) | (L[j + 16] << 4));
-    bits |= static_cast<uint32_t>(L[j] >> 4) << j;
-    bits |= static_cast<uint32_t>(L[j + 16] >> 4) << (j + 16);
-  }
-  if (high != nullptr) *high = bits;
+  for (int j = 0; j < 32; ++j) bits |= static_cast<uint32_t>((L[j] >> 4) & 1) << j;
+  *high = bits;
+#endif
 }
 
-// Q4_0 and Q5_0: 2 * half levels around zero.
-void encode_symmetric(const float* row, uint64_t columns, const float* importance, int half,
-                      uint8_t* block) {
-  const bool five = half == 16;
-  const float sigma2 = importance != nullptr ? mean_square(row, columns, 1.0f) : 0;
-  for (uint64_t begin = 0; begin < columns; begin += 32, block += five ? 22 : 18) {
-    const float* x = row + begin;
-    uint8_t L[32];
-    float d = 0;
-    if (importance != nullptr) {
-      float weights[32];
-      weights_of(x, importance + begin, sigma2, 32, weights);
-      d = search_symmetric(32, half, x, reinterpret_cast<int8_t*>(L), weights);
-    } else {
-      d = signed_max(x, 32) / static_cast<float>(-half);
-      const float id = d != 0 ? 1.0f / d : 0.0f;
-      for (int i = 0; i < 32; ++i) {
-        const int q =
-            static_cast<int8_t>(static_cast<int>(x[i] * id + (static_cast<float>(half) + 0.5f)));
-        L[i] = static_cast<uint8_t>(q < 2 * half - 1 ? q : 2 * half - 1);
+// What a block of 32 is encoded with: the first value of largest magnitude, or the smallest value
+// and the way from it to the largest. Zero blocks: 0.
+#if PRECIS_LANES > 1
+
+constexpr int kParts = 32 / kLanes;
+
+// The first of the values that equals `value`; the very first where none does, as with a NaN. It
+// may differ from `value` in the sign of a zero.
+float first_equal(const float* x, const Floats* parts, float value, bool magnitudes) {
+  uint32_t equal = 0;
+  for (int part = 0; part < kParts; ++part) {
+    const Floats v = magnitudes ? abs(parts[part]) : parts[part];
+    equal |= bits_of(v == Floats::of(value)) << (part * kLanes);
+  }
+  return x[equal == 0 ? 0 : std::countr_zero(equal)];
+}
+
+float largest_magnitude(const float* x) {
+  Floats largest = Floats::of(0);
+  for (int part = 0; part < kParts; ++part)
+    largest = max(abs(Floats::load(x + part * kLanes)), largest);
+  return largest_of(largest);
+}
+
+float signed_max_of_block(const float* x) {
+  Floats parts[kParts];
+  for (int part = 0; part < kParts; ++part) parts[part] = Floats::load(x + part * kLanes);
+  const float magnitude = largest_magnitude(x);
+  return magnitude == 0 ? 0 : first_equal(x, parts, magnitude, true);
+}
+
+void range_of_block(const float* x, float& low, float& high) {
+  // Starting from the first value everywhere keeps a NaN there, and leaves out those behind it.
+  Floats parts[kParts], lowest = Floats::of(x[0]), highest = lowest;
+  for (int part = 0; part < kParts; ++part) {
+    parts[part] = Floats::load(x + part * kLanes);
+    lowest = min(parts[part], lowest);
+    highest = max(parts[part], highest);
+  }
+  low = first_equal(x, parts, smallest_of(lowest), false);
+  high = first_equal(x, parts, largest_of(highest), false);
+}
+
+// (x - base) * inverse + offset without its fraction, at most `top`.
+void levels_of_block(const float* x, float base, float inverse, float offset, int top, uint8_t* L) {
+  for (int i = 0; i < 32; i += kLanes) {
+    const Floats scaled =
+        (Floats::load(x + i) - Floats::of(base)) * Floats::of(inverse) + Floats::of(offset);
+    store_bytes(L + i, min(truncate(scaled), Ints::of(top)));
+  }
+}
+
+#else
+
+float largest_magnitude(const float* x) {
+  float largest = 0;
+  for (int i = 0; i < 32; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
+  return largest;
+}
+
+float signed_max_of_block(const float* x) {
+  return signed_max(x, 32);
+}
+
+void range_of_block(const float* x, float& low, float& high) {
+  low = high = x[0];
+  for (int i = 1; i < 32; ++i) {
+    low = x[i] < low ? x[i] : low;
+    high = x[i] > high ? x[i] : high;
+  }
+}
+
+void levels_of_block(const float* x, float base, float inverse, float offset, int top, uint8_t* L) {
+  for (int i = 0; i < 32; ++i) {
+    const int q = static_cast<int8_t>(static_cast<int>((x[i] - base) * inverse + offset));
+    L[i] = static_cast<uint8_t>(q < top ? q : top);
+  }
+}
+
+#endif
+
+// The blocks of a row, as many at once as there are lanes: search(x, importance, sigma2) finds
+// scale, minimum and levels of one, search_lanes those of kLanes; both hand them to write().
+struct FoundBlock {
+  float scale, minimum;
+  uint8_t levels[32];
+};
+
+// Q4_0 and Q5_0 with an importance matrix.
+struct SymmetricSearch {
+  int half;
+  void search(const float* x, const float* weights, FoundBlock& found) const {
+    found.minimum = 0;
+    found.scale = search_symmetric(32, half, x, reinterpret_cast<int8_t*>(found.levels), weights);
+  }
+#if PRECIS_LANES > 1
+  bool search_lanes(const Floats* x, const Floats* weights, LaneScales& found) const {
+    return search_symmetric_lanes<32>(half, x, weights, found);
+  }
+#endif
+  int lowest() const {
+    return -half;
+  }
+  int highest() const {
+    return half - 1;
+  }
+};
+
+// Q4_1 and Q5_1 with an importance matrix.
+struct AffineSearch {
+  int top;
+  void search(const float* x, const float* weights, FoundBlock& found) const {
+    found.scale = search_with_minimum(32, top, x, weights, found.levels, &found.minimum, -0.9f,
+                                      0.05f, 36, false, true);
+  }
+#if PRECIS_LANES > 1
+  bool search_lanes(const Floats* x, const Floats* weights, LaneScales& found) const {
+    return search_with_minimum_lanes<32, false, true>(top, x, weights, -0.9f, 0.05f, 36, found);
+  }
+#endif
+  int lowest() const {
+    return 0;
+  }
+  int highest() const {
+    return top;
+  }
+};
+
+#if PRECIS_LANES > 1
+// False: a value needs the scalar search.
+template <typename Search>
+bool search_together(const Search& search, const float* x, const float* importance, float sigma2,
+                     FoundBlock* blocks) {
+  Floats values[32], weights[32];
+  for (int i = 0; i < 32; ++i) {
+    values[i] = Floats::gather(x + i, 32);
+    weights[i] =
+        Floats::gather(importance + i, 32) * sqrt(Floats::of(sigma2) + values[i] * values[i]);
+  }
+  LaneScales found;
+  if (!search.search_lanes(values, weights, found)) return false;
+  float scale[kLanes], minimum[kLanes], inverse[kLanes], base[kLanes];
+  found.scale.store(scale);
+  found.minimum.store(minimum);
+  found.inverse.store(inverse);
+  found.base.store(base);
+  for (int lane = 0; lane < kLanes; ++lane) {
+    blocks[lane].scale = scale[lane];
+    blocks[lane].minimum = minimum[lane];
+    for (int i = 0; i < 32; ++i) {
+      const int l = nearest_int((x[32 * lane + i] - base[lane]) * inverse[lane]);
+      blocks[lane].levels[i] =
+          static_cast<uint8_t>(clamp_int(l, search.lowest(), search.highest()) - search.lowest());
+    }
+  }
+  return true;
+}
+#else
+constexpr int kLanes = 1;
+
+template <typename Search>
+bool search_together(const Search&, const float*, const float*, float, FoundBlock*) {
+  return false;
+}
+#endif
+
+template <typename Search, typename Write>
+void search_row(const Search& search, const float* row, uint64_t columns, const float* importance,
+                Write write) {
+  const float sigma2 = mean_square(row, columns, 1.0f);
+  constexpr uint64_t kStep = 32 * kLanes;
+  for (uint64_t begin = 0; begin < columns; begin += kStep) {
+    FoundBlock found[kLanes];
+    const uint64_t count = std::min<uint64_t>(kLanes, (columns - begin) / 32);
+    if (count < kLanes ||
+        !search_together(search, row + begin, importance + begin, sigma2, found)) {
+      for (uint64_t i = 0; i < count; ++i) {
+        float weights[32];
+        weights_of(row + begin + 32 * i, importance + begin + 32 * i, sigma2, 32, weights);
+        search.search(row + begin + 32 * i, weights, found[i]);
       }
     }
+    for (uint64_t i = 0; i < count; ++i) write(found[i]);
+  }
+}
+
+// Q4_0 and Q5_0: 2 * Half levels around zero.
+template <int Half>
+void encode_symmetric(const float* row, uint64_t columns, const float* importance, uint8_t* block) {
+  constexpr bool kFive = Half == 16;
+  const auto write = [&](float d, const uint8_t* levels) {
     store_half(block, d);
     uint32_t high = 0;
-    pack_nibbles(L, block + (five ? 6 : 2), &high);
-    if (five) std::memcpy(block + 2, &high, sizeof high);
+    pack_nibbles(levels, block + (kFive ? 6 : 2), kFive ? &high : nullptr);
+    if (kFive) std::memcpy(block + 2, &high, sizeof high);
+    block += kFive ? 22 : 18;
+  };
+  if (importance != nullptr) {
+    return search_row(SymmetricSearch{Half}, row, columns, importance,
+                      [&](const FoundBlock& found) { write(found.scale, found.levels); });
+  }
+  for (uint64_t begin = 0; begin < columns; begin += 32) {
+    const float d = signed_max_of_block(row + begin) / static_cast<float>(-Half);
+    uint8_t levels[32];
+    levels_of_block(row + begin, 0, d != 0 ? 1.0f / d : 0.0f, static_cast<float>(Half) + 0.5f,
+                    2 * Half - 1, levels);
+    write(d, levels);
   }
 }
 
-// Q4_1 and Q5_1: levels 0 ... top above a minimum.
-void encode_affine(const float* row, uint64_t columns, const float* importance, int top,
-                   uint8_t* block) {
-  const bool five = top == 31;
-  const float sigma2 = importance != nullptr ? mean_square(row, columns, 1.0f) : 0;
-  for (uint64_t begin = 0; begin < columns; begin += 32, block += five ? 24 : 20) {
-    const float* x = row + begin;
-    uint8_t L[32];
-    float d = 0, minimum = 0;
-    if (importance != nullptr) {
-      float weights[32];
-      weights_of(x, importance + begin, sigma2, 32, weights);
-      d = search_with_minimum(32, top, x, weights, L, &minimum, -0.9f, 0.05f, 36, false, true);
-      minimum = -minimum;
-    } else {
-      float low = x[0], high = x[0];
-      for (int i = 1; i < 32; ++i) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
-      }
-      minimum = low;
-      d = (high - low) / static_cast<float>(top);
-      const float id = d != 0 ? 1.0f / d : 0.0f;
-      for (int i = 0; i < 32; ++i) {
-        const int q = static_cast<int8_t>(static_cast<int>((x[i] - low) * id + 0.5f));
-        L[i] = static_cast<uint8_t>(q < top || five ? q : top);
-      }
-    }
+// Q4_1 and Q5_1: levels 0 ... Top above a minimum.
+template <int Top>
+void encode_affine(const float* row, uint64_t columns, const float* importance, uint8_t* block) {
+  constexpr bool kFive = Top == 31;
+  const auto write = [&](float d, float minimum, const uint8_t* levels) {
     store_half(block, d);
     store_half(block + 2, minimum);
-    uint32_t high_bits = 0;
-    pack_nibbles(L, block + (five ? 8 : 4), &high_bits);
-    if (five) std::memcpy(block + 4, &high_bits, sizeof high_bits);
+    uint32_t high = 0;
+    pack_nibbles(levels, block + (kFive ? 8 : 4), kFive ? &high : nullptr);
+    if (kFive) std::memcpy(block + 4, &high, sizeof high);
+    block += kFive ? 24 : 20;
+  };
+  if (importance != nullptr) {
+    return search_row(AffineSearch{Top}, row, columns, importance, [&](const FoundBlock& found) {
+      write(found.scale, -found.minimum, found.levels);
+    });
+  }
+  for (uint64_t begin = 0; begin < columns; begin += 32) {
+    float low = 0, high = 0;
+    range_of_block(row + begin, low, high);
+    const float d = (high - low) / static_cast<float>(Top);
+    uint8_t levels[32];
+    // Q5_1 does not clamp: no value is above 31.
+    levels_of_block(row + begin, low, d != 0 ? 1.0f / d : 0.0f, 0.5f, kFive ? 127 : Top, levels);
+    write(d, low, levels);
   }
 }
 
 }  // namespace
 
 void encode_q4_0(const float* row, uint64_t columns, const float* importance, uint8_t* blocks) {
-  encode_symmetric(row, columns, importance, 8, blocks);
+  encode_symmetric<8>(row, columns, importance, blocks);
 }
 void encode_q5_0(const float* row, uint64_t columns, const float* importance, uint8_t* blocks) {
-  encode_symmetric(row, columns, importance, 16, blocks);
+  encode_symmetric<16>(row, columns, importance, blocks);
 }
 void encode_q4_1(const float* row, uint64_t columns, const float* importance, uint8_t* blocks) {
-  encode_affine(row, columns, importance, 15, blocks);
+  encode_affine<15>(row, columns, importance, blocks);
 }
 void encode_q5_1(const float* row, uint64_t columns, const float* importance, uint8_t* blocks) {
-  encode_affine(row, columns, importance, 31, blocks);
+  encode_affine<31>(row, columns, importance, blocks);
 }
 
 void encode_q8_0(const float* row, uint64_t columns, const float*, uint8_t* block) {
   for (uint64_t begin = 0; begin < columns; begin += 32, block += 34) {
     const float* x = row + begin;
-    float largest = 0;
-    for (int i = 0; i < 32; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
+    const float largest = largest_magnitude(x);
     const float d = largest / 127.0f, id = d != 0 ? 1.0f / d : 0.0f;
     store_half(block, d);
     for (int i = 0; i < 32; ++i) {

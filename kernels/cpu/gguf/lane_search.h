@@ -39,7 +39,7 @@ inline Floats signed_max(const Floats* x) {
 }
 
 // What the searches find. The levels of a lane are those of (x - base) * inverse, rounded and
-// clamped; a lane without a scale has inverse 0.
+// clamped; they are the lowest ones in a lane without a scale.
 struct LaneScales {
   Floats scale, minimum, inverse, base;
 };
@@ -82,7 +82,8 @@ inline bool search_symmetric_lanes(int nmax, const Floats* x, const Floats* weig
     scale = select(better, sumlx / suml2, scale);
     best = select(better, scale * sumlx, best);
   }
-  out = {select(empty, zero, scale), zero, select(empty, zero, best_inverse), zero};
+  out = {select(empty, zero, scale), zero, select(empty, Floats::of(1), best_inverse),
+         select(empty, Floats::of(kRoundingRange), zero)};
   return true;
 }
 
