@@ -124,9 +124,9 @@ Codec gguf_type(const kernels::GgufCodec& type, bool with_importance) {
   if (with_importance) return codec;
   codec.dequantize = [=, &type](const uint8_t* stored, uint64_t begin, uint64_t end,
                                 WeightType out_type, void* out) {
-    if (out_type != WeightType::f32) return false;
-    type.dequantize(stored + begin * row_bytes, (end - begin) * kColumns / type.block_size,
-                    static_cast<float*>(out) + begin * kColumns);
+    kernels::gguf_dequantize(kernels::current_isa(), type, stored + begin * row_bytes,
+                             (end - begin) * kColumns / type.block_size, out_type,
+                             row_of(out, out_type, begin));
     return true;
   };
   return codec;

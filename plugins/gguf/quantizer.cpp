@@ -155,20 +155,8 @@ void GgufQuantizer::dequantize(const precis_call&, const precis_param& param,
   const uint8_t* blocks =
       sdk::data<const uint8_t>(*parts[0]) + begin / codec.block_size * codec.block_bytes;
   const auto out_type = plugins::weight_type(weight.view.dtype);
-  if (out_type == kernels::WeightType::f32)
-    return codec.dequantize(blocks, count / codec.block_size, sdk::data<float>(weight));
-  float values[256];
-  const uint64_t at_once = 256 / codec.block_size;
-  for (uint64_t done = 0; done < count;) {
-    const uint64_t some = std::min(at_once, (count - done) / codec.block_size);
-    codec.dequantize(blocks + done / codec.block_size * codec.block_bytes, some, values);
-    kernels::with_type(out_type, [&](auto tag) {
-      using Type = decltype(tag);
-      auto* out = sdk::data<typename Type::Stored>(weight) + done;
-      for (uint64_t i = 0; i < some * codec.block_size; ++i) Type::store(out, i, values[i]);
-    });
-    done += some * codec.block_size;
-  }
+  kernels::gguf_dequantize(kernels::current_isa(), codec, blocks, count / codec.block_size,
+                           out_type, sdk::data<void>(weight));
 }
 
 void GgufQuantizer::storage(const precis_param& param, precis_storage& out) const {

@@ -50,7 +50,7 @@ class Ranks15 {
 
  private:
   static Mask above(Floats value, Floats bound) {
-    return kEqual ? !(value < bound) : !(value <= bound);
+    return kEqual ? not_less(value, bound) : not_less_or_equal(value, bound);
   }
   Floats middle_;
   Table16 steps_[3];

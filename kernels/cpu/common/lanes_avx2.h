@@ -28,6 +28,19 @@ struct Floats {
 struct Ints {
   __m256i v;
   static Ints of(int32_t value) { return {_mm256_set1_epi32(value)}; }
+  static Ints load(const int32_t* from) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))};
+  }
+  // One byte or 16-bit number a lane.
+  static Ints load(const uint8_t* from) {
+    return {_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)))};
+  }
+  static Ints load(const int8_t* from) {
+    return {_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)))};
+  }
+  static Ints load(const uint16_t* from) {
+    return {_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
+  }
 };
 
 inline Floats operator+(Floats a, Floats b) {
@@ -63,6 +76,12 @@ inline Mask operator<(Floats a, Floats b) {
 inline Mask operator<=(Floats a, Floats b) {
   return {_mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ)};
 }
+inline Mask not_less(Floats a, Floats b) {
+  return {_mm256_cmp_ps(a.v, b.v, _CMP_NLT_UQ)};
+}
+inline Mask not_less_or_equal(Floats a, Floats b) {
+  return {_mm256_cmp_ps(a.v, b.v, _CMP_NLE_UQ)};
+}
 inline Mask operator==(Floats a, Floats b) {
   return {_mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ)};
 }
@@ -84,6 +103,9 @@ inline bool any(Mask a) {
 inline bool all(Mask a) {
   return _mm256_movemask_ps(a.v) == 0xff;
 }
+inline bool any_nan(Floats a, Floats b) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_UNORD_Q)) != 0;
+}
 inline Floats select(Mask mask, Floats yes, Floats no) {
   return {_mm256_blendv_ps(no.v, yes.v, mask.v)};
 }
@@ -94,6 +116,50 @@ inline Ints add_where(Mask mask, Ints index, Ints step) {
 inline Ints min(Ints a, Ints b) {
   return {_mm256_min_epi32(a.v, b.v)};
 }
+inline Ints max(Ints a, Ints b) {
+  return {_mm256_max_epi32(a.v, b.v)};
+}
+inline Ints operator+(Ints a, Ints b) {
+  return {_mm256_add_epi32(a.v, b.v)};
+}
+inline Ints operator-(Ints a, Ints b) {
+  return {_mm256_sub_epi32(a.v, b.v)};
+}
+inline Ints operator<<(Ints a, int count) {
+  return {_mm256_slli_epi32(a.v, count)};
+}
+inline Ints operator>>(Ints a, int count) {
+  return {_mm256_srli_epi32(a.v, count)};
+}
+inline Ints operator>>(Ints a, Ints counts) {
+  return {_mm256_srlv_epi32(a.v, counts.v)};
+}
+inline Ints operator*(Ints a, Ints b) {
+  return {_mm256_mullo_epi32(a.v, b.v)};
+}
+inline Ints operator|(Ints a, Ints b) {
+  return {_mm256_or_si256(a.v, b.v)};
+}
+inline Ints operator&(Ints a, Ints b) {
+  return {_mm256_and_si256(a.v, b.v)};
+}
+inline Ints as_ints(Floats a) {
+  return {_mm256_castps_si256(a.v)};
+}
+inline Mask any_bit(Ints a, Ints bits) {
+  const __m256i none = _mm256_cmpeq_epi32(_mm256_and_si256(a.v, bits.v), _mm256_setzero_si256());
+  return {_mm256_castsi256_ps(_mm256_xor_si256(none, _mm256_set1_epi32(-1)))};
+}
+inline Floats as_floats(Ints a) {
+  return {_mm256_castsi256_ps(a.v)};
+}
+inline Mask operator==(Ints a, Ints b) {
+  return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a.v, b.v))};
+}
+inline Mask mask_of(uint32_t bits) {
+  const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  return Ints{_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), lane)} == Ints{lane};
+}
 inline Floats to_floats(Ints a) {
   return {_mm256_cvtepi32_ps(a.v)};
 }
@@ -101,6 +167,11 @@ inline float largest_of(Floats a) {
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+inline int32_t largest_of(Ints a) {
+  const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
 }
 inline float smallest_of(Floats a) {
   return -largest_of(Floats::of(-1) * a);
@@ -127,6 +198,73 @@ inline void store_bytes(uint8_t* to, Ints values) {
 }
 inline Ints truncate(Floats values) {
   return {_mm256_cvttps_epi32(values.v)};
+}
+
+inline Floats load_halves(const void* from) {
+  return {_mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(from)))};
+}
+inline Floats round_through_half(Floats a) {
+  return {_mm256_cvtph_ps(_mm256_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT))};
+}
+inline Floats half_bits_to_floats(Ints bits) {
+  const __m128i halves =
+      _mm_packus_epi32(_mm256_castsi256_si128(bits.v), _mm256_extracti128_si256(bits.v, 1));
+  return {_mm256_cvtph_ps(halves)};
+}
+
+using Line = __m256i;
+inline constexpr uint64_t kLineBytes = 32;
+inline Line line_of(Floats a) {
+  return _mm256_castps_si256(a.v);
+}
+inline Line line_of_halves(Floats a, Floats b) {
+  return _mm256_set_m128i(_mm256_cvtps_ph(b.v, _MM_FROUND_TO_NEAREST_INT),
+                          _mm256_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
+}
+inline Line line_of_upper(Ints a, Ints b) {
+  const __m256i halves =
+      _mm256_packus_epi32(_mm256_srli_epi32(a.v, 16), _mm256_srli_epi32(b.v, 16));
+  return _mm256_permute4x64_epi64(halves, 0xd8);
+}
+// The bytes of each number are looked up apart.
+struct Words16 {
+  __m256i low, high;
+  explicit Words16(Line words)
+      : low(both_lanes(_mm256_and_si256(words, _mm256_set1_epi16(255)))),
+        high(both_lanes(_mm256_srli_epi16(words, 8))) {}
+  // The numbers of 16 codes.
+  Line operator[](const uint8_t* codes) const {
+    const __m256i index =
+        _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+    // An index with its top bit set looks up a 0.
+    const __m256i lower =
+        _mm256_shuffle_epi8(low, _mm256_or_si256(index, _mm256_set1_epi16(-0x8000)));
+    const __m256i upper = _mm256_shuffle_epi8(
+        high, _mm256_or_si256(_mm256_slli_epi16(index, 8), _mm256_set1_epi16(0x80)));
+    return _mm256_or_si256(lower, upper);
+  }
+
+ private:
+  static __m256i both_lanes(__m256i words) {
+    return _mm256_broadcastsi128_si256(
+        _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  }
+};
+inline void unpack_nibbles(const uint8_t* packed, uint8_t* codes) {
+  for (int i = 0; i < 2; ++i) {
+    const __m256i both =
+        _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(packed + 16 * i)));
+    const __m256i pairs = _mm256_or_si256(_mm256_srli_epi16(both, 4), _mm256_slli_epi16(both, 8));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + 32 * i),
+                        _mm256_and_si256(pairs, _mm256_set1_epi8(15)));
+  }
+}
+
+inline void store(void* to, Line line) {
+  _mm256_storeu_si256(static_cast<__m256i*>(to), line);
+}
+inline void stream(void* to, Line line) {
+  _mm256_stream_si256(static_cast<__m256i*>(to), line);
 }
 
 }  // namespace PRECIS_ISA

@@ -77,6 +77,12 @@ void with_type(WeightType type, Body&& body) {
   }
 }
 
+// The same for two types at once.
+template <typename Body>
+void with_types(WeightType first, WeightType second, Body&& body) {
+  with_type(first, [&](auto a) { with_type(second, [&](auto b) { body(a, b); }); });
+}
+
 // The largest |value|; a NaN among the values wins, as torch's amax has it.
 template <typename Type>
 inline float absmax_of(const typename Type::Stored* data, uint64_t begin, uint64_t end) {

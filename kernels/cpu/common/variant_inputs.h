@@ -1,12 +1,16 @@
 // Weights on which the compilations of a kernel are compared with the plain one.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <random>
 #include <string>
 #include <vector>
+
+#include "kernels/cpu/common/numbers.h"
 
 namespace precis::kernels::testing {
 
@@ -49,6 +53,44 @@ inline std::vector<VariantInput> variant_inputs(uint64_t rows, uint64_t columns)
     return i % 131 == 5 ? std::numeric_limits<float>::quiet_NaN() : normal(random);
   });
   return inputs;
+}
+
+inline constexpr WeightType kWeightTypes[] = {WeightType::f32, WeightType::f16, WeightType::bf16};
+
+// The instruction sets of this machine above the plain one.
+inline std::vector<Isa> faster_variants() {
+  std::vector<Isa> variants;
+  for (const Isa isa : {Isa::avx2, Isa::avx512})
+    if (isa <= machine_isa()) variants.push_back(isa);
+  return variants;
+}
+
+// The bytes of `values` in `type`, with room for float32.
+inline std::vector<std::byte> stored_as(WeightType type, const std::vector<float>& values) {
+  std::vector<std::byte> bytes(values.size() * sizeof(float));
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    auto* out = reinterpret_cast<typename Type::Stored*>(bytes.data());
+    for (uint64_t i = 0; i < values.size(); ++i) Type::store(out, i, values[i]);
+  });
+  return bytes;
+}
+
+// The same bits, or NaN in both.
+inline void expect_equal_numbers(WeightType type, const std::vector<std::byte>& expected,
+                                 const std::vector<std::byte>& actual, uint64_t count,
+                                 const std::string& where) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* left = reinterpret_cast<const typename Type::Stored*>(expected.data());
+    const auto* right = reinterpret_cast<const typename Type::Stored*>(actual.data());
+    for (uint64_t i = 0; i < count; ++i) {
+      const float x = Type::load(left, i), y = Type::load(right, i);
+      if (std::isnan(x) && std::isnan(y)) continue;
+      ASSERT_EQ(std::bit_cast<uint32_t>(x), std::bit_cast<uint32_t>(y))
+          << where << ", element " << i;
+    }
+  });
 }
 
 }  // namespace precis::kernels::testing

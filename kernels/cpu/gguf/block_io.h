@@ -14,10 +14,11 @@ inline namespace PRECIS_ISA {
 inline float load_half(const uint8_t* at) {
   uint16_t bits;
   std::memcpy(&bits, at, sizeof bits);
-  return half_to_float(bits);
+  return F16::load(&bits, 0);
 }
 inline void store_half(uint8_t* at, float value) {
-  const uint16_t bits = float_to_half(value);
+  uint16_t bits;
+  F16::store(&bits, 0, value);
   std::memcpy(at, &bits, sizeof bits);
 }
 inline uint16_t load_u16(const uint8_t* at) {

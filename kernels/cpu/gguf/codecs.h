@@ -47,6 +47,12 @@ PRECIS_GGUF_DECODER(iq3_s)
 
 }  // namespace PRECIS_ISA
 
+// gguf_dequantize of one instruction set.
+struct GgufDecoding {
+  void (*decode)(const GgufCodec& codec, const uint8_t* blocks, uint64_t count, WeightType type,
+                 void* out);
+};
+
 // All codecs of one instruction set.
 struct GgufCodecList {
   const GgufCodec* codecs;

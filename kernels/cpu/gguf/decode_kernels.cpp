@@ -1,9 +1,32 @@
-// Decoding of the block types without codebooks. Compiled once for each instruction set.
+// Decoding of the block types without codebooks, one number after another: what runs where there
+// are no lanes, and the reference of decode_lanes_kernels.cpp. Compiled once for each instruction
+// set.
+#include "kernels/cpu/common/lanes.h"
 #include "kernels/cpu/gguf/block_io.h"
 #include "kernels/cpu/gguf/codecs.h"
 
 namespace precis::kernels {
 namespace PRECIS_ISA {
+
+#if PRECIS_LANES == 1
+
+void decode_tq1_0(const uint8_t* block, uint64_t count, float* out) {
+  constexpr uint8_t kPowers[5] = {1, 3, 9, 27, 81};
+  const auto trit = [](uint8_t byte, uint8_t power) {
+    const auto shifted = static_cast<uint8_t>(byte * power);
+    return static_cast<float>(((static_cast<uint32_t>(shifted) * 3) >> 8)) - 1.0f;
+  };
+  for (; count > 0; --count, block += 54, out += 256) {
+    const float d = load_half(block + 52);
+    for (int n = 0; n < 5; ++n) {
+      for (int m = 0; m < 32; ++m) out[32 * n + m] = trit(block[m], kPowers[n]) * d;
+      for (int m = 0; m < 16; ++m) out[160 + 16 * n + m] = trit(block[32 + m], kPowers[n]) * d;
+    }
+    for (int n = 0; n < 4; ++n) {
+      for (int j = 0; j < 4; ++j) out[240 + 4 * n + j] = trit(block[48 + j], kPowers[n]) * d;
+    }
+  }
+}
 
 void decode_q4_0(const uint8_t* block, uint64_t count, float* out) {
   for (; count > 0; --count, block += 18, out += 32) {
@@ -168,24 +191,6 @@ void decode_iq4_xs(const uint8_t* block, uint64_t count, float* out) {
   }
 }
 
-void decode_tq1_0(const uint8_t* block, uint64_t count, float* out) {
-  constexpr uint8_t kPowers[5] = {1, 3, 9, 27, 81};
-  const auto trit = [](uint8_t byte, uint8_t power) {
-    const auto shifted = static_cast<uint8_t>(byte * power);
-    return static_cast<float>(((static_cast<uint32_t>(shifted) * 3) >> 8)) - 1.0f;
-  };
-  for (; count > 0; --count, block += 54, out += 256) {
-    const float d = load_half(block + 52);
-    for (int n = 0; n < 5; ++n) {
-      for (int m = 0; m < 32; ++m) out[32 * n + m] = trit(block[m], kPowers[n]) * d;
-      for (int m = 0; m < 16; ++m) out[160 + 16 * n + m] = trit(block[32 + m], kPowers[n]) * d;
-    }
-    for (int n = 0; n < 4; ++n) {
-      for (int j = 0; j < 4; ++j) out[240 + 4 * n + j] = trit(block[48 + j], kPowers[n]) * d;
-    }
-  }
-}
-
 void decode_tq2_0(const uint8_t* block, uint64_t count, float* out) {
   for (; count > 0; --count, block += 66, out += 256) {
     const float d = load_half(block + 64);
@@ -245,6 +250,8 @@ void decode_f16(const uint8_t* block, uint64_t count, float* out) {
 void decode_bf16(const uint8_t* block, uint64_t count, float* out) {
   for (uint64_t i = 0; i < count; ++i) out[i] = bfloat16_to_float(load_u16(block + 2 * i));
 }
+
+#endif
 
 }  // namespace PRECIS_ISA
 }  // namespace precis::kernels

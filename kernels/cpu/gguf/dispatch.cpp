@@ -5,6 +5,12 @@
 namespace precis::kernels {
 
 PRECIS_DISPATCH(GgufCodecList, gguf_codecs)
+PRECIS_DISPATCH(GgufDecoding, gguf_decoding)
+
+void gguf_dequantize(Isa isa, const GgufCodec& codec, const uint8_t* blocks, uint64_t count,
+                     WeightType type, void* out) {
+  gguf_decoding(isa).decode(codec, blocks, count, type, out);
+}
 
 const GgufCodec* gguf_codec(Isa isa, std::string_view name) {
   const GgufCodecList& list = gguf_codecs(isa);

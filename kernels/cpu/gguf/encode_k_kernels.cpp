@@ -79,9 +79,9 @@ struct Q2K {
     uint8_t levels[kBlock];
     for (int j = 0; j < 16; ++j) {
       block[j] = static_cast<uint8_t>(scale_code[j] | (min_code[j] << 4));
-      levels_with_minimum<Q2K>(x, importance, sigma2, j, 3,
-                               stored_d * static_cast<float>(scale_code[j]),
-                               stored_min * static_cast<float>(min_code[j]), levels);
+      write_levels<Q2K>(x, importance, sigma2, j, 0, 3,
+                        stored_d * static_cast<float>(scale_code[j]),
+                        stored_min * static_cast<float>(min_code[j]), levels);
     }
     pack_two_bits(levels, block + 16);
   }
@@ -139,8 +139,8 @@ struct Q3K {
       packed[j % 8] = static_cast<uint8_t>(packed[j % 8] | ((codes[j] & 15) << (j < 8 ? 0 : 4)));
       packed[8 + j % 4] =
           static_cast<uint8_t>(packed[8 + j % 4] | ((codes[j] >> 4) << (2 * (j / 4))));
-      levels_around_zero<Q3K>(x, importance, sigma2, j, 4,
-                              stored * static_cast<float>(codes[j] - 32), levels);
+      write_levels<Q3K>(x, importance, sigma2, j, -4, 3, stored * static_cast<float>(codes[j] - 32),
+                        0.0f, levels);
     }
     uint8_t low_bits[kBlock];
     std::memset(block, 0, 32);
@@ -246,9 +246,9 @@ struct Q45K {
     store_half(block + 2, dmin);
     const float stored_d = load_half(block), stored_min = load_half(block + 2);
     for (int j = 0; j < 8; ++j) {
-      levels_with_minimum<Q45K>(x, importance, sigma2, j, Top,
-                                stored_d * static_cast<float>(scale_code[j]),
-                                stored_min * static_cast<float>(min_code[j]), levels);
+      write_levels<Q45K>(x, importance, sigma2, j, 0, Top,
+                         stored_d * static_cast<float>(scale_code[j]),
+                         stored_min * static_cast<float>(min_code[j]), levels);
     }
   }
 };
@@ -324,8 +324,8 @@ struct Q6K {
     for (int j = 0; j < 16; ++j) {
       const int code = clamp_int(nearest_int(iscale * sub.scale[j]), -128, 127);
       block[192 + j] = static_cast<uint8_t>(static_cast<int8_t>(code));
-      levels_around_zero<Q6K>(x, importance, sigma2, j, 32, stored * static_cast<float>(code),
-                              levels);
+      write_levels<Q6K>(x, importance, sigma2, j, -32, 31, stored * static_cast<float>(code), 0.0f,
+                        levels);
     }
     for (int half = 0; half < 2; ++half) {
       const uint8_t* l = levels + 128 * half;

@@ -81,6 +81,16 @@ void levels_of_block(const float* x, float base, float inverse, float offset, in
   }
 }
 
+// x * scale to the nearest integer, halves away from zero, as C's roundf: what lies under one half
+// by a unit in the last place is added to the magnitude, and the fraction dropped.
+void round_half_away(const float* x, float scale, uint8_t* out) {
+  const Ints sign = Ints::of(INT32_MIN), half = as_ints(Floats::of(0x1.fffffep-2f));
+  for (int i = 0; i < 32; i += kLanes) {
+    const Floats value = Floats::load(x + i) * Floats::of(scale);
+    store_bytes(out + i, truncate(value + as_floats((as_ints(value) & sign) | half)));
+  }
+}
+
 #else
 
 float largest_magnitude(const float* x) {
@@ -105,6 +115,18 @@ void levels_of_block(const float* x, float base, float inverse, float offset, in
   for (int i = 0; i < 32; ++i) {
     const int q = static_cast<int8_t>(static_cast<int>((x[i] - base) * inverse + offset));
     L[i] = static_cast<uint8_t>(q < top ? q : top);
+  }
+}
+
+void round_half_away(const float* x, float scale, uint8_t* out) {
+  for (int i = 0; i < 32; ++i) {
+    // Half away from zero, as C's roundf: one half is added to the magnitude, unless that rounds
+    // up by itself. A block of subnormals makes the scale infinite; what ggml's conversion of that
+    // gives on x86 is 0.
+    const float v = x[i] * scale, magnitude = std::fabs(v) < 128.0f ? std::fabs(v) : 0.0f;
+    auto whole = static_cast<int32_t>(magnitude);
+    whole += magnitude - static_cast<float>(whole) >= 0.5f ? 1 : 0;
+    out[i] = static_cast<uint8_t>(static_cast<int8_t>(v < 0 ? -whole : whole));
   }
 }
 
@@ -178,10 +200,10 @@ bool search_together(const Search& search, const float* x, const float* importan
   for (int lane = 0; lane < kLanes; ++lane) {
     blocks[lane].scale = scale[lane];
     blocks[lane].minimum = minimum[lane];
-    for (int i = 0; i < 32; ++i) {
-      const int l = nearest_int((x[32 * lane + i] - base[lane]) * inverse[lane]);
-      blocks[lane].levels[i] =
-          static_cast<uint8_t>(clamp_int(l, search.lowest(), search.highest()) - search.lowest());
+    for (int i = 0; i < 32; i += kLanes) {
+      const Floats value =
+          (Floats::load(x + 32 * lane + i) - Floats::of(base[lane])) * Floats::of(inverse[lane]);
+      store_bytes(blocks[lane].levels + i, clamped_level(value, search.lowest(), search.highest()));
     }
   }
   return true;
@@ -285,18 +307,9 @@ void encode_q5_1(const float* row, uint64_t columns, const float* importance, ui
 void encode_q8_0(const float* row, uint64_t columns, const float*, uint8_t* block) {
   for (uint64_t begin = 0; begin < columns; begin += 32, block += 34) {
     const float* x = row + begin;
-    const float largest = largest_magnitude(x);
-    const float d = largest / 127.0f, id = d != 0 ? 1.0f / d : 0.0f;
+    const float d = largest_magnitude(x) / 127.0f, id = d != 0 ? 1.0f / d : 0.0f;
     store_half(block, d);
-    for (int i = 0; i < 32; ++i) {
-      // Half away from zero, as C's roundf: one half is added to the magnitude, unless that rounds
-      // up by itself. A block of subnormals makes id infinite; what ggml's conversion of that gives
-      // on x86 is 0.
-      const float v = x[i] * id, magnitude = std::fabs(v) < 128.0f ? std::fabs(v) : 0.0f;
-      auto whole = static_cast<int32_t>(magnitude);
-      whole += magnitude - static_cast<float>(whole) >= 0.5f ? 1 : 0;
-      block[2 + i] = static_cast<uint8_t>(static_cast<int8_t>(v < 0 ? -whole : whole));
-    }
+    round_half_away(x, id, block + 2);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "kernels/cpu/common/isa.h"
+#include "kernels/cpu/common/numbers.h"
 
 namespace precis::kernels {
 
@@ -16,13 +17,18 @@ struct GgufCodec {
   uint32_t block_size;    // elements
   uint32_t block_bytes;
 
-  // Decodes `blocks` blocks to blocks * block_size float32.
+  // Decodes `count` blocks to count * block_size float32.
   void (*dequantize)(const uint8_t* blocks, uint64_t count, float* out);
 
   // Encodes one row of `columns` float32, a multiple of block_size. importance: one float32 a
   // column, or null. Null when this library only decodes the type.
   void (*quantize)(const float* row, uint64_t columns, const float* importance, uint8_t* blocks);
 };
+
+// Decodes `count` blocks of `codec`, rounded from float32 to `type`, to out[count * block_size].
+// Large outputs are written past the caches. isa: the one that `codec` was compiled for.
+void gguf_dequantize(Isa isa, const GgufCodec& codec, const uint8_t* blocks, uint64_t count,
+                     WeightType type, void* out);
 
 // The codec called `name`, compiled for `isa`; null for an unknown name.
 const GgufCodec* gguf_codec(Isa isa, std::string_view name);

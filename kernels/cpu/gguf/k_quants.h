@@ -53,23 +53,23 @@ void search_levels(const float* x, const float* importance, float sigma2, int j,
                levels + begin, scale, minimum, weight);
 }
 
-// Codes 0 ... top of sub-block j above -minimum, in steps of `scale`.
+// Codes low ... high of sub-block j, stored from 0: (x + minimum) in steps of `scale`.
 template <typename Type>
-void levels_with_minimum(const float* x, const float* importance, float sigma2, int j, int top,
-                         float scale, float minimum, uint8_t* levels) {
+void write_levels(const float* x, const float* importance, float sigma2, int j, int low, int high,
+                  float scale, float minimum, uint8_t* levels) {
   if (scale == 0) return search_levels<Type>(x, importance, sigma2, j, levels);
-  for (int i = Type::kSize * j; i < Type::kSize * (j + 1); ++i)
-    levels[i] = static_cast<uint8_t>(clamp_int(nearest_int((x[i] + minimum) / scale), 0, top));
-}
-
-// Codes -half ... half - 1 of sub-block j, stored from 0.
-template <typename Type>
-void levels_around_zero(const float* x, const float* importance, float sigma2, int j, int half,
-                        float scale, uint8_t* levels) {
-  if (scale == 0) return search_levels<Type>(x, importance, sigma2, j, levels);
-  for (int i = Type::kSize * j; i < Type::kSize * (j + 1); ++i) {
-    levels[i] = static_cast<uint8_t>(clamp_int(nearest_int(x[i] / scale), -half, half - 1) + half);
+  const int begin = Type::kSize * j, end = begin + Type::kSize;
+#if PRECIS_LANES > 1
+  for (int i = begin; i < end; i += kLanes) {
+    const Floats value = (Floats::load(x + i) + Floats::of(minimum)) / Floats::of(scale);
+    store_bytes(levels + i, clamped_level(value, low, high));
   }
+#else
+  for (int i = begin; i < end; ++i) {
+    const int l = nearest_int((x[i] + minimum) / scale);
+    levels[i] = static_cast<uint8_t>(clamp_int(l, low, high) - low);
+  }
+#endif
 }
 
 template <typename Type>

@@ -23,6 +23,13 @@ inline bool all_finite(const Floats* x) {
   return all(sum == Floats::of(0));
 }
 
+// scale_search.h's nearest_int, clamped, from 0: the same for every float, NaNs included.
+inline Ints clamped_level(Floats value, int low, int high) {
+  const Ints rounded =
+      (as_ints(value + Floats::of(12582912.0f)) & Ints::of(0x007fffff)) - Ints::of(0x00400000);
+  return max(min(rounded, Ints::of(high)), Ints::of(low)) - Ints::of(low);
+}
+
 inline Floats level(Floats value, Floats low, Floats high) {
   return max(min(nearest(value), high), low);
 }

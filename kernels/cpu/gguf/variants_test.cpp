@@ -12,12 +12,7 @@ namespace {
 
 constexpr uint64_t kRows = 3, kColumns = 256 * 7;  // super-blocks that do not fill the lanes evenly
 
-std::vector<Isa> faster_variants() {
-  std::vector<Isa> variants;
-  for (const Isa isa : {Isa::avx2, Isa::avx512})
-    if (isa <= machine_isa()) variants.push_back(isa);
-  return variants;
-}
+using testing::faster_variants;
 
 class GgufVariants : public ::testing::TestWithParam<uint64_t> {
  protected:
@@ -82,6 +77,37 @@ TEST_P(GgufVariants, decode_the_same_numbers) {
       if (std::isnan(expected[i]) && std::isnan(decoded[i])) continue;
       ASSERT_EQ(std::bit_cast<uint32_t>(expected[i]), std::bit_cast<uint32_t>(decoded[i]))
           << plain().name << ", " << isa_name(isa) << ", element " << i;
+    }
+  }
+}
+
+// Outputs of a size that is written past the caches, at an address that no line begins at.
+TEST_P(GgufVariants, decode_to_every_number_type) {
+  const uint64_t blocks_needed = (5u << 20) / 4 / plain().block_size;
+  std::mt19937 random(6);
+  std::vector<uint8_t> blocks(blocks_needed * plain().block_bytes);
+  for (auto& byte : blocks) byte = static_cast<uint8_t>(random());
+  const uint64_t count = blocks_needed * plain().block_size;
+  std::vector<float> values(count);
+  plain().dequantize(blocks.data(), blocks_needed, values.data());
+  for (const WeightType type : {WeightType::f32, WeightType::f16, WeightType::bf16}) {
+    for (const uint64_t some : {blocks_needed, uint64_t{3}}) {
+      std::vector<Isa> variants = faster_variants();
+      variants.push_back(Isa::baseline);
+      for (const Isa isa : variants) {
+        std::vector<std::byte> out(count * 4 + 64);
+        std::byte* first = out.data() + 4;
+        gguf_dequantize(isa, gguf_codec_at(isa, GetParam()), blocks.data(), some, type, first);
+        with_type(type, [&](auto tag) {
+          using Type = decltype(tag);
+          const auto* decoded = reinterpret_cast<const typename Type::Stored*>(first);
+          for (uint64_t i = 0; i < some * plain().block_size; ++i) {
+            const float expected = Type::round(values[i]);
+            if (std::isnan(expected) && std::isnan(Type::load(decoded, i))) continue;
+            ASSERT_EQ(expected, Type::load(decoded, i)) << isa_name(isa) << ", element " << i;
+          }
+        });
+      }
     }
   }
 }

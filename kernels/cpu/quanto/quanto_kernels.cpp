@@ -1,5 +1,6 @@
-// Compiled once for each instruction set.
+// Compiled once for each instruction set. Decoding is bound by writing.
 #include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/common/output.h"
 #include "kernels/cpu/quanto/quanto.h"
 
 namespace precis::kernels {
@@ -21,6 +22,11 @@ struct Int8 {
         static_cast<int8_t>(static_cast<int32_t>(value == value ? clamped : 0.0f)));
   }
   static float decode(uint8_t code) { return static_cast<float>(static_cast<int8_t>(code)); }
+#if PRECIS_LANES > 1
+  static Floats decode_lanes(const uint8_t* codes) {
+    return to_floats(Ints::load(reinterpret_cast<const int8_t*>(codes)));
+  }
+#endif
 };
 struct E4M3 {
   static constexpr float kMax = 448.0f;
@@ -28,6 +34,16 @@ struct E4M3 {
     return value == value ? float_to_float8_e4m3fn(clamp(value, -kMax, kMax)) : kNanByte;
   }
   static float decode(uint8_t code) { return float8_e4m3fn_to_float(code); }
+#if PRECIS_LANES > 1
+  // As a float16 of the same bits, whose exponents are 8 lower; only the NaNs are not among them.
+  static Floats decode_lanes(const uint8_t* codes) {
+    const Ints code = Ints::load(codes), magnitude = code & Ints::of(0x7f);
+    const Ints sign = (code & Ints::of(0x80)) << 8;
+    const Floats value = half_bits_to_floats(sign | (magnitude << 7)) * Floats::of(256.0f);
+    const Floats nan = as_floats((sign << 16) | Ints::of(0x7ff00000));
+    return select(magnitude == Ints::of(0x7f), nan, value);
+  }
+#endif
 };
 struct E5M2 {
   static constexpr float kMax = 57344.0f;
@@ -35,6 +51,11 @@ struct E5M2 {
     return value == value ? float_to_float8_e5m2(clamp(value, -kMax, kMax)) : kNanByte;
   }
   static float decode(uint8_t code) { return float8_e5m2_to_float(code); }
+#if PRECIS_LANES > 1
+  static Floats decode_lanes(const uint8_t* codes) {
+    return half_bits_to_floats(Ints::load(codes) << 8);
+  }
+#endif
 };
 
 template <typename Body>
@@ -68,28 +89,34 @@ void quantize_bytes(QuantoByteType type, WeightType weight_type, const void* wei
   });
 }
 
+// scale * code, both of the scale's dtype, rounded to it.
+template <typename Byte, typename Scale>
+void decode_row(const uint8_t* codes, uint64_t count, float scale, float* out) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats code = round_as<Scale>(Byte::decode_lanes(codes + i));
+    round_as<Scale>(Floats::of(scale) * code).store(out + i);
+  }
+#endif
+  for (; i < count; ++i) out[i] = Scale::round(scale * Scale::round(Byte::decode(codes[i])));
+}
+
 void dequantize_bytes(QuantoByteType type, WeightType scale_type, const uint8_t* codes,
                       const void* scales, bool scale_per_row, uint64_t columns, uint64_t row_begin,
                       uint64_t row_end, WeightType out_type, void* out) {
-  with_type(scale_type, [&](auto scale_tag) {
+  with_types(out_type, scale_type, [&](auto out_tag, auto scale_tag) {
+    using Out = decltype(out_tag);
     using Scale = decltype(scale_tag);
-    with_type(out_type, [&](auto out_tag) {
-      using Out = decltype(out_tag);
-      with_byte_type(type, [&](auto byte_tag) {
-        using Byte = decltype(byte_tag);
-        // A code decodes to the same value all along a row: 256 products at most.
-        float table[256];
-        for (int code = 0; code < 256; ++code)
-          table[code] = Scale::round(Byte::decode(static_cast<uint8_t>(code)));
-        for (uint64_t row = row_begin; row < row_end; ++row) {
-          const float scale = Scale::load(static_cast<const typename Scale::Stored*>(scales),
-                                          scale_per_row ? row : 0);
-          const uint8_t* in = codes + row * columns;
-          auto* row_out = static_cast<typename Out::Stored*>(out) + (row - row_begin) * columns;
-          for (uint64_t i = 0; i < columns; ++i)
-            Out::store(row_out, i, Scale::round(scale * table[in[i]]));
-        }
-      });
+    with_byte_type(type, [&](auto byte_tag) {
+      decode_rows<Out>(static_cast<typename Out::Stored*>(out), row_begin, row_end, columns,
+                       [&](uint64_t row, uint64_t first, uint64_t count, float* values) {
+                         const float scale =
+                             Scale::load(static_cast<const typename Scale::Stored*>(scales),
+                                         scale_per_row ? row : 0);
+                         decode_row<decltype(byte_tag), Scale>(codes + row * columns + first, count,
+                                                               scale, values);
+                       });
     });
   });
 }
@@ -126,31 +153,38 @@ void quantize_groups(int bits, WeightType weight_type, const void* weight, uint6
   });
 }
 
+// Codes of `count` bytes from bit `bit` on, as the numbers of a table.
+void decode_group(const float* table, int mask, const uint8_t* packed, int bit, uint64_t count,
+                  float* out) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  const Table16 lanes = Table16::load(table);
+  for (; i + kLanes <= count; i += kLanes)
+    lanes[(Ints::load(packed + i) >> bit) & Ints::of(mask)].store(out + i);
+#endif
+  for (; i < count; ++i) out[i] = table[(packed[i] >> bit) & mask];
+}
+
 void dequantize_groups(int bits, WeightType scale_type, const uint8_t* packed, uint64_t groups,
                        const void* scales, const void* shifts, uint64_t group_size,
                        uint64_t group_begin, uint64_t group_end, WeightType out_type, void* out) {
   const auto per_byte = static_cast<uint64_t>(8 / bits);
   const uint64_t packed_rows = (groups + per_byte - 1) / per_byte;
   const int mask = (1 << bits) - 1;
-  with_type(scale_type, [&](auto scale_tag) {
+  with_types(out_type, scale_type, [&](auto out_tag, auto scale_tag) {
+    using Out = decltype(out_tag);
     using Scale = decltype(scale_tag);
-    with_type(out_type, [&](auto out_tag) {
-      using Out = decltype(out_tag);
-      for (uint64_t group = group_begin; group < group_end; ++group) {
-        const uint8_t* in = packed + (group % packed_rows) * group_size;
-        const int bit = static_cast<int>(group / packed_rows) * bits;
-        const float scale = Scale::load(static_cast<const typename Scale::Stored*>(scales), group);
-        const float shift = Scale::load(static_cast<const typename Scale::Stored*>(shifts), group);
-        float table[16];
-        for (int code = 0; code <= mask; ++code) {
-          table[code] = Scale::round(Scale::round(scale * static_cast<float>(code)) - shift);
-        }
-        auto* row_out =
-            static_cast<typename Out::Stored*>(out) + (group - group_begin) * group_size;
-        for (uint64_t i = 0; i < group_size; ++i)
-          Out::store(row_out, i, table[(in[i] >> bit) & mask]);
-      }
-    });
+    const auto decode = [&](uint64_t group, uint64_t first, uint64_t count, float* values) {
+      const float scale = Scale::load(static_cast<const typename Scale::Stored*>(scales), group);
+      const float shift = Scale::load(static_cast<const typename Scale::Stored*>(shifts), group);
+      alignas(64) float table[16];
+      for (int code = 0; code < 16; ++code)
+        table[code] = Scale::round(Scale::round(scale * static_cast<float>(code)) - shift);
+      decode_group(table, mask, packed + (group % packed_rows) * group_size + first,
+                   static_cast<int>(group / packed_rows) * bits, count, values);
+    };
+    decode_rows<Out>(static_cast<typename Out::Stored*>(out), group_begin, group_end, group_size,
+                     decode);
   });
 }
 

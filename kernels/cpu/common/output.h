@@ -1,0 +1,170 @@
+// How decoders hand out what they decoded: converted to the caller's number type and, where it is
+// much, written past the caches.
+//
+// A plain store first reads the line it writes to. That third of the traffic goes away with
+// non-temporal stores, which decide the speed of every decoder: all are bound by writing. What a
+// caller will read again while it is in the cache must not take that way, hence the threshold.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
+#include "kernels/cpu/common/lanes.h"
+#include "kernels/cpu/common/numbers.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+
+// Outputs from this size on are not expected to be found in a cache afterwards.
+inline constexpr uint64_t kStreamedBytes = 4 << 20;
+
+// Numbers that a decoder makes at once, to be converted from the first-level cache.
+inline constexpr uint64_t kStrip = 1024;
+
+#if PRECIS_LANES > 1
+
+// float_to_bfloat16 in the upper half of each lane, of numbers without a NaN.
+inline Ints round_to_upper(Floats value) {
+  const Ints bits = as_ints(value), rounded = bits + Ints::of(0x7fff);
+  return add_where(any_bit(bits, Ints::of(0x10000)), rounded, Ints::of(1));
+}
+
+// The same of numbers with NaNs, all of which become 0x7fc0.
+inline Ints round_to_upper_with_nan(Floats value) {
+  return as_ints(
+      select(value == value, as_floats(round_to_upper(value)), as_floats(Ints::of(0x7fc00000))));
+}
+
+// Type::round of each lane.
+template <typename Type>
+inline Floats round_as(Floats value) {
+  if constexpr (std::is_same_v<Type, F16>)
+    return round_through_half(value);
+  else if constexpr (std::is_same_v<Type, BF16>)
+    return as_floats(round_to_upper_with_nan(value) & Ints::of(-0x10000));
+  else
+    return value;
+}
+
+// A line of two-byte numbers.
+template <typename Type>
+inline Line narrow_line(Floats a, Floats b) {
+  if constexpr (std::is_same_v<Type, F16>) return line_of_halves(a, b);
+  if (any_nan(a, b)) [[unlikely]]
+    return line_of_upper(round_to_upper_with_nan(a), round_to_upper_with_nan(b));
+  return line_of_upper(round_to_upper(a), round_to_upper(b));
+}
+
+// Calls write(index of its first number, line) for every whole line of `count` numbers of `values`
+// as Type; returns how many numbers these were.
+template <typename Type, typename Write>
+inline uint64_t for_each_line(const float* values, uint64_t count, Write write) {
+  constexpr uint64_t kNumbers = kLineBytes / sizeof(typename Type::Stored);
+  uint64_t i = 0;
+  for (; i + kNumbers <= count; i += kNumbers) {
+    const Floats a = Floats::load(values + i);
+    if constexpr (std::is_same_v<Type, F32>)
+      write(i, line_of(a));
+    else
+      write(i, narrow_line<Type>(a, Floats::load(values + i + kLanes)));
+  }
+  return i;
+}
+
+template <typename Type>
+inline void put(const float* values, uint64_t count, typename Type::Stored* out, bool streamed) {
+  uint64_t done = 0;
+  if (streamed) {
+    const uint64_t misaligned = reinterpret_cast<uintptr_t>(out) % kLineBytes;
+    const uint64_t head =
+        misaligned == 0
+            ? 0
+            : std::min(count, (kLineBytes - misaligned) / sizeof(typename Type::Stored));
+    for (; done < head; ++done) Type::store(out, done, values[done]);
+    auto* aligned = out + done;
+    done += for_each_line<Type>(values + done, count - done,
+                                [&](uint64_t i, Line line) { stream(aligned + i, line); });
+  } else {
+    done = for_each_line<Type>(values, count, [&](uint64_t i, Line line) { store(out + i, line); });
+  }
+  for (; done < count; ++done) Type::store(out, done, values[done]);
+}
+
+// kLanes numbers as float32.
+template <typename Type>
+inline Floats load_numbers(const typename Type::Stored* from) {
+  if constexpr (std::is_same_v<Type, F32>)
+    return Floats::load(from);
+  else if constexpr (std::is_same_v<Type, F16>)
+    return load_halves(from);
+  else
+    return as_floats(Ints::load(from) << 16);
+}
+
+// Makes streamed lines visible to other threads, as plain stores are.
+inline void finish_stream(bool streamed) {
+  if (streamed) _mm_sfence();
+}
+
+#else
+
+template <typename Type>
+inline void put(const float* values, uint64_t count, typename Type::Stored* out, bool) {
+  for (uint64_t i = 0; i < count; ++i) Type::store(out, i, values[i]);
+}
+
+inline void finish_stream(bool) {}
+
+#endif
+
+// Whether `count` numbers at `out` are so many, and so aligned, that whole lines of them should go
+// past the caches.
+template <typename Stored>
+inline bool is_streamed(const Stored* out, uint64_t count) {
+  return count * sizeof(Stored) >= kStreamedBytes && reinterpret_cast<uintptr_t>(out) % 64 == 0;
+}
+
+// Decodes `count` numbers to `out`: decode(begin, end, float* strip) makes those of [begin, end)
+// for begin a multiple of `step`, at most kStrip of them.
+template <typename Type, typename Decode>
+inline void decode_to(typename Type::Stored* out, uint64_t count, uint64_t step, Decode decode) {
+  const bool streamed = count * sizeof(typename Type::Stored) >= kStreamedBytes;
+  alignas(64) float strip[kStrip];
+  const uint64_t at_once = std::max<uint64_t>(1, kStrip / step) * step;
+  for (uint64_t begin = 0; begin < count; begin += at_once) {
+    const uint64_t end = std::min(count, begin + at_once);
+    if constexpr (std::is_same_v<Type, F32>) {
+      if (!streamed) {
+        decode(begin, end, out + begin);
+        continue;
+      }
+    }
+    decode(begin, end, strip);
+    put<Type>(strip, end - begin, out + begin, streamed);
+  }
+  finish_stream(streamed);
+}
+
+// Decodes rows [row_begin, row_end) of `columns` numbers to `out`: decode(row, first, count,
+// values) makes `count` numbers of a row from column `first` on.
+template <typename Type, typename Decode>
+inline void decode_rows(typename Type::Stored* out, uint64_t row_begin, uint64_t row_end,
+                        uint64_t columns, Decode decode) {
+  if (columns == 0) return;
+  const auto piece = [&](uint64_t begin, uint64_t end, float* values) {
+    uint64_t row = row_begin + begin / columns, first = begin % columns;
+    while (begin < end) {
+      const uint64_t count = std::min(end - begin, columns - first);
+      decode(row, first, count, values);
+      values += count;
+      begin += count;
+      ++row;
+      first = 0;
+    }
+  };
+  decode_to<Type>(out, (row_end - row_begin) * columns, 1, piece);
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels
