@@ -19,10 +19,12 @@ constexpr uint64_t kTogether = 64;  // elements encoded at once; the smallest us
 template <typename Type>
 void encode_some(const FourBitCode& code, const typename Type::Stored* weight, uint64_t count,
                  bool full, float inverse, float absmax, uint8_t* packed) {
-  uint8_t nibbles[kTogether] = {};
-  for (uint64_t i = 0; i < count; ++i) {
-    // Clamping to [-1, 1], as the reference does, moves no value across a bound.
-    const float x = Type::load(weight, i), scaled = full ? x * inverse : x / absmax;
+  uint8_t nibbles[kTogether];
+  for (uint64_t i = 0; i < (count + 1) / 2 * 2; ++i) {
+    // The reference pads an odd count with a zero. Its clamping to [-1, 1] moves no value across a
+    // bound.
+    const float x = i < count ? Type::load(weight, i) : 0.0f;
+    const float scaled = full ? x * inverse : x / absmax;
     int rank = 0;
     for (int bound = 0; bound < 15; ++bound) rank += !(scaled <= code.bounds[bound]) ? 1 : 0;
     nibbles[i] = code.code_of_rank[rank];
