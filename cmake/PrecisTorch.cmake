@@ -1,0 +1,76 @@
+# LibTorch, as runtime/ and the folders above it use it. PRECIS_TORCH: AUTO builds them where LibTorch is found, ON
+# stops without it, OFF leaves them out.
+#
+# LibTorch is found in PRECIS_TORCH_DIR (an unpacked libtorch, or site-packages/torch of a Python), else in the Python
+# environment that ./bootstrap makes. Its headers and three libraries are all that precis needs, so a build for CUDA or
+# ROCm is used like one for the CPU; TorchConfig.cmake would ask for their toolkits.
+
+set(PRECIS_TORCH AUTO CACHE STRING "Build the LibTorch runtime: AUTO, ON or OFF")
+set_property(CACHE PRECIS_TORCH PROPERTY STRINGS AUTO ON OFF)
+set(PRECIS_TORCH_DIR "" CACHE PATH "LibTorch: the folder with include/ and lib/")
+set(PRECIS_TORCH_OLDEST 2.7) # the first whose wheels have libstdc++'s current ABI
+
+# Sets PRECIS_TORCH_FOUND and makes the target precis_torch.
+function(precis_find_torch)
+  set(PRECIS_TORCH_FOUND OFF PARENT_SCOPE)
+  if(PRECIS_TORCH STREQUAL "OFF")
+    return()
+  endif()
+  file(GLOB environments "${PROJECT_SOURCE_DIR}/.precis/venv/lib/python3*/site-packages/torch")
+  find_path(root include/torch/csrc/api/include/torch/nn/module.h
+    PATHS "${PRECIS_TORCH_DIR}" ${environments} NO_DEFAULT_PATH NO_CACHE)
+  if(root)
+    file(STRINGS "${root}/include/torch/headeronly/version.h" lines REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
+    list(TRANSFORM lines REPLACE "[^0-9]*([0-9]+).*" "\\1")
+    list(JOIN lines "." version)
+  endif()
+  if(NOT root OR version VERSION_LESS PRECIS_TORCH_OLDEST)
+    if(PRECIS_TORCH STREQUAL "ON")
+      message(FATAL_ERROR "precis: no LibTorch ${PRECIS_TORCH_OLDEST} or newer in '${PRECIS_TORCH_DIR}' nor in "
+                          ".precis/venv (found: '${root}' ${version}). Pass -DPRECIS_TORCH_DIR=DIR, or run "
+                          "./bootstrap build, which fetches it.")
+    endif()
+    return()
+  endif()
+  add_library(precis_torch INTERFACE)
+  target_include_directories(precis_torch SYSTEM INTERFACE
+    "${root}/include" "${root}/include/torch/csrc/api/include")
+  # libtorch.so brings the device's library with it and is called by nobody here.
+  target_link_libraries(precis_torch INTERFACE "${root}/lib/libc10.so" "${root}/lib/libtorch_cpu.so"
+    -Wl,--push-state,--no-as-needed "${root}/lib/libtorch.so" -Wl,--pop-state,--allow-shlib-undefined)
+  set(PRECIS_TORCH_FOUND ON PARENT_SCOPE)
+  set(PRECIS_TORCH_VERSION ${version} PARENT_SCOPE)
+endfunction()
+
+# Torch's headers take longer to parse than all of precis: every target reads the one precompiled header of
+# precis_torch_headers. ccache keeps such objects only when it may ignore the header's time stamp.
+function(precis_use_torch_headers target)
+  if(target STREQUAL "precis_torch_headers")
+    target_precompile_headers(${target} PRIVATE "${PROJECT_SOURCE_DIR}/runtime/torch_headers.h")
+  else()
+    target_precompile_headers(${target} REUSE_FROM precis_torch_headers)
+  endif()
+  # A precompiled header serves one setting: programs would get -fPIE, libraries get -fPIC.
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE -fPIC $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+  if(PRECIS_CCACHE)
+    set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
+      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${PRECIS_CCACHE}")
+  endif()
+endfunction()
+
+# precis_add_torch_library(NAME SOURCES ... [LINK ...]): a library that includes torch.
+function(precis_add_torch_library name)
+  precis_add_library(${name} ${ARGN})
+  target_link_libraries(${name} PUBLIC precis_torch)
+  precis_use_torch_headers(${name})
+endfunction()
+
+# precis_add_torch_test(NAME SOURCES ... [LINK ...]): a GoogleTest program that includes torch.
+function(precis_add_torch_test name)
+  precis_add_test(${name} ${ARGN} LABELS torch)
+  if(TARGET ${name})
+    target_link_libraries(${name} PRIVATE precis_torch)
+    precis_use_torch_headers(${name})
+  endif()
+endfunction()

@@ -1,0 +1,49 @@
+#include "runtime/modules/any_layer.h"
+
+#include "runtime/modules/quantized_layer.h"
+
+namespace precis {
+AnyLayer::AnyLayer(torch::nn::Module& parent, std::string name, torch::nn::Linear layer)
+    : parent_(&parent), name_(std::move(name)) {
+  parent.register_module(name_, std::move(layer));
+}
+
+AnyLayer::AnyLayer(torch::nn::Module& parent, std::string name, torch::nn::Conv2d layer)
+    : parent_(&parent), name_(std::move(name)) {
+  parent.register_module(name_, std::move(layer));
+}
+
+AnyLayer::AnyLayer(torch::nn::Module& parent, std::string name, torch::nn::Embedding layer)
+    : parent_(&parent), name_(std::move(name)) {
+  parent.register_module(name_, std::move(layer));
+}
+
+std::shared_ptr<torch::nn::Module> AnyLayer::module() const {
+  TORCH_CHECK(parent_ != nullptr, "AnyLayer: called before it was given a layer");
+  const auto children = parent_->named_children();
+  const std::shared_ptr<torch::nn::Module>* child = children.find(name_);
+  TORCH_CHECK(child != nullptr, "AnyLayer: ", parent_->name(), " has no child '", name_,
+              "' any more; replace layers, do not unregister them");
+  return *child;
+}
+
+torch::Tensor AnyLayer::operator()(const torch::Tensor& input) const {
+  const std::shared_ptr<torch::nn::Module> child = module();
+  if (auto* layer = child->as<QuantizedLayer>()) return layer->forward(input);
+  if (auto* layer = child->as<torch::nn::LinearImpl>()) return layer->forward(input);
+  if (auto* layer = child->as<torch::nn::Conv2dImpl>()) return layer->forward(input);
+  if (auto* layer = child->as<torch::nn::EmbeddingImpl>()) return layer->forward(input);
+  TORCH_CHECK(false, "AnyLayer: child '", name_, "' of ", parent_->name(), " is a ", child->name(),
+              ", which is neither a Linear, Conv2d or Embedding nor a quantized one");
+}
+
+torch::Tensor AnyLayer::weight() const {
+  const std::shared_ptr<torch::nn::Module> child = module();
+  if (auto* layer = child->as<QuantizedLayer>()) return layer->dequantized_weight();
+  const torch::Tensor* weight = child->named_parameters(/*recurse=*/false).find("weight");
+  TORCH_CHECK(weight != nullptr, "AnyLayer: child '", name_, "' of ", parent_->name(),
+              " has no parameter 'weight'");
+  return *weight;
+}
+
+}  // namespace precis

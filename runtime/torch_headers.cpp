@@ -1,0 +1,2 @@
+// Holds the precompiled header that the other targets reuse.
+#include "runtime/torch_headers.h"
