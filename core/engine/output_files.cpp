@@ -174,8 +174,9 @@ class ComponentFiles {
       plan_.text_files.push_back({component_.directory / "config.json", document.dump(2) + "\n"});
     }
     if (!lone_file && !quantizers_.empty()) {
-      PRECIS_ASSIGN(const std::string sidecars, quantizers_.front()->sidecar_files(description_));
-      for (const auto& [name, content] : json::parse(sidecars).items()) {
+      PRECIS_ASSIGN(const std::string text, quantizers_.front()->sidecar_files(description_));
+      const json sidecars = json::parse(text);
+      for (const auto& [name, content] : sidecars.items()) {
         plan_.text_files.push_back({component_.directory / name, content.dump(2) + "\n"});
       }
     }

@@ -55,7 +55,7 @@ std::vector<sdk::PartLayout> TileQuantizer::layout(const precis_param& param) co
   return {{"weight", sdk::kFloat8E4M3FN, shape_of(param)},
           {"weight_scale_inv", config_.exponent_scales ? sdk::kFloat8E8M0FNU : sdk::kFloat32,
            std::move(scales), true, sdk::kUInt8},
-          {"activation_scale", sdk::kFloat32, {}, true, {}, true}};
+          {"activation_scale", sdk::kFloat32, {}, true, {}, true, false}};
 }
 
 void TileQuantizer::check_writable(const precis_param& param) const {

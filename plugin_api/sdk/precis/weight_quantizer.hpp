@@ -16,6 +16,8 @@ struct SkipList {
   std::string key;  // in the config: "modules_to_not_convert"
   ModuleList modules;
   bool (*keeps)(std::string_view module, const ModuleList& modules);
+  // The entry that keeps this module alone; null: the module's path.
+  std::string (*entry)(std::string_view module) = nullptr;
 };
 
 // The texts of a list option; whatever else Python lets stand there is ignored.
@@ -37,9 +39,11 @@ struct PartLayout {
   bool any_float = false;
   // Another dtype that some checkpoints hold the same bits in; all zero: none.
   precis_dtype alternative = {};
-  // Never written; a checkpoint may have it. Optional parts stand last, and when one is absent
-  // those behind it are not looked at.
+  // A checkpoint may lack it. Optional parts stand last, and when one is absent those behind it are
+  // not looked at.
   bool optional = false;
+  // False: found in checkpoints of others, never written. Such parts stand behind the written ones.
+  bool written = true;
 };
 
 // A weight as the tensors of a checkpoint tell it.
@@ -117,16 +121,16 @@ class WeightQuantizer : public Quantizer {
   void plan(const precis_param& param, PlanWriter& plan) const override {
     check_writable(param);
     for (const PartLayout& part : layout(param)) {
-      if (!part.optional) plan.add_numbers(part.name, part.dtype, part.shape);
+      if (part.written) plan.add_numbers(part.name, part.dtype, part.shape);
     }
     plan.workspace(workspace(param));
   }
 
   void quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                 const Parts& parts) const override {
-    std::size_t required = 0;
-    for (const PartLayout& part : layout(param)) required += part.optional ? 0 : 1;
-    if (parts.size() != required || call.workspace_size < workspace(param)) {
+    std::size_t written = 0;
+    for (const PartLayout& part : layout(param)) written += part.written ? 1 : 0;
+    if (parts.size() != written || call.workspace_size < workspace(param)) {
       throw PluginError(PRECIS_INVALID_ARGUMENT, "parts and workspace are not those of the plan");
     }
     encode(call, param, weight, parts);
@@ -188,7 +192,8 @@ class WeightQuantizer : public Quantizer {
     ModuleList modules = skip_.modules;
     for (uint64_t i = 0; i < component.kept_count; ++i) {
       const std::string module(module_of(view(component.kept[i]->name)));
-      if (!skip_.keeps(module, modules)) modules.push_back(module);
+      if (!skip_.keeps(module, modules))
+        modules.push_back(skip_.entry == nullptr ? module : skip_.entry(module));
     }
     for (uint64_t i = 0; i < component.quantized_count; ++i) {
       const std::string_view module = module_of(view(component.quantized[i]->name));
@@ -200,7 +205,7 @@ class WeightQuantizer : public Quantizer {
                             "--no-default-skips)");
     }
     Json object = normalized_;
-    if (!modules.empty()) object[skip_.key] = modules;
+    if (!modules.empty()) write_skip_list(modules, object);
     return object.dump();
   }
 
@@ -230,6 +235,11 @@ class WeightQuantizer : public Quantizer {
   virtual void decode(const precis_call& call, const precis_param& param, const ConstParts& parts,
                       RowRange rows, const precis_tensor& out) const = 0;
 
+  // Writes the list of kept modules into the config that is saved.
+  virtual void write_skip_list(const ModuleList& modules, Json& config) const {
+    config[skip_.key] = modules;
+  }
+
   bool keeps(std::string_view module) const { return skip_.keeps(module, skip_.modules); }
   const Json& normalized() const { return normalized_; }
 
@@ -243,7 +253,7 @@ class WeightQuantizer : public Quantizer {
   uint64_t stored_bytes(const precis_param& param) const {
     uint64_t bytes = 0;
     for (const PartLayout& part : layout(param)) {
-      if (part.optional) continue;
+      if (!part.written) continue;
       bytes += elements(static_cast<int32_t>(part.shape.size()), part.shape.data()) *
                (part.dtype.bits / 8u);
     }

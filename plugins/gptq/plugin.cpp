@@ -1,0 +1,10 @@
+#include "plugins/gptq/quantizer.h"
+
+const std::vector<precis::sdk::Method>& precis::sdk::methods() {
+  static const std::vector<Method> list{make_method<gptq::GptqQuantizer>(
+      describe("gptq", "gptq", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE),
+      gptq::options, gptq::read_config)};
+  return list;
+}
+
+PRECIS_PLUGIN()
