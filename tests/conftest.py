@@ -47,12 +47,13 @@ def pipelines(tmp_path_factory):
 
 @pytest.fixture
 def round_trip(precis, tmp_path):
-    """Quantizes a model's directory to tmp_path/out with every command that reads the result run over it; gives the
+    """Quantizes a model's directory, with every command that reads the result run over it; gives the
     result's directory and its weights as precis decodes them."""
     def run(source, config, dtype="bf16"):
         from safetensors.torch import load_file
 
-        out, decoded = tmp_path / "out", tmp_path / "decoded"
+        runs = len(list(tmp_path.glob("out*")))
+        out, decoded = tmp_path / f"out{runs}", tmp_path / f"decoded{runs}"
         precis("quantize", source, "-o", out, "--type", json.dumps(config), "--progress", "none")
         precis("verify", out, "--source", source)
         precis("compare", source, out)

@@ -30,6 +30,15 @@ struct Option {
   std::vector<std::string> allowed;  // of a string; empty: any
 };
 
+// Options that a library keeps in its config and the method itself has no use for: any value, with
+// the defaults given.
+inline std::vector<Option> carried_options(const Json& defaults) {
+  std::vector<Option> options;
+  for (const auto& [key, fallback] : defaults.items())
+    options.push_back({key, OptionType::any, true, fallback, "carried along for the library", {}});
+  return options;
+}
+
 // PyTorch's dtypes by name; aliases give the full name ("half": "float16"). Empty: no dtype.
 inline std::string torch_dtype(std::string_view name) {
   static const char* const kNames[] = {"float32",

@@ -1,0 +1,228 @@
+// Compiled once for each instruction set.
+#include <vector>
+
+#include "kernels/cpu/awq/awq.h"
+
+namespace precis::kernels {
+namespace PRECIS_ISA {
+namespace {
+
+constexpr uint64_t kTogether = 8;  // rows that share words
+constexpr uint64_t kNibbleOfRow[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+
+// Of this namespace alone, so that containers of it are no symbols that instruction sets share.
+struct Affine {
+  float scale, zero;
+};
+struct Code {
+  uint8_t value;
+};
+
+// Where in gemv_fast the code of a column stands, within the words of a row of four.
+struct FastPlace {
+  uint64_t word, nibble;
+};
+FastPlace fast_place(uint64_t row, uint64_t column) {
+  const uint64_t k = column / 64, h = column / 32 % 2, a = column / 8 % 4, b = column / 2 % 4;
+  return {64 * k + 16 * (row % 4) + 8 * h + 2 * b + column % 2, a};
+}
+
+Affine group_parameters(const float* values, uint64_t count) {
+  float low = values[0], high = values[0];
+  for (uint64_t i = 0; i < count; ++i) {
+    low = values[i] < low ? values[i] : low;
+    high = values[i] > high ? values[i] : high;
+  }
+  const float smallest = F16::round(1e-5f), range = F16::round(high - low);
+  const float scale = F16::round((range < smallest ? smallest : range) / 15.0f);
+  const float quotient = F16::round(low / scale);
+  const float bounded = quotient < -1024.0f ? -1024.0f : quotient > 1024.0f ? 1024.0f : quotient;
+  const float zero = quotient == quotient ? -round_to_even(bounded) : 0.0f;
+  return {scale, zero < 0 ? 0.0f : zero > 15.0f ? 15.0f : zero};
+}
+
+Code code_of(float value, const Affine& group) {
+  const float quotient = F16::round(value / group.scale);
+  const float bounded = quotient < -1024.0f ? -1024.0f : quotient > 1024.0f ? 1024.0f : quotient;
+  const float code = (quotient == quotient ? round_to_even(bounded) : 0.0f) + group.zero;
+  return {static_cast<uint8_t>(code < 0 ? 0.0f : code > 15.0f ? 15.0f : code)};
+}
+
+void store_gemm(const AwqShape& shape, uint64_t row, const Code* codes, const Affine* groups,
+                uint32_t* qweight, uint32_t* qzeros, uint16_t* scales) {
+  const uint64_t words = shape.rows / 8;
+  for (uint64_t column = 0; column < shape.columns; ++column) {
+    uint32_t word = 0;
+    for (uint64_t i = 0; i < kTogether; ++i)
+      word |= uint32_t{codes[i * shape.columns + column].value} << (4 * kNibbleOfRow[i]);
+    qweight[column * words + row / 8] = word;
+  }
+  for (uint64_t group = 0; group < shape.groups(); ++group) {
+    uint32_t word = 0;
+    for (uint64_t i = 0; i < kTogether; ++i) {
+      const Affine& affine = groups[i * shape.groups() + group];
+      word |= static_cast<uint32_t>(affine.zero) << (4 * kNibbleOfRow[i]);
+      scales[group * shape.rows + row + i] = float_to_half(affine.scale);
+    }
+    qzeros[group * words + row / 8] = word;
+  }
+}
+
+void store_gemv(const AwqShape& shape, uint64_t row, const Code* codes, const Affine* groups,
+                uint32_t* qweight, uint32_t* qzeros, uint16_t* scales) {
+  for (uint64_t word = 0; word < shape.columns / 8; ++word) {
+    uint32_t packed = 0;
+    for (uint64_t i = 0; i < 8; ++i) packed |= uint32_t{codes[8 * word + i].value} << (4 * i);
+    qweight[row * (shape.columns / 8) + word] = packed;
+  }
+  const uint64_t width = shape.zero_width();
+  for (uint64_t word = 0; word < width; ++word) {
+    uint32_t packed = 0;
+    for (uint64_t i = 0; i < 8; ++i) {
+      const uint64_t group = 8 * word + i;
+      const Affine affine = group < shape.groups() ? groups[group] : Affine{0, 0};
+      packed |= static_cast<uint32_t>(affine.zero) << (4 * i);
+      scales[row * 8 * width + group] = float_to_half(affine.scale);
+    }
+    qzeros[row * width + word] = packed;
+  }
+}
+
+void store_gemv_fast(const AwqShape& shape, uint64_t row, const Code* codes, const Affine* groups,
+                     uint16_t* qweight, uint16_t* zeros, uint16_t* scales) {
+  for (uint64_t i = 0; i < kTogether; i += 4) {
+    uint16_t* words = qweight + (row + i) / 4 * shape.columns;
+    for (uint64_t column = 0; column < shape.columns; ++column) words[column] = 0;
+    for (uint64_t r = 0; r < 4; ++r) {
+      for (uint64_t column = 0; column < shape.columns; ++column) {
+        const FastPlace place = fast_place(r, column);
+        words[place.word] =
+            static_cast<uint16_t>(words[place.word] | codes[(i + r) * shape.columns + column].value
+                                                          << (4 * place.nibble));
+      }
+    }
+  }
+  for (uint64_t group = 0; group < 8 * shape.zero_width(); ++group) {
+    for (uint64_t i = 0; i < kTogether; ++i) {
+      const Affine affine =
+          group < shape.groups() ? groups[i * shape.groups() + group] : Affine{0, 0};
+      const uint64_t at = group * shape.rows + row + i;
+      scales[at] = float_to_half(affine.scale);
+      zeros[at] = group < shape.groups() ? float_to_half(-(affine.scale * affine.zero)) : 0;
+    }
+  }
+}
+
+void quantize(WeightType type, const void* weight, AwqLayout layout, AwqShape shape,
+              uint64_t row_begin, uint64_t row_end, void* qweight, void* qzeros, uint16_t* scales) {
+  std::vector<Code> codes(kTogether * shape.columns);
+  std::vector<Affine> groups(kTogether * shape.groups());
+  struct Value {
+    float value;
+  };
+  std::vector<Value> values(shape.columns);
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    for (uint64_t block = row_begin; block < row_end; block += kTogether) {
+      for (uint64_t i = 0; i < kTogether; ++i) {
+        const auto* in =
+            static_cast<const typename Type::Stored*>(weight) + (block + i) * shape.columns;
+        for (uint64_t k = 0; k < shape.columns; ++k)
+          values[k].value = F16::round(Type::load(in, k));
+        for (uint64_t group = 0; group < shape.groups(); ++group) {
+          const float* first = &values[group * shape.group_size].value;
+          const Affine affine = group_parameters(first, shape.group_size);
+          groups[i * shape.groups() + group] = affine;
+          for (uint64_t k = 0; k < shape.group_size; ++k)
+            codes[i * shape.columns + group * shape.group_size + k] = code_of(first[k], affine);
+        }
+      }
+      if (layout == AwqLayout::gemm) {
+        store_gemm(shape, block, codes.data(), groups.data(), static_cast<uint32_t*>(qweight),
+                   static_cast<uint32_t*>(qzeros), scales);
+      } else if (layout == AwqLayout::gemv_fast) {
+        store_gemv_fast(shape, block, codes.data(), groups.data(), static_cast<uint16_t*>(qweight),
+                        static_cast<uint16_t*>(qzeros), scales);
+      } else {
+        for (uint64_t i = 0; i < kTogether; ++i) {
+          store_gemv(shape, block + i, codes.data() + i * shape.columns,
+                     groups.data() + i * shape.groups(), static_cast<uint32_t*>(qweight),
+                     static_cast<uint32_t*>(qzeros), scales);
+        }
+      }
+    }
+  });
+}
+
+int code_at(AwqLayout layout, const AwqShape& shape, const void* qweight, uint64_t row,
+            uint64_t column) {
+  const auto* words = static_cast<const uint32_t*>(qweight);
+  switch (layout) {
+    case AwqLayout::gemm:
+      return words[column * (shape.rows / 8) + row / 8] >> (4 * kNibbleOfRow[row % 8]) & 15;
+    case AwqLayout::gemv:
+      return words[(row * shape.columns + column) / 8] >> (4 * (column % 8)) & 15;
+    case AwqLayout::gemv_fast:
+      break;
+  }
+  const FastPlace place = fast_place(row, column);
+  const uint16_t* fast = static_cast<const uint16_t*>(qweight) + row / 4 * shape.columns;
+  return fast[place.word] >> (4 * place.nibble) & 15;
+}
+
+template <typename Scale>
+Affine affine_at(AwqLayout layout, const AwqShape& shape, const void* qzeros,
+                 const typename Scale::Stored* scales, uint64_t row, uint64_t group) {
+  const auto* words = static_cast<const uint32_t*>(qzeros);
+  if (layout == AwqLayout::gemv) {
+    const uint64_t width = shape.zero_width();
+    const uint32_t word = words[row * width + group / 8];
+    return {Scale::load(scales, row * 8 * width + group),
+            static_cast<float>(word >> (4 * (group % 8)) & 15)};
+  }
+  const float scale = Scale::load(scales, group * shape.rows + row);
+  if (layout == AwqLayout::gemv_fast) {
+    const auto* zeros = static_cast<const typename Scale::Stored*>(qzeros);
+    return {scale, Scale::load(zeros, group * shape.rows + row)};
+  }
+  const uint32_t word = words[group * (shape.rows / 8) + row / 8];
+  return {scale, static_cast<float>(word >> (4 * kNibbleOfRow[row % 8]) & 15)};
+}
+
+void dequantize(AwqLayout layout, AwqShape shape, const void* qweight, const void* qzeros,
+                WeightType scale_type, const void* scales, uint64_t row_begin, uint64_t row_end,
+                WeightType out_type, void* out) {
+  with_type(scale_type, [&](auto scale_tag) {
+    using Scale = decltype(scale_tag);
+    with_type(out_type, [&](auto out_tag) {
+      using Out = decltype(out_tag);
+      for (uint64_t row = row_begin; row < row_end; ++row) {
+        auto* row_out = static_cast<typename Out::Stored*>(out) + (row - row_begin) * shape.columns;
+        for (uint64_t group = 0; group < shape.groups(); ++group) {
+          const Affine affine =
+              affine_at<Scale>(layout, shape, qzeros,
+                               static_cast<const typename Scale::Stored*>(scales), row, group);
+          float value_of[16];
+          for (int code = 0; code < 16; ++code) {
+            const auto number = static_cast<float>(code);
+            value_of[code] = Scale::round(layout == AwqLayout::gemv_fast
+                                              ? number * affine.scale + affine.zero
+                                              : (number - affine.zero) * affine.scale);
+          }
+          for (uint64_t k = group * shape.group_size; k < (group + 1) * shape.group_size; ++k)
+            Out::store(row_out, k, value_of[code_at(layout, shape, qweight, row, k)]);
+        }
+      }
+    });
+  });
+}
+
+}  // namespace
+
+const AwqKernels& awq_kernels() {
+  static constexpr AwqKernels kernels{quantize, dequantize};
+  return kernels;
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels
