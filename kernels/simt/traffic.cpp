@@ -29,7 +29,7 @@ void Traffic::access(uint32_t thread, uintptr_t at, size_t bytes, bool write, bo
   if (repetitions_.size() <= thread) repetitions_.resize(thread + 1);
   const uint32_t repetition = repetitions_[thread][program_counter]++;
   requests_[{program_counter, repetition, thread / 32}].push_back(
-      {at, static_cast<uint8_t>(bytes), write, shared});
+      {at, static_cast<uint8_t>(thread % 32), static_cast<uint8_t>(bytes), write, shared});
 }
 
 Site& Traffic::site_of(const void* program_counter, const LaneAccess& access, TraceReport& report) {
@@ -60,17 +60,16 @@ void Traffic::count_sectors(const Lanes& lanes, Site& site) {
 // 32 banks of 4 bytes; accesses of 8 bytes go by half warps, those of 16 by quarters. Lanes that
 // read the same word share it. The least is one cycle for each part of 128 bytes or less.
 void Traffic::count_bank_cycles(const Lanes& lanes, Site& site) {
-  const size_t together = lanes.front().bytes <= 4 ? 32 : lanes.front().bytes == 8 ? 16 : 8;
-  for (size_t begin = 0; begin < lanes.size(); begin += together) {
-    std::map<uintptr_t, std::set<uintptr_t>> words_of_bank;
-    for (size_t i = begin; i < std::min(lanes.size(), begin + together); ++i) {
-      const LaneAccess& lane = lanes[i];
-      for (uintptr_t word = lane.at / kBankBytes; word <= (lane.at + lane.bytes - 1) / kBankBytes;
-           ++word)
-        words_of_bank[word % kBanks].insert(word);
-    }
+  const unsigned together = lanes.front().bytes <= 4 ? 32 : lanes.front().bytes == 8 ? 16 : 8;
+  std::map<unsigned, std::map<uintptr_t, std::set<uintptr_t>>> words_of_bank;  // by part
+  for (const LaneAccess& lane : lanes) {
+    const uintptr_t last = (lane.at + lane.bytes - 1) / kBankBytes;
+    for (uintptr_t word = lane.at / kBankBytes; word <= last; ++word)
+      words_of_bank[lane.lane / together][word % kBanks].insert(word);
+  }
+  for (const auto& [part, banks] : words_of_bank) {
     size_t cycles = 1;
-    for (const auto& [bank, words] : words_of_bank) cycles = std::max(cycles, words.size());
+    for (const auto& [bank, words] : banks) cycles = std::max(cycles, words.size());
     site.bank_cycles += cycles;
     site.least_bank_cycles += 1;
   }

@@ -29,7 +29,7 @@ class Traffic {
   };
   struct LaneAccess {
     uintptr_t at;
-    uint8_t bytes;
+    uint8_t lane, bytes;
     bool write, shared;
   };
   using Lanes = std::vector<LaneAccess>;

@@ -1,0 +1,48 @@
+// What a weight format supplies; with it come dequantize.h, gemv.h and gemm.h.
+//
+// A weight has `rows` (out_features) and `columns` (in_features). Kernels take it in runs: 8
+// elements of a row that start at a multiple of 8. A format is a struct with
+//
+//   struct Weight          the pointers and sizes that kernels get by value; has rows and columns
+//   struct Table           what unpack looks up in shared memory (may be empty)
+//   static void fill(Table&, const Weight&)              by all threads; a block barrier follows
+//   struct Run             a run as loaded, in registers
+//   static Run load(const Weight&, row, column)          columns is a multiple of 8
+//   static Run load_part(const Weight&, row, column, count)   by single bytes: any alignment, and
+//                                                        `count` elements from any column on
+//   static void unpack(const Table&, const Run&, float (&levels)[8])
+//   static Scale scale(const Weight&, const Run&)
+//   static float value(const Weight&, float level, Scale)   the decoded element, bit for bit that
+//   of
+//                                                        kernels/cpu
+//   static constexpr bool kShifted                       whether Scale::shift is used
+//   static float factor(Scale)                           value ~ factor * level + shift, to within
+//                                                        the roundings of `value`
+// load and unpack are apart so that kernels can load a tile while they compute on the one before.
+#pragma once
+
+#include "kernels/device/numbers.h"
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+inline constexpr int kRun = 8;
+
+struct Scale {
+  float scale, shift;
+};
+
+struct NoTable {};
+
+// All eight elements of a run, decoded.
+template <class Format>
+PRECIS_FUNCTION void decode(const typename Format::Weight& weight,
+                            const typename Format::Table& table, const typename Format::Run& run,
+                            float (&values)[kRun]) {
+  float levels[kRun];
+  Format::unpack(table, run, levels);
+  const Scale scale = Format::scale(weight, run);
+  PRECIS_UNROLL
+  for (int i = 0; i < kRun; ++i) values[i] = Format::value(weight, levels[i], scale);
+}
+
+}  // namespace precis::kernels::PRECIS_DEVICE

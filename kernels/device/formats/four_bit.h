@@ -1,0 +1,65 @@
+// bitsandbytes' NF4 and FP4: kernels/cpu/bitsandbytes/blockwise.h has the format.
+#pragma once
+
+#include "kernels/device/formats/format.h"
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+struct FourBit {
+  struct Weight {
+    uint32_t rows, columns;
+    const uint8_t* codes;  // element e in byte e / 2, the even one in the high nibble
+    const float* absmax;   // of block e >> blocksize_log2
+    uint32_t blocksize_log2;
+    Rounding rounding;   // the original weight's dtype, which decoded values are rounded to
+    float codebook[16];  // value by code
+  };
+
+  struct Table {
+    float codebook[16];
+  };
+  static PRECIS_FUNCTION void fill(Table& table, const Weight& weight) {
+    // A copy loop over constant indices: indexing the parameter by a thread's number would put it
+    // into local memory.
+    PRECIS_UNROLL
+    for (unsigned i = 0; i < 16; ++i)
+      if (threadIdx.x == i) table.codebook[i] = weight.codebook[i];
+  }
+
+  struct Run {
+    uint32_t codes;
+    float absmax;
+  };
+  static PRECIS_FUNCTION Run load(const Weight& weight, uint32_t row, uint32_t column) {
+    const uint64_t element = uint64_t{row} * weight.columns + column;
+    return Run{load_vector<uint32_t>(weight.codes + element / 2),
+               weight.absmax[element >> weight.blocksize_log2]};
+  }
+  // For `rows` of 1: the last elements of a flat weight. `column` is a multiple of 8.
+  static PRECIS_FUNCTION Run load_part(const Weight& weight, uint32_t row, uint32_t column,
+                                       uint32_t count) {
+    const uint64_t element = uint64_t{row} * weight.columns + column;
+    Run run{0, weight.absmax[element >> weight.blocksize_log2]};
+    for (uint32_t i = 0; i < (count + 1) / 2; ++i)
+      run.codes |= static_cast<uint32_t>(weight.codes[element / 2 + i]) << (8 * i);
+    return run;
+  }
+
+  static PRECIS_FUNCTION void unpack(const Table& table, const Run& run, float (&levels)[kRun]) {
+    PRECIS_UNROLL
+    for (int byte = 0; byte < 4; ++byte) {
+      levels[2 * byte] = table.codebook[(run.codes >> (8 * byte + 4)) & 15u];
+      levels[2 * byte + 1] = table.codebook[(run.codes >> (8 * byte)) & 15u];
+    }
+  }
+  static PRECIS_FUNCTION Scale scale(const Weight&, const Run& run) {
+    return Scale{run.absmax, 0.0f};
+  }
+  static PRECIS_FUNCTION float value(const Weight& weight, float level, Scale scale) {
+    return round_to(weight.rounding, level * scale.scale);
+  }
+  static constexpr bool kShifted = false;
+  static PRECIS_FUNCTION float factor(Scale scale) { return scale.scale; }
+};
+
+}  // namespace precis::kernels::PRECIS_DEVICE

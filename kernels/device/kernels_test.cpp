@@ -1,0 +1,47 @@
+// Every kernel against the CPU's reference, under orders of threads that a device may choose.
+#include <gtest/gtest.h>
+
+#include "kernels/selftest/checks.h"
+#include "kernels/simt/simt.h"
+
+namespace precis::kernels {
+namespace {
+
+// Forward, reverse and random orders by their seed.
+class DeviceKernels : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    auto& options = simt::options();
+    options = simt::Options{};
+    const int number = GetParam();
+    options.order = number == 0   ? simt::Order::forward
+                    : number == 1 ? simt::Order::reverse
+                                  : simt::Order::random;
+    options.seed = static_cast<uint64_t>(number);
+  }
+  void TearDown() override { simt::options() = simt::Options{}; }
+
+  static void run(const std::vector<Check>& checks) {
+    for (const Check& check : checks) EXPECT_EQ(check.run(), "") << check.name;
+  }
+};
+
+TEST_P(DeviceKernels, FourBit) {
+  run(device_simt::four_bit_checks(CheckSize::small));
+}
+TEST_P(DeviceKernels, Int8) {
+  run(device_simt::int8_checks(CheckSize::small));
+}
+TEST_P(DeviceKernels, MatrixUnits) {
+  run(device_simt::fragment_checks());
+}
+
+std::string order_name(const testing::TestParamInfo<int>& info) {
+  return info.param == 0   ? "Forward"
+         : info.param == 1 ? "Reverse"
+                           : "Random" + std::to_string(info.param);
+}
+INSTANTIATE_TEST_SUITE_P(Orders, DeviceKernels, testing::Range(0, 6), order_name);
+
+}  // namespace
+}  // namespace precis::kernels

@@ -1,0 +1,129 @@
+// What kernels do to memory: no races, no reads of unset shared memory, every weight fetched once,
+// and bounds on scattered accesses and bank conflicts.
+#define PRECIS_DEVICE device_simt
+#include "kernels/device/bitsandbytes.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "kernels/simt/simt.h"
+#include "kernels/simt/trace.h"
+
+namespace precis::kernels::device_simt {
+namespace {
+
+// Zeroed memory aligned as a device's allocator aligns it.
+template <class T>
+class Array {
+ public:
+  explicit Array(size_t count)
+      : data_(static_cast<T*>(std::aligned_alloc(256, (count * sizeof(T) + 255) / 256 * 256))) {
+    std::memset(static_cast<void*>(data_), 0, count * sizeof(T));
+  }
+  ~Array() { std::free(data_); }
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+  T* data() const { return data_; }
+
+ private:
+  T* data_;
+};
+
+// Limits on the ratio to the least possible traffic.
+struct Limits {
+  double sectors, bank_cycles;
+};
+
+class DeviceTraffic : public testing::Test {
+ protected:
+  void SetUp() override {
+    simt::options() = simt::Options{};
+    simt::trace_reset();
+  }
+  static void expect(const char* error, Limits limits) {
+    ASSERT_EQ(error, nullptr);
+    const simt::TraceReport& report = simt::trace_report();
+    ASSERT_FALSE(report.sites.empty());
+    for (const std::string& race : report.races) ADD_FAILURE() << race;
+    for (const std::string& unset : report.unset) ADD_FAILURE() << unset;
+    EXPECT_LE(report.sectors_over_least(), limits.sectors) << report.table();
+    EXPECT_LE(report.bank_cycles_over_least(), limits.bank_cycles) << report.table();
+  }
+};
+
+struct FourBitArrays {
+  uint32_t rows, columns;
+  Array<uint8_t> packed{size_t{rows} * columns / 2};
+  Array<float> absmax{size_t{rows} * columns / 64};
+  FourBitTensor tensor() const {
+    return {FourBitType::nf4, WeightType::bf16, rows, columns, 64, packed.data(), absmax.data()};
+  }
+};
+
+TEST_F(DeviceTraffic, FourBitQuantize) {
+  const Array<uint16_t> weight(64 * 16);
+  const Array<uint8_t> packed(32 * 16);
+  const Array<float> absmax(16);
+  expect(quantize_4bit(FourBitType::nf4, WeightType::bf16, weight.data(), 64 * 16, 64,
+                       packed.data(), absmax.data(), nullptr),
+         {1.2, 1.0});
+}
+
+TEST_F(DeviceTraffic, FourBitDequantize) {
+  const FourBitArrays weight{4, 2048};
+  const Array<uint16_t> out(4 * 2048);
+  expect(dequantize_4bit(weight.tensor(), WeightType::bf16, out.data(), nullptr), {1.0, 1.0});
+  EXPECT_EQ(simt::trace_report().global_bytes_read, 4u * 2048 / 2 + 4 * 2048 / 64 * 4);
+  EXPECT_EQ(simt::trace_report().global_bytes_written, 4u * 2048 * 2);
+}
+
+TEST_F(DeviceTraffic, FourBitMatrixVector) {
+  const FourBitArrays weight{4, 2048};
+  const Array<uint16_t> x(2048), y(4);
+  expect(linear_4bit(weight.tensor(), WeightType::f16, x.data(), nullptr, y.data(), 1, nullptr),
+         {1.05, 1.0});
+  EXPECT_EQ(simt::trace_report().global_bytes_read, 4u * 2048 / 2 + 4 * 2048 / 64 * 4 + 2048 * 2);
+}
+
+TEST_F(DeviceTraffic, FourBitMatrixProduct) {
+  for (const uint32_t m : {16u, 40u}) {
+    simt::trace_reset();
+    const FourBitArrays weight{128, 192};
+    const Array<uint16_t> x(m * 192), y(m * 128);
+    expect(linear_4bit(weight.tensor(), WeightType::bf16, x.data(), nullptr, y.data(), m, nullptr),
+           {1.3, 1.3});
+  }
+}
+
+TEST_F(DeviceTraffic, Int8Rows) {
+  const Array<uint16_t> matrix(2 * 1024), out(2 * 1024);
+  const Array<int8_t> codes(2 * 1024);
+  const Array<float> absmax(2);
+  expect(quantize_int8_rows(WeightType::f16, matrix.data(), 2, 1024, codes.data(), absmax.data(),
+                            nullptr),
+         {1.1, 1.0});
+  simt::trace_reset();
+  expect(dequantize_int8_rows({2, 1024, codes.data(), absmax.data()}, WeightType::f16, out.data(),
+                              nullptr),
+         {1.0, 1.0});
+}
+
+TEST_F(DeviceTraffic, Int8Products) {
+  const Array<int8_t> codes(128 * 256), x(16 * 256);
+  const Array<float> scb(128), x_absmax(16);
+  const Array<uint16_t> wide_x(16 * 256), y(16 * 128);
+  const Int8Tensor weight{128, 256, codes.data(), scb.data()};
+  expect(linear_int8(weight, WeightType::f16, wide_x.data(), nullptr, y.data(), 1, nullptr),
+         {1.1, 1.0});
+  simt::trace_reset();
+  expect(linear_int8(weight, WeightType::f16, wide_x.data(), nullptr, y.data(), 16, nullptr),
+         {1.3, 1.3});
+  simt::trace_reset();
+  expect(linear_int8_int8(weight, x.data(), x_absmax.data(), WeightType::f16, nullptr, y.data(), 16,
+                          nullptr),
+         {1.3, 1.3});
+}
+
+}  // namespace
+}  // namespace precis::kernels::device_simt

@@ -1,0 +1,105 @@
+// Numbers as device memory holds them. Their conversions give the bits of
+// kernels/cpu/common/float_formats.h on every device; of NaNs only that they are NaNs is kept.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/device/runtime.h"
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+struct Half {
+  uint16_t bits;
+};
+struct BFloat16 {
+  uint16_t bits;
+};
+
+PRECIS_FUNCTION float to_float(float value) {
+  return value;
+}
+PRECIS_FUNCTION float to_float(Half value) {
+  return half_value(value.bits);
+}
+PRECIS_FUNCTION float to_float(BFloat16 value) {
+  return bits_as<float>(static_cast<uint32_t>(value.bits) << 16);
+}
+
+template <class T>
+PRECIS_FUNCTION T from_float(float value);
+template <>
+PRECIS_FUNCTION float from_float<float>(float value) {
+  return value;
+}
+template <>
+PRECIS_FUNCTION Half from_float<Half>(float value) {
+  return Half{half_bits(value)};
+}
+template <>
+PRECIS_FUNCTION BFloat16 from_float<BFloat16>(float value) {
+  const auto bits = bits_as<uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return BFloat16{0x7fc0};
+  return BFloat16{static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+// The narrow type that a value is rounded to before it is used.
+enum class Rounding : uint32_t { none, half, bfloat16 };
+
+PRECIS_FUNCTION float round_to(Rounding rounding, float value) {
+  if (rounding == Rounding::half) return half_value(half_bits(value));
+  if (rounding == Rounding::bfloat16) return to_float(from_float<BFloat16>(value));
+  return value;
+}
+
+// Two neighbours as one word, the first in the low half.
+template <class T>
+PRECIS_FUNCTION uint32_t pack(float first, float second) {
+  static_assert(sizeof(T) == 2);
+  return from_float<T>(first).bits | static_cast<uint32_t>(from_float<T>(second).bits) << 16;
+}
+
+// Eight neighbours, from memory aligned to 16 bytes.
+template <class T>
+PRECIS_FUNCTION void load_8(const T* from, float (&values)[8]) {
+  constexpr int kVectors = sizeof(T) / 2;
+  T elements[8];
+  PRECIS_UNROLL
+  for (int i = 0; i < kVectors; ++i) {
+    const auto vector = load_vector<Words4>(reinterpret_cast<const char*>(from) + 16 * i);
+    memcpy(reinterpret_cast<char*>(elements) + 16 * i, &vector, sizeof vector);
+  }
+  PRECIS_UNROLL
+  for (int i = 0; i < 8; ++i) values[i] = to_float(elements[i]);
+}
+
+// Two neighbours, from memory aligned to both.
+template <class T>
+PRECIS_FUNCTION void load_2(const T* from, float (&values)[2]) {
+  using Vector = std::conditional_t<sizeof(T) == 2, uint32_t, Words2>;
+  const auto vector = load_vector<Vector>(from);
+  T elements[2];
+  memcpy(elements, &vector, sizeof vector);
+  values[0] = to_float(elements[0]);
+  values[1] = to_float(elements[1]);
+}
+
+template <class T>
+PRECIS_FUNCTION Words4 pack_8(const float (&values)[8]) {
+  return Words4{{pack<T>(values[0], values[1]), pack<T>(values[2], values[3]),
+                 pack<T>(values[4], values[5]), pack<T>(values[6], values[7])}};
+}
+
+template <class T>
+PRECIS_FUNCTION void store_8(T* to, const float (&values)[8]) {
+  if constexpr (sizeof(T) == 2) {
+    store_vector(to, pack_8<T>(values));
+  } else {
+    for (int i = 0; i < 2; ++i)
+      store_vector(
+          to + 4 * i,
+          Words4{{bits_as<uint32_t>(values[4 * i]), bits_as<uint32_t>(values[4 * i + 1]),
+                  bits_as<uint32_t>(values[4 * i + 2]), bits_as<uint32_t>(values[4 * i + 3])}});
+  }
+}
+
+}  // namespace precis::kernels::PRECIS_DEVICE

@@ -1,0 +1,69 @@
+// The executor as a device; include kernels/device/runtime.h.
+#pragma once
+
+#include "kernels/cpu/common/float_formats.h"
+#include "kernels/simt/intrinsics.h"
+
+#define PRECIS_DEVICE device_simt
+// Inlined, so that the tracer tells the places apart that call a function.
+#define PRECIS_FUNCTION __attribute__((always_inline)) inline
+#define PRECIS_UNROLL
+
+#define PRECIS_SHARED(T, name)           \
+  static const char name##_storage_ = 0; \
+  auto& name = ::precis::simt::shared_object<T>(&name##_storage_, #name)
+#define PRECIS_DYNAMIC_SHARED(name) \
+  auto* name = static_cast<unsigned char*>(::precis::simt::dynamic_shared_storage())
+
+#define PRECIS_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                       \
+  (static_cast<void>(stream),                                                               \
+   ::precis::simt::launch(                                                                  \
+       #kernel, grid, block, shared_bytes, [](auto... arguments) { kernel(arguments...); }, \
+       __VA_ARGS__),                                                                        \
+   static_cast<const char*>(nullptr))
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+template <class T>
+T shuffle_xor(T value, int lanes) {
+  return simt::shuffle_xor(~0u, value, lanes);
+}
+inline void warp_barrier() {
+  simt::warp_barrier();
+}
+
+template <class V>
+PRECIS_FUNCTION V load_vector(const void* from) {
+  V value;
+  simt::vector_load(&value, from, sizeof value);
+  return value;
+}
+template <class V>
+PRECIS_FUNCTION void store_vector(void* to, const V& value) {
+  simt::vector_store(to, &value, sizeof value);
+}
+
+PRECIS_FUNCTION void async_copy_16(void* to_shared, const void* from, int valid) {
+  simt::async_copy(to_shared, from, 16, static_cast<size_t>(valid));
+}
+inline void async_commit() {
+  simt::async_commit();
+}
+template <int Pending>
+void async_wait() {
+  simt::async_wait(Pending);
+}
+
+// Not fused: software would take a hundred times as long, and sums are compared by bounds.
+inline float fused_multiply_add(float a, float b, float c) {
+  return a * b + c;
+}
+
+inline uint16_t half_bits(float value) {
+  return float_to_half(value);
+}
+inline float half_value(uint16_t bits) {
+  return half_to_float(bits);
+}
+
+}  // namespace precis::kernels::PRECIS_DEVICE

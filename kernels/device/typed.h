@@ -1,0 +1,55 @@
+// From dtypes known at run time to kernels.
+#pragma once
+
+#include "kernels/cpu/common/numbers.h"
+#include "kernels/device/gemm.h"
+#include "kernels/device/gemv.h"
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+// body(float{}), body(Half{}) or body(BFloat16{}).
+template <class Body>
+const char* with_element(WeightType type, Body body) {
+  switch (type) {
+    case WeightType::f32:
+      return body(float{});
+    case WeightType::f16:
+      return body(Half{});
+    case WeightType::bf16:
+      return body(BFloat16{});
+  }
+  return "unknown dtype";
+}
+
+// The dtypes that the matrix units take.
+template <class Body>
+const char* with_activation(WeightType type, Body body) {
+  switch (type) {
+    case WeightType::f16:
+      return body(Half{});
+    case WeightType::bf16:
+      return body(BFloat16{});
+    case WeightType::f32:
+      break;
+  }
+  return "products on a device take activations in f16 or bf16";
+}
+
+// y[m][rows] = x[m][columns] W^T + bias.
+template <class Format>
+const char* launch_linear(const typename Format::Weight& weight, WeightType activation,
+                          const void* x, const void* bias, void* y, uint32_t m, void* stream) {
+  if (weight.columns % kRun != 0) return "products on a device: in_features is a multiple of 8";
+  if (m == 0 || weight.rows == 0) return nullptr;
+  return with_activation(activation, [&](auto element) {
+    using Element = decltype(element);
+    const auto* typed_x = static_cast<const Element*>(x);
+    const auto* typed_bias = static_cast<const Element*>(bias);
+    auto* typed_y = static_cast<Element*>(y);
+    if (m <= kGemvMaxBatch)
+      return launch_gemv<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
+    return launch_gemm<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
+  });
+}
+
+}  // namespace precis::kernels::PRECIS_DEVICE

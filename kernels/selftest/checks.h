@@ -1,0 +1,31 @@
+// The self-test's checks: every kernel of a back end against the reference on the CPU.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace precis::kernels {
+
+// Small shapes run on the executor under many orders; a device runs large ones as well.
+enum class CheckSize { small, large };
+
+struct Check {
+  std::string name;  // "nf4 linear f16 17x130x200"
+  // Empty when the kernel did what it should, else what was wrong. Throws when the device fails.
+  std::function<std::string()> run;
+};
+
+namespace device_simt {
+std::vector<Check> four_bit_checks(CheckSize size);
+std::vector<Check> int8_checks(CheckSize size);
+std::vector<Check> fragment_checks();
+}  // namespace device_simt
+
+namespace device_cuda {
+std::vector<Check> four_bit_checks(CheckSize size);
+std::vector<Check> int8_checks(CheckSize size);
+std::vector<Check> fragment_checks();
+}  // namespace device_cuda
+
+}  // namespace precis::kernels
