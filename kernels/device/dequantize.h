@@ -11,7 +11,7 @@ inline constexpr unsigned kDequantizeThreads = 256;
 // out[rows][columns]. Grid: x over the runs of a row, y over rows (and strides over what is left).
 template <class Format, class Out>
 __global__ void __launch_bounds__(kDequantizeThreads)
-    dequantize_kernel(typename Format::Weight weight, Out* out) {
+    dequantize_kernel(PRECIS_PARAMETER typename Format::Weight weight, Out* out) {
   PRECIS_SHARED(typename Format::Table, table);
   Format::fill(table, weight);
   __syncthreads();

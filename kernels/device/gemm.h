@@ -10,38 +10,42 @@
 
 namespace precis::kernels::PRECIS_DEVICE {
 
-// The runs of a tile of W that this thread brings to shared memory.
+// The runs of a tile of W that this thread brings to shared memory: the same columns of every
+// kRowsApart-th row.
 template <class Format, int TileN>
 struct TileRuns {
   static constexpr int kRunsOfRow = kStepBytes / 2 / kRun;
-  static constexpr int kCount = TileN * kRunsOfRow / kGemmThreads;
+  static constexpr int kRowsApart = kGemmThreads / kRunsOfRow;
+  static constexpr int kCount = TileN / kRowsApart;
   typename Format::Run runs[kCount];
-  bool inside[kCount];
+  bool inside;  // whether the columns are; x is zero beyond them, but a NaN times zero is none
 
-  static PRECIS_FUNCTION int index(int i) {
-    return i * kGemmThreads + static_cast<int>(threadIdx.x);
+  static PRECIS_FUNCTION uint32_t row(int i) {
+    return static_cast<uint32_t>(i * kRowsApart) + threadIdx.x / kRunsOfRow;
   }
 
   PRECIS_FUNCTION void load(const typename Format::Weight& weight, uint32_t first_row,
                             uint32_t first_column) {
+    const uint32_t column = first_column + threadIdx.x % kRunsOfRow * kRun;
+    inside = column < weight.columns;
+    if (!inside) return;
     PRECIS_UNROLL
     for (int i = 0; i < kCount; ++i) {
-      const uint32_t row = first_row + static_cast<uint32_t>(index(i) / kRunsOfRow);
-      const uint32_t column = first_column + static_cast<uint32_t>(index(i) % kRunsOfRow * kRun);
-      inside[i] = row < weight.rows && column < weight.columns;
-      if (inside[i]) runs[i] = Format::load(weight, row, column);
+      // Rows beyond the last give columns of y that nobody writes.
+      const uint32_t wanted = first_row + row(i), last = weight.rows - 1;
+      runs[i] = Format::load(weight, wanted < last ? wanted : last, column);
     }
   }
 
   template <class Activation>
   PRECIS_FUNCTION void store(const typename Format::Weight& weight,
                              const typename Format::Table& table, unsigned char* tile) const {
+    unsigned char* to = tile + row(0) * kPitch + threadIdx.x % kRunsOfRow * 16;
     PRECIS_UNROLL
     for (int i = 0; i < kCount; ++i) {
       float values[kRun] = {};
-      if (inside[i]) decode<Format>(weight, table, runs[i], values);
-      store_vector(tile + index(i) / kRunsOfRow * kPitch + index(i) % kRunsOfRow * 16,
-                   pack_8<Activation>(values));
+      if (inside) decode<Format>(weight, table, runs[i], values);
+      store_vector(to + i * kRowsApart * kPitch, pack_8<Activation>(values));
     }
   }
 };
@@ -51,8 +55,8 @@ struct TileRuns {
 // the error is below columns * 2^-23 * sum |w x| before y is rounded.
 template <class Format, class Activation, class Unit, int TileM, int TileN>
 __global__ void __launch_bounds__(kGemmThreads, 2)
-    gemm_kernel(typename Format::Weight weight, const Activation* x, const Activation* bias,
-                Activation* y, uint32_t m) {
+    gemm_kernel(PRECIS_PARAMETER typename Format::Weight weight, const Activation* x,
+                const Activation* bias, Activation* y, uint32_t m) {
   using Shape = TileShape<Unit, TileM, TileN>;
   PRECIS_SHARED(typename Format::Table, table);
   PRECIS_DYNAMIC_SHARED(shared);

@@ -41,8 +41,8 @@ PRECIS_FUNCTION void gemv_accumulate(const typename Format::Weight& weight,
 // (columns / 32 + 16) * 2^-24 * sum |w x| before y is rounded.
 template <class Format, class Activation, int Batch>
 __global__ void __launch_bounds__(kGemvWarps* kWarp)
-    gemv_kernel(typename Format::Weight weight, const Activation* x, const Activation* bias,
-                Activation* y, int batch) {
+    gemv_kernel(PRECIS_PARAMETER typename Format::Weight weight, const Activation* x,
+                const Activation* bias, Activation* y, int batch) {
   PRECIS_SHARED(typename Format::Table, table);
   Format::fill(table, weight);
   __syncthreads();

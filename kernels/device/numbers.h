@@ -37,9 +37,7 @@ PRECIS_FUNCTION Half from_float<Half>(float value) {
 }
 template <>
 PRECIS_FUNCTION BFloat16 from_float<BFloat16>(float value) {
-  const auto bits = bits_as<uint32_t>(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return BFloat16{0x7fc0};
-  return BFloat16{static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+  return BFloat16{bfloat16_bits(value)};
 }
 
 // The narrow type that a value is rounded to before it is used.
@@ -54,8 +52,10 @@ PRECIS_FUNCTION float round_to(Rounding rounding, float value) {
 // Two neighbours as one word, the first in the low half.
 template <class T>
 PRECIS_FUNCTION uint32_t pack(float first, float second) {
-  static_assert(sizeof(T) == 2);
-  return from_float<T>(first).bits | static_cast<uint32_t>(from_float<T>(second).bits) << 16;
+  if constexpr (std::is_same_v<T, Half>)
+    return pack_half(first, second);
+  else
+    return pack_bfloat16(first, second);
 }
 
 // Eight neighbours, from memory aligned to 16 bytes.

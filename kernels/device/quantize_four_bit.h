@@ -34,13 +34,11 @@ PRECIS_FUNCTION float warp_absmax(const Element* weight, uint64_t begin, uint64_
 // packed[(n + 1) / 2], absmax[blocks]. blocksize is even.
 template <class Element>
 __global__ void __launch_bounds__(kQuantizeWarps* kWarp)
-    quantize_four_bit_kernel(FourBitEncoder encoder, const Element* weight, uint64_t n,
-                             uint32_t blocksize, uint8_t* packed, float* absmax) {
+    quantize_four_bit_kernel(PRECIS_PARAMETER FourBitEncoder encoder, const Element* weight,
+                             uint64_t n, uint32_t blocksize, uint8_t* packed, float* absmax) {
   using Codes = uint8_t[16];
   PRECIS_SHARED(Codes, code_of_rank);
-  PRECIS_UNROLL
-  for (unsigned i = 0; i < 16; ++i)
-    if (threadIdx.x == i) code_of_rank[i] = encoder.code_of_rank[i];
+  if (threadIdx.x < 16) code_of_rank[threadIdx.x] = encoder.code_of_rank[threadIdx.x];
   __syncthreads();
   const uint64_t block = uint64_t{blockIdx.x} * kQuantizeWarps + static_cast<unsigned>(warp());
   const uint64_t begin = block * blocksize;

@@ -10,6 +10,8 @@
 // Each back end defines, in its own namespace PRECIS_DEVICE:
 //   PRECIS_FUNCTION                 marks a function that runs on the device
 //   PRECIS_UNROLL                   unrolls the loop that follows
+//   PRECIS_PARAMETER                of a struct that a kernel gets by value and indexes: it stays
+//                                   where parameters are, instead of in a copy in local memory
 //   PRECIS_SHARED(T, name)          static shared memory: T& name
 //   PRECIS_DYNAMIC_SHARED(name)     dynamic shared memory: unsigned char* name, aligned to 16
 //   PRECIS_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)   null, or what went wrong
@@ -18,7 +20,9 @@
 //   async_copy_16(to_shared, from, valid)        16 bytes, of which `valid` (0 or 16) are read and
 //                                                the rest are zeros
 //   async_commit(), async_wait<Pending>()        as cp.async has them
-//   fused_multiply_add(a, b, c), half_bits(float), half_value(bits)
+//   fused_multiply_add(a, b, c)
+//   half_value(bits), half_bits(float), bfloat16_bits(float)      to the nearest, ties to even
+//   pack_half(a, b), pack_bfloat16(a, b)                          two of them, a in the low half
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,14 @@
 // CUDA as a device, compute capability 8.0 and later; include kernels/device/runtime.h.
 #pragma once
 
+#include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #define PRECIS_DEVICE device_cuda
 #define PRECIS_FUNCTION __device__ __forceinline__
 #define PRECIS_UNROLL _Pragma("unroll")
+#define PRECIS_PARAMETER const __grid_constant__
 
 #define PRECIS_SHARED(T, name) __shared__ T name
 #define PRECIS_DYNAMIC_SHARED(name)                 \
@@ -57,6 +59,22 @@ PRECIS_FUNCTION uint16_t half_bits(float value) {
 }
 PRECIS_FUNCTION float half_value(uint16_t bits) {
   return __half2float(__ushort_as_half(bits));
+}
+
+PRECIS_FUNCTION uint16_t bfloat16_bits(float value) {
+  return __bfloat16_as_ushort(__float2bfloat16_rn(value));
+}
+PRECIS_FUNCTION uint32_t pack_half(float a, float b) {
+  const __half2 pair = __floats2half2_rn(a, b);
+  uint32_t word;
+  memcpy(&word, &pair, sizeof word);
+  return word;
+}
+PRECIS_FUNCTION uint32_t pack_bfloat16(float a, float b) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(a, b);
+  uint32_t word;
+  memcpy(&word, &pair, sizeof word);
+  return word;
 }
 
 // Shared memory beyond 48 KiB has to be asked for, once for each kernel and device; the call is

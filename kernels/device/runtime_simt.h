@@ -8,6 +8,7 @@
 // Inlined, so that the tracer tells the places apart that call a function.
 #define PRECIS_FUNCTION __attribute__((always_inline)) inline
 #define PRECIS_UNROLL
+#define PRECIS_PARAMETER const
 
 #define PRECIS_SHARED(T, name)           \
   static const char name##_storage_ = 0; \
@@ -64,6 +65,15 @@ inline uint16_t half_bits(float value) {
 }
 inline float half_value(uint16_t bits) {
   return half_to_float(bits);
+}
+inline uint16_t bfloat16_bits(float value) {
+  return float_to_bfloat16(value);
+}
+inline uint32_t pack_half(float a, float b) {
+  return half_bits(a) | static_cast<uint32_t>(half_bits(b)) << 16;
+}
+inline uint32_t pack_bfloat16(float a, float b) {
+  return bfloat16_bits(a) | static_cast<uint32_t>(bfloat16_bits(b)) << 16;
 }
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -19,11 +19,7 @@ struct FourBit {
     float codebook[16];
   };
   static PRECIS_FUNCTION void fill(Table& table, const Weight& weight) {
-    // A copy loop over constant indices: indexing the parameter by a thread's number would put it
-    // into local memory.
-    PRECIS_UNROLL
-    for (unsigned i = 0; i < 16; ++i)
-      if (threadIdx.x == i) table.codebook[i] = weight.codebook[i];
+    if (threadIdx.x < 16) table.codebook[threadIdx.x] = weight.codebook[threadIdx.x];
   }
 
   struct Run {

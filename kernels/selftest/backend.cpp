@@ -1,0 +1,31 @@
+// Compiled by every back end.
+#include "kernels/selftest/backends.h"
+
+#include "kernels/selftest/device_memory.h"
+#if defined(__CUDACC__)
+#include "kernels/selftest/speed_cuda.h"
+#endif
+
+namespace precis::kernels::PRECIS_DEVICE {
+namespace {
+
+std::vector<Check> all_checks(CheckSize size) {
+  std::vector<Check> checks = fragment_checks();
+  for (auto* more : {four_bit_checks, int8_checks}) {
+    const std::vector<Check> of_format = more(size);
+    checks.insert(checks.end(), of_format.begin(), of_format.end());
+  }
+  return checks;
+}
+
+}  // namespace
+
+SelftestBackend selftest_backend() {
+#if defined(__CUDACC__)
+  return {"cuda", device_name, all_checks, measure_speeds};
+#else
+  return {"simt", [] { return std::string("the executor on the CPU"); }, all_checks, nullptr};
+#endif
+}
+
+}  // namespace precis::kernels::PRECIS_DEVICE

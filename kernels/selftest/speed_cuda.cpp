@@ -1,0 +1,190 @@
+// Compiled by nvcc.
+#include "kernels/selftest/device_memory.h"
+
+#include "kernels/selftest/speed_cuda.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "kernels/device/bitsandbytes.h"
+#include "kernels/device/matrix.h"
+
+namespace precis::kernels::device_cuda {
+
+std::string device_name() {
+  int count = 0;
+  require(cudaGetDeviceCount(&count));
+  if (count == 0) throw std::runtime_error("no CUDA device");
+  cudaDeviceProp properties;
+  require(cudaGetDeviceProperties(&properties, 0));
+  return std::string(properties.name) + ", sm_" + std::to_string(properties.major) +
+         std::to_string(properties.minor);
+}
+
+namespace {
+
+// Microseconds of one call: the least of ten groups, each long enough for the clock.
+double microseconds_of(const std::function<void()>& call) {
+  cudaEvent_t begin, end;
+  require(cudaEventCreate(&begin));
+  require(cudaEventCreate(&end));
+  const auto group = [&](int calls) {
+    require(cudaEventRecord(begin));
+    for (int i = 0; i < calls; ++i) call();
+    require(cudaEventRecord(end));
+    require(cudaEventSynchronize(end));
+    float milliseconds = 0;
+    require(cudaEventElapsedTime(&milliseconds, begin, end));
+    return 1000.0 * static_cast<double>(milliseconds);
+  };
+  group(3);
+  const int calls = std::clamp(static_cast<int>(5000.0 / (group(1) + 0.1)), 3, 1000);
+  double least = group(calls);
+  for (int i = 0; i < 9; ++i) least = std::min(least, group(calls));
+  require(cudaEventDestroy(begin));
+  require(cudaEventDestroy(end));
+  return least / calls;
+}
+
+void require_launched(const char* error) {
+  if (error != nullptr) throw std::runtime_error(error);
+}
+
+constexpr int kPeakSteps = 4096;
+
+// Nothing but matrix products from registers, eight of them independent.
+template <class Element, class T>
+__global__ void __launch_bounds__(256) peak_kernel(T* out) {
+  NvidiaUnit::Operand a{{threadIdx.x, 1, 2, 3}}, b{{4, threadIdx.x, 6, 7}};
+  NvidiaUnit::Sum<T> sums[8] = {};
+  for (int step = 0; step < kPeakSteps / 8; ++step) {
+    PRECIS_UNROLL
+    for (int i = 0; i < 8; ++i) NvidiaUnit::multiply<Element>(sums[i], a, b);
+  }
+  T total = 0;
+  for (int i = 0; i < 8; ++i)
+    for (int j = 0; j < 8; ++j) total += sums[i].values[j];
+  out[blockIdx.x * 256 + threadIdx.x] = total;
+}
+
+// Tera operations a second, a multiplication and an addition being two.
+template <class Element, class T>
+double peak(int processors) {
+  const int blocks = 4 * processors;
+  const DeviceArray<T> out(static_cast<size_t>(blocks) * 256);
+  const double time = microseconds_of([&] {
+    require_launched(PRECIS_LAUNCH((peak_kernel<Element, T>), dim3(static_cast<unsigned>(blocks)),
+                                   dim3(256), 0, nullptr, out.data()));
+  });
+  const double k = 32.0 / sizeof(Element);
+  return 2.0 * blocks * 8 * kPeakSteps * 16 * 16 * k / time * 1e-6;
+}
+
+struct Peaks {
+  double copy;  // GB/s, read and written together
+  double half, int8;
+};
+
+Peaks measure_peaks() {
+  cudaDeviceProp properties;
+  require(cudaGetDeviceProperties(&properties, 0));
+  constexpr size_t kBytes = size_t{1} << 30;
+  const DeviceArray<uint8_t> from(kBytes), to(kBytes);
+  const double copy = microseconds_of(
+      [&] { require(cudaMemcpyAsync(to.data(), from.data(), kBytes, cudaMemcpyDeviceToDevice)); });
+  return {2.0 * kBytes / copy * 1e-3, peak<Half, float>(properties.multiProcessorCount),
+          peak<int8_t, int>(properties.multiProcessorCount)};
+}
+
+class Measurements {
+ public:
+  Peaks peaks = measure_peaks();
+  std::vector<Speed> speeds;
+
+  void bound_by_memory(const std::string& name, double bytes, const std::function<void()>& call) {
+    const double time = microseconds_of(call), speed = bytes / time * 1e-3;
+    speeds.push_back({name, time, speed, speed / peaks.copy, 0, 0});
+  }
+  void bound_by_products(const std::string& name, double products, double peak,
+                         const std::function<void()>& call) {
+    const double time = microseconds_of(call), speed = 2 * products / time * 1e-6;
+    speeds.push_back({name, time, 0, 0, speed, speed / peak});
+  }
+};
+
+// A weight larger than the caches, so that each call fetches it from memory.
+constexpr uint32_t kRows = 16384, kColumns = 8192;
+constexpr uint64_t kWeights = uint64_t{kRows} * kColumns;
+
+void measure_four_bit(Measurements& to) {
+  const DeviceArray<uint8_t> packed(kWeights / 2);
+  const DeviceArray<float> absmax(kWeights / 64);
+  const DeviceArray<uint16_t> wide(kWeights), x(4096 * kColumns), y(4096 * kRows);
+  require(cudaMemset(packed.data(), 0x5a, kWeights / 2));
+  require(cudaMemset(absmax.data(), 0, kWeights / 16));
+  require(cudaMemset(x.data(), 0, 4096 * kColumns * 2));
+  require(cudaMemset(wide.data(), 0, kWeights * 2));
+  const FourBitTensor weight{FourBitType::nf4, WeightType::bf16, kRows, kColumns, 64,
+                             packed.data(),    absmax.data()};
+  const double stored = static_cast<double>(kWeights) * 0.5625;
+  const double decoded = static_cast<double>(kWeights) * 2;
+  to.bound_by_memory("nf4 dequantize to bf16", stored + decoded, [&] {
+    require_launched(dequantize_4bit(weight, WeightType::bf16, wide.data(), nullptr));
+  });
+  to.bound_by_memory("nf4 quantize from bf16", stored + decoded, [&] {
+    require_launched(quantize_4bit(FourBitType::nf4, WeightType::bf16, wide.data(), kWeights, 64,
+                                   packed.data(), absmax.data(), nullptr));
+  });
+  for (const uint32_t m : {1u, 4u, 8u})
+    to.bound_by_memory("nf4 x bf16, " + std::to_string(m) + " rows", stored, [&] {
+      require_launched(
+          linear_4bit(weight, WeightType::bf16, x.data(), nullptr, y.data(), m, nullptr));
+    });
+  for (const uint32_t m : {16u, 64u, 256u, 1024u, 4096u})
+    to.bound_by_products("nf4 x bf16, " + std::to_string(m) + " rows",
+                         static_cast<double>(kWeights) * m, to.peaks.half, [&] {
+                           require_launched(linear_4bit(weight, WeightType::bf16, x.data(), nullptr,
+                                                        y.data(), m, nullptr));
+                         });
+}
+
+void measure_int8(Measurements& to) {
+  const DeviceArray<int8_t> codes(kWeights), x(4096 * kColumns);
+  const DeviceArray<float> scb(kRows), x_absmax(4096);
+  const DeviceArray<uint16_t> wide(kWeights), y(4096 * kRows);
+  require(cudaMemset(codes.data(), 1, kWeights));
+  require(cudaMemset(x.data(), 1, 4096 * kColumns));
+  require(cudaMemset(scb.data(), 0, kRows * 4));
+  require(cudaMemset(x_absmax.data(), 0, 4096 * 4));
+  require(cudaMemset(wide.data(), 0, kWeights * 2));
+  const Int8Tensor weight{kRows, kColumns, codes.data(), scb.data()};
+  const double bytes = static_cast<double>(kWeights);
+  to.bound_by_memory("int8 dequantize to f16", 3 * bytes, [&] {
+    require_launched(dequantize_int8_rows(weight, WeightType::f16, wide.data(), nullptr));
+  });
+  to.bound_by_memory("int8 x f16, 1 row", bytes, [&] {
+    require_launched(
+        linear_int8(weight, WeightType::f16, wide.data(), nullptr, y.data(), 1, nullptr));
+  });
+  for (const uint32_t m : {64u, 1024u, 4096u})
+    to.bound_by_products(
+        "int8 x int8, " + std::to_string(m) + " rows", bytes * m, to.peaks.int8, [&] {
+          require_launched(linear_int8_int8(weight, x.data(), x_absmax.data(), WeightType::f16,
+                                            nullptr, y.data(), m, nullptr));
+        });
+}
+
+}  // namespace
+
+std::vector<Speed> measure_speeds() {
+  Measurements measurements;
+  const Peaks& peaks = measurements.peaks;
+  measurements.speeds = {{"copy", 0, peaks.copy, 1, 0, 0},
+                         {"mma.sync f16", 0, 0, 0, peaks.half, 1},
+                         {"mma.sync int8", 0, 0, 0, peaks.int8, 1}};
+  measure_four_bit(measurements);
+  measure_int8(measurements);
+  return measurements.speeds;
+}
+
+}  // namespace precis::kernels::device_cuda
