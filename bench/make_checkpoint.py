@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes a large checkpoint to measure on: a diffusers-style transformer in bfloat16, in several shards.
 
-Usage: make_checkpoint.py OUT [GIB] [SHARDS]      needs numpy
+Usage: make_checkpoint.py OUT [GIB] [SHARDS] [--sparse]      needs numpy
+--sparse: headers and empty space of the right size alone, to measure what reads no data.
 Weights are normal with heavy channels, so that every block has a scale of its own; zeros and constants would
 make every benchmark lie."""
 import json
@@ -22,15 +23,17 @@ def bfloat16_bytes(values):
 
 
 def main():
-    out = sys.argv[1]
-    gib = float(sys.argv[2]) if len(sys.argv) > 2 else 6.2
-    shards = int(sys.argv[3]) if len(sys.argv) > 3 else 4
+    sparse = "--sparse" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--sparse"]
+    out = arguments[0]
+    gib = float(arguments[1]) if len(arguments) > 1 else 6.2
+    shards = int(arguments[2]) if len(arguments) > 2 else 4
     os.makedirs(out, exist_ok=True)
     block_bytes = sum(2 * o * i + 2 * o for o, i in BLOCK.values())
     blocks = int(gib * 2**30 / block_bytes) + 1
     rng = np.random.default_rng(0)
     # One pool of random numbers, read at shifting offsets: fast, and no two tensors are equal.
-    pool = rng.standard_normal(64 << 20, dtype=np.float32) * 0.02
+    pool = None if sparse else rng.standard_normal(64 << 20, dtype=np.float32) * 0.02
     weight_map = {}
     total = 0
     for shard in range(shards):
@@ -51,6 +54,9 @@ def main():
         text += b" " * (-len(text) % 8)
         with open(os.path.join(out, name), "wb") as file:
             file.write(struct.pack("<Q", len(text)) + text)
+            if sparse:
+                file.truncate(8 + len(text) + offset)
+                continue
             for tensor, shape in tensors:
                 count = int(np.prod(shape))
                 start = int(rng.integers(0, len(pool) - count)) if count < len(pool) else 0
@@ -58,7 +64,7 @@ def main():
                 if len(shape) == 2:
                     values.reshape(shape)[:, rng.integers(0, shape[1], 8)] *= 6
                 file.write(bfloat16_bytes(values))
-        print(f"{name}: {offset} bytes", flush=True)
+            print(f"{name}: {offset} bytes", flush=True)
     with open(os.path.join(out, "diffusion_pytorch_model.safetensors.index.json"), "w") as file:
         json.dump({"metadata": {"total_size": total}, "weight_map": weight_map}, file, indent=2, sort_keys=True)
     with open(os.path.join(out, "config.json"), "w") as file:
