@@ -19,7 +19,7 @@ Result<std::vector<float>> floats_of(const Container& file, const TensorEntry& e
   }
   PRECIS_ASSIGN(const auto bytes, file.data(entry));
   std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
   return values;
 }
 

@@ -70,9 +70,9 @@ const kernels::GgufCodec& GgufQuantizer::codec_for(const precis_param& param) co
                       "this config only reads; to write, say which type: gguf:q4_k");
   }
   const uint64_t columns = row_length(param);
-  std::string_view name = block_type(config_.type, sdk::view(param.name));
+  const std::string wanted(block_type(config_.type, sdk::view(param.name)));
+  std::string_view name = wanted;
   const kernels::GgufCodec* codec = nullptr;
-  const std::string wanted(name);
   for (int attempt = 0; attempt < 2; ++attempt) {
     codec = kernels::gguf_codec(kernels::current_isa(), name);
     if (codec != nullptr && columns % codec->block_size == 0) break;
