@@ -64,7 +64,7 @@ class Run {
     const TensorOutcome& outcome = report_.tensors[index];
     const ComponentPlan& component = plan_.components[outcome.component];
     const TensorPlan& tensor = component.tensors[outcome.tensor];
-    TensorJob job{tensor, {}, pool_, options_.measure_error, options_.cancel};
+    TensorJob job{tensor, {}, pool_, writer_, options_.measure_error, options_.cancel};
     for (const OutputTensor& output : tensor.outputs) {
       job.targets.push_back({&result_.files()[outcome.component][output.file],
                              component.files[output.file].layout.offsets[output.position]});
@@ -201,6 +201,7 @@ class Run {
   ThreadPool& pool_;
   const ExecuteOptions& options_;
   BufferArena arena_;
+  mutable WriteBehind writer_;
   const Clock::time_point start_ = Clock::now();
 
   std::mutex mutex_;

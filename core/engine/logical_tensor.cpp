@@ -21,22 +21,6 @@ void convert_each(const std::byte* source, std::size_t count, float* out, Conver
   }
 }
 
-// Rows of a plain tensor as bytes of the file.
-Result<std::span<const std::byte>> row_bytes(const LogicalTensor& tensor, int64_t row_begin,
-                                             int64_t rows) {
-  const LogicalTensor::Part& part = tensor.parts.front();
-  PRECIS_ASSIGN(const std::span<const std::byte> data, part.file->data(*part.entry));
-  const uint64_t row_size =
-      dtype_bytes(tensor.param.dtype, tensor.param.row_elements()).value_or(0);
-  const uint64_t begin = static_cast<uint64_t>(row_begin) * row_size;
-  const uint64_t size = static_cast<uint64_t>(rows) * row_size;
-  if (begin + size > data.size()) {
-    return Error(ErrorCode::internal,
-                 fmt::format("rows {}+{} are outside of '{}'", row_begin, rows, tensor.param.name));
-  }
-  return data.subspan(begin, size);
-}
-
 }  // namespace
 
 bool convert_to_float(DType dtype, const std::byte* source, std::size_t count, float* out) {
@@ -84,9 +68,23 @@ uint64_t LogicalTensor::stored_bytes() const {
   return bytes;
 }
 
+Result<std::span<const std::byte>> LogicalTensor::stored_rows(int64_t row_begin,
+                                                              int64_t rows) const {
+  const Part& part = parts.front();
+  PRECIS_ASSIGN(const std::span<const std::byte> data, part.file->data(*part.entry));
+  const uint64_t row_size = dtype_bytes(param.dtype, param.row_elements()).value_or(0);
+  const uint64_t begin = static_cast<uint64_t>(row_begin) * row_size;
+  const uint64_t size = static_cast<uint64_t>(rows) * row_size;
+  if (begin + size > data.size()) {
+    return Error(ErrorCode::internal,
+                 fmt::format("rows {}+{} are outside of '{}'", row_begin, rows, param.name));
+  }
+  return data.subspan(begin, size);
+}
+
 Status LogicalTensor::read_rows(int64_t row_begin, int64_t rows, std::span<float> out) const {
   if (!plain()) return read_rows_as(DType::f32, row_begin, rows, std::as_writable_bytes(out));
-  PRECIS_ASSIGN(const auto bytes, row_bytes(*this, row_begin, rows));
+  PRECIS_ASSIGN(const auto bytes, stored_rows(row_begin, rows));
   if (!convert_to_float(param.dtype, bytes.data(), out.size(), out.data())) {
     return Error(ErrorCode::unsupported,
                  fmt::format("'{}' is {}, which is not a weight's number format", param.name,
@@ -98,7 +96,7 @@ Status LogicalTensor::read_rows(int64_t row_begin, int64_t rows, std::span<float
 Status LogicalTensor::read_rows_as(DType dtype, int64_t row_begin, int64_t rows,
                                    std::span<std::byte> out) const {
   if (plain()) {
-    PRECIS_ASSIGN(const auto bytes, row_bytes(*this, row_begin, rows));
+    PRECIS_ASSIGN(const auto bytes, stored_rows(row_begin, rows));
     const auto elements = static_cast<std::size_t>(rows) * param.row_elements();
     if (param.dtype == dtype) {
       std::memcpy(out.data(), bytes.data(), bytes.size());

@@ -34,6 +34,9 @@ struct LogicalTensor {
   // The same in another floating dtype.
   Status read_rows_as(DType dtype, int64_t row_begin, int64_t rows, std::span<std::byte> out) const;
 
+  // Rows of a plain tensor as they are stored, in the file's memory.
+  Result<std::span<const std::byte>> stored_rows(int64_t row_begin, int64_t rows) const;
+
   // Lets go of the pages of the source that reading brought into memory.
   void release_source() const;
 };

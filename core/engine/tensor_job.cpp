@@ -144,13 +144,22 @@ Status TensorJob::quantize(std::span<std::byte> memory, JournalEntry& entry) con
     weight = memory.subspan(position, bytes);
   }
   PRECIS_TRY(tensor.quantizer->quantize(param, weight, tensor.parts, parts, workspace, cancel));
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    PRECIS_TRY(targets[i].file->write_at(targets[i].offset, parts[i]));
-    targets[i].file->start_writeback(targets[i].offset, parts[i].size());
-    entry.digests.push_back(tensor_digest(parts[i]));
+  // The parts stay as they are from here on: they are written, hashed and decoded side by side.
+  std::vector<std::future<Status>> written;
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    written.push_back(writer.write(*targets[i].file, targets[i].offset, parts[i]));
+  Status status = finish_parts(finished, entry);
+  for (std::future<Status>& result : written) {
+    Status write_status = result.get();
+    if (status.ok()) status = std::move(write_status);
   }
-  if (measure_error) PRECIS_TRY(measure(param, finished, entry.error));
-  return {};
+  return status;
+}
+
+Status TensorJob::finish_parts(std::span<const std::span<const std::byte>> parts,
+                               JournalEntry& entry) const {
+  for (const std::span<const std::byte> part : parts) entry.digests.push_back(tensor_digest(part));
+  return measure_error ? measure(tensor.source.param, parts, entry.error) : Status();
 }
 
 Status TensorJob::measure(const Param& param, std::span<const std::span<const std::byte>> parts,
@@ -161,33 +170,46 @@ Status TensorJob::measure(const Param& param, std::span<const std::span<const st
   std::mutex mutex;
   Status status;
   pool.parallel_for(slices, 1, [&](uint64_t begin, uint64_t end) {
-    thread_local std::vector<float> original, decoded;
     ErrorStats sums;
     for (uint64_t slice = begin; slice < end && !cancelled(cancel); ++slice) {
       const int64_t row = static_cast<int64_t>(slice) * step;
-      const int64_t rows = std::min(step, param.rows() - row);
-      const std::size_t count = static_cast<std::size_t>(rows) * param.row_elements();
-      original.resize(std::max(original.size(), count));
-      decoded.resize(std::max(decoded.size(), count));
-      const auto w = std::span(original).first(count);
-      const auto d = std::span(decoded).first(count);
-      Status step_status = tensor.source.read_rows(row, rows, w);
-      if (step_status.ok()) {
-        step_status = tensor.quantizer->dequantize(param, tensor.parts, parts, row, rows,
-                                                   DType::f32, std::as_writable_bytes(d));
-      }
+      Status step_status =
+          measure_rows(param, parts, row, std::min(step, param.rows() - row), sums);
       if (!step_status.ok()) {
         std::lock_guard lock(mutex);
         status = std::move(step_status);
         return;
       }
-      sums.add(w, d);
     }
     std::lock_guard lock(mutex);
     error.add(sums);
   });
   if (status.ok() && cancelled(cancel)) return cancelled_error();
   return status;
+}
+
+Status TensorJob::measure_rows(const Param& param,
+                               std::span<const std::span<const std::byte>> parts, int64_t row,
+                               int64_t rows, ErrorStats& sums) const {
+  // Kept by the thread: fresh memory costs more than decoding into it.
+  thread_local std::vector<float> original, decoded;
+  const std::size_t count = static_cast<std::size_t>(rows) * param.row_elements();
+  decoded.resize(std::max(decoded.size(), count));
+  const auto values = std::span(decoded).first(count);
+  PRECIS_TRY(tensor.quantizer->dequantize(param, tensor.parts, parts, row, rows, DType::f32,
+                                          std::as_writable_bytes(values)));
+  const bool in_place =
+      tensor.source.plain() &&
+      (param.dtype == DType::f32 || param.dtype == DType::f16 || param.dtype == DType::bf16);
+  if (in_place) {
+    PRECIS_ASSIGN(const auto stored, tensor.source.stored_rows(row, rows));
+    sums.add(param.dtype, stored, values);
+    return {};
+  }
+  original.resize(std::max(original.size(), count));
+  PRECIS_TRY(tensor.source.read_rows(row, rows, std::span(original).first(count)));
+  sums.add(std::span(original).first(count), values);
+  return {};
 }
 
 }  // namespace precis

@@ -5,6 +5,7 @@
 #include "core/base/thread_pool.h"
 #include "core/engine/execute.h"
 #include "core/engine/journal.h"
+#include "core/engine/write_behind.h"
 
 namespace precis {
 
@@ -17,6 +18,7 @@ struct TensorJob {
   };
   std::vector<Target> targets;
   ThreadPool& pool;
+  WriteBehind& writer;
   bool measure_error = true;
   const std::atomic<bool>* cancel = nullptr;
 
@@ -28,8 +30,11 @@ struct TensorJob {
   Status copy(JournalEntry& entry) const;
   Status convert(std::span<std::byte> memory, JournalEntry& entry) const;
   Status quantize(std::span<std::byte> memory, JournalEntry& entry) const;
+  Status finish_parts(std::span<const std::span<const std::byte>> parts, JournalEntry& entry) const;
   Status measure(const Param& param, std::span<const std::span<const std::byte>> parts,
                  ErrorStats& error) const;
+  Status measure_rows(const Param& param, std::span<const std::span<const std::byte>> parts,
+                      int64_t row, int64_t rows, ErrorStats& sums) const;
 };
 
 TensorDigest tensor_digest(std::span<const std::byte> bytes);

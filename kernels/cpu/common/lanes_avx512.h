@@ -174,6 +174,10 @@ inline Floats to_floats(Ints a) {
 inline float largest_of(Floats a) {
   return _mm512_reduce_max_ps(a.v);
 }
+// Of all lanes.
+inline float sum_of(Floats a) {
+  return _mm512_reduce_add_ps(a.v);
+}
 inline int32_t largest_of(Ints a) {
   return _mm512_reduce_max_epi32(a.v);
 }
