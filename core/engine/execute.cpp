@@ -131,27 +131,38 @@ class Run {
     }
   }
 
-  // Starts tensors in plan order as long as slots and memory last.
+  // Starts tensors in plan order as long as slots and memory last, and has the system read the one
+  // after them meanwhile.
   void start_more() {
-    std::lock_guard lock(mutex_);
-    while (!failed_ && next_ < report_.tensors.size()) {
-      if (done_[next_]) {
-        ++next_;
-        continue;
+    std::size_t ahead = 0;
+    {
+      std::lock_guard lock(mutex_);
+      const std::size_t before = next_;
+      while (start_next()) {
       }
-      auto buffer = arena_.try_take(tensor_plan(next_).working_set_bytes);
-      if (!buffer.ok()) return fail(std::move(buffer).error());
-      if (!*buffer) return;
-      ++in_flight_;
-      auto shared = std::make_shared<Buffer>(std::move(**buffer));
-      pool_.submit([this, index = next_, shared] { work(index, *shared); });
-      ++next_;
-      prefetch(next_);
+      if (next_ == before) return;
+      ahead = next_;
     }
+    // Without the lock: the system may make the caller wait for the disk.
+    prefetch(ahead);
+  }
+
+  // Requires the lock. False when there is nothing more to start now.
+  bool start_next() {
+    while (next_ < report_.tensors.size() && done_[next_]) ++next_;
+    if (failed_ || next_ == report_.tensors.size()) return false;
+    auto buffer = arena_.try_take(tensor_plan(next_).working_set_bytes);
+    if (!buffer.ok()) fail(std::move(buffer).error());
+    if (failed_ || !*buffer) return false;
+    ++in_flight_;
+    auto shared = std::make_shared<Buffer>(std::move(**buffer));
+    pool_.submit([this, index = next_, shared] { work(index, *shared); });
+    ++next_;
+    return true;
   }
 
   void prefetch(std::size_t index) const {
-    if (index >= report_.tensors.size() || done_[index]) return;
+    if (index >= report_.tensors.size()) return;
     for (const LogicalTensor::Part& part : tensor_plan(index).source.parts)
       part.file->prefetch(*part.entry);
   }

@@ -47,11 +47,10 @@ const float* row_of(const void* values, kernels::WeightType type, uint64_t row, 
                     std::vector<float>& scratch) {
   if (type == kernels::WeightType::f32) return static_cast<const float*>(values) + row * columns;
   scratch.resize(columns);
-  kernels::with_type(type, [&](auto tag) {
-    using Type = decltype(tag);
-    const auto* source = static_cast<const typename Type::Stored*>(values) + row * columns;
-    for (uint64_t i = 0; i < columns; ++i) scratch[i] = Type::load(source, i);
-  });
+  const char* name = type == kernels::WeightType::f16 ? "f16" : "bf16";
+  kernels::gguf_codec(kernels::current_isa(), name)
+      ->dequantize(static_cast<const uint8_t*>(values) + row * columns * 2, columns,
+                   scratch.data());
   return scratch.data();
 }
 
