@@ -149,6 +149,8 @@ Config read_config(const precis_config& request, bool four_bit) {
                       "'bnb_4bit_blocksize' is " + std::to_string(blocksize) +
                           ", it must be 32, 64, 128, 256, 512, 1024, 2048 or 4096");
   }
+  if (values["llm_int8_threshold"].is_number())
+    config.int8_threshold = values["llm_int8_threshold"].get<float>();
   if (!lenient) {
     if (config.quant_type != "fp4" && config.quant_type != "nf4") {
       throw PluginError(PRECIS_INVALID_ARGUMENT, "'bnb_4bit_quant_type' is \"" + config.quant_type +

@@ -17,6 +17,7 @@ struct Config {
   std::string compute_dtype = "float32";
   std::string quant_storage = "uint8";
   uint64_t blocksize = 64;
+  float int8_threshold = 6.0f;  // 0: no column is multiplied as floats
   std::vector<std::string> skip_modules;
   std::string library;  // whose rules apply
   sdk::Json normalized;

@@ -11,6 +11,14 @@ constexpr uint64_t kElementsAtOnce = 64 << 10;
 
 }  // namespace
 
+void require_row_major(const sdk::ConstParts& parts) {
+  if (parts.size() > 2 && *sdk::data<const uint8_t>(*parts[2]) != 0) {
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "weight_format is not row-major: bitsandbytes before 0.45 wrote it after a "
+                      "forward pass; save the model again with a current version");
+  }
+}
+
 void EightBitQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const {
   plugins::weight_type(param.dtype);
   const sdk::Matrix matrix = sdk::matrix(param);
@@ -54,11 +62,7 @@ void EightBitQuantizer::dequantize(const precis_call&, const precis_param& param
       parts[1]->nbytes < matrix.rows * sizeof(float)) {
     throw PluginError(PRECIS_DATA_LOSS, "the tensors are smaller than the weight's shape needs");
   }
-  if (parts.size() > 2 && *sdk::data<const uint8_t>(*parts[2]) != 0) {
-    throw PluginError(PRECIS_UNSUPPORTED,
-                      "weight_format is not row-major: bitsandbytes before 0.45 wrote it after a "
-                      "forward pass; save the model again with a current version");
-  }
+  require_row_major(parts);
   kernels::int8_row_kernels(kernels::current_isa())
       .dequantize(sdk::data<const int8_t>(*parts[0]), sdk::data<const float>(*parts[1]),
                   matrix.columns, begin, end, plugins::weight_type(weight.view.dtype),

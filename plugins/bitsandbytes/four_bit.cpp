@@ -23,10 +23,6 @@ uint64_t block_count(uint64_t elements, uint64_t blocksize) {
   return (elements + blocksize - 1) / blocksize;
 }
 
-kernels::FourBitType code_type(const std::string& name) {
-  return name == "nf4" ? kernels::FourBitType::nf4 : kernels::FourBitType::fp4;
-}
-
 precis_dtype storage_dtype(const std::string& name) {
   static const std::map<std::string, precis_dtype> dtypes{{"uint8", sdk::kUInt8},
                                                           {"int8", sdk::kInt8},
@@ -41,13 +37,6 @@ precis_dtype storage_dtype(const std::string& name) {
   if (found == dtypes.end())
     throw PluginError(PRECIS_UNSUPPORTED, "'bnb_4bit_quant_storage' cannot be " + name);
   return found->second;
-}
-
-precis_dtype weight_dtype(const std::string& name) {
-  for (const precis_dtype dtype : {sdk::kFloat32, sdk::kFloat16, sdk::kBFloat16}) {
-    if (sdk::torch_name(dtype) == name) return dtype;
-  }
-  throw PluginError(PRECIS_DATA_LOSS, "a quant_state names the dtype '" + name + "'");
 }
 
 QuantState state_of(const Config& config, const precis_param& param) {
@@ -65,6 +54,17 @@ std::string_view text_of(const precis_tensor& tensor) {
 }
 
 }  // namespace
+
+kernels::FourBitType code_type(const std::string& name) {
+  return name == "nf4" ? kernels::FourBitType::nf4 : kernels::FourBitType::fp4;
+}
+
+precis_dtype weight_dtype(const std::string& name) {
+  for (const precis_dtype dtype : {sdk::kFloat32, sdk::kFloat16, sdk::kBFloat16}) {
+    if (sdk::torch_name(dtype) == name) return dtype;
+  }
+  throw PluginError(PRECIS_DATA_LOSS, "a quant_state names the dtype '" + name + "'");
+}
 
 FourBitQuantizer::FourBitQuantizer(Config config)
     : BitsAndBytesQuantizer(std::move(config)),

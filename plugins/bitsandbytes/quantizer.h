@@ -3,6 +3,7 @@
 
 #include <precis/plugin.hpp>
 
+#include "kernels/cpu/bitsandbytes/blockwise.h"
 #include "plugins/bitsandbytes/config.h"
 
 namespace precis::bitsandbytes {
@@ -37,6 +38,13 @@ class FourBitQuantizer : public BitsAndBytesQuantizer {
                         const sdk::EmitParam& emit) const override;
   void check(const precis_param& param,
              const std::vector<const precis_tensor_info*>& parts) const override;
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
 
  protected:
   uint64_t stored_bytes(const precis_param& param) const override;
@@ -59,9 +67,25 @@ class EightBitQuantizer : public BitsAndBytesQuantizer {
                         const sdk::EmitParam& emit) const override;
   void check(const precis_param& param,
              const std::vector<const precis_tensor_info*>& parts) const override;
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
 
  protected:
   uint64_t stored_bytes(const precis_param& param) const override;
 };
+
+// Throws PRECIS_UNSUPPORTED when weight_format, the third part of an 8-bit weight, names another
+// layout.
+void require_row_major(const sdk::ConstParts& parts);
+
+// What a stored quant_state says, in the kernels' terms. Throws PRECIS_DATA_LOSS for a dtype that
+// weights do not have.
+kernels::FourBitType code_type(const std::string& quant_type);
+precis_dtype weight_dtype(const std::string& name);
 
 }  // namespace precis::bitsandbytes

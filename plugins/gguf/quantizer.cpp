@@ -22,22 +22,6 @@ std::string_view smaller_block(std::string_view name) {
   return name == "q6_k" ? "q8_0" : "";
 }
 
-// The codec of a stored tensor: blocks by their encoding, F16 and BF16 by their dtype.
-const kernels::GgufCodec& codec_of(const char* encoding, precis_dtype dtype) {
-  const std::string_view text =
-      encoding == nullptr ? std::string_view() : std::string_view(encoding);
-  const kernels::GgufCodec* codec = nullptr;
-  if (text.substr(0, kPrefix.size()) == kPrefix)
-    codec = kernels::gguf_codec(kernels::current_isa(), text.substr(kPrefix.size()));
-  else if (text.empty() && sdk::same(dtype, sdk::kFloat16))
-    codec = kernels::gguf_codec(kernels::current_isa(), "f16");
-  else if (text.empty() && sdk::same(dtype, sdk::kBFloat16))
-    codec = kernels::gguf_codec(kernels::current_isa(), "bf16");
-  if (codec == nullptr)
-    throw PluginError(PRECIS_UNSUPPORTED, "the encoding '" + std::string(text) + "' is not known");
-  return *codec;
-}
-
 uint64_t row_length(const precis_param& param) {
   return param.ndim <= 0 ? 1 : static_cast<uint64_t>(param.shape[param.ndim - 1]);
 }
@@ -55,6 +39,21 @@ const float* row_of(const void* values, kernels::WeightType type, uint64_t row, 
 }
 
 }  // namespace
+
+const kernels::GgufCodec& codec_of(const char* encoding, precis_dtype dtype) {
+  const std::string_view text =
+      encoding == nullptr ? std::string_view() : std::string_view(encoding);
+  const kernels::GgufCodec* codec = nullptr;
+  if (text.substr(0, kPrefix.size()) == kPrefix)
+    codec = kernels::gguf_codec(kernels::current_isa(), text.substr(kPrefix.size()));
+  else if (text.empty() && sdk::same(dtype, sdk::kFloat16))
+    codec = kernels::gguf_codec(kernels::current_isa(), "f16");
+  else if (text.empty() && sdk::same(dtype, sdk::kBFloat16))
+    codec = kernels::gguf_codec(kernels::current_isa(), "bf16");
+  if (codec == nullptr)
+    throw PluginError(PRECIS_UNSUPPORTED, "the encoding '" + std::string(text) + "' is not known");
+  return *codec;
+}
 
 GgufQuantizer::GgufQuantizer(Config config) : config_(std::move(config)) {
   for (uint64_t i = 0; i < kernels::gguf_codec_count(); ++i) {

@@ -23,6 +23,13 @@ class GgufQuantizer : public sdk::Quantizer {
                         const sdk::EmitParam& emit) const override;
   void check(const precis_param& param,
              const std::vector<const precis_tensor_info*>& parts) const override;
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
   std::string config(const precis_component& component) const override;
   std::string metadata(const precis_component& component) const override;
 
@@ -34,5 +41,8 @@ class GgufQuantizer : public sdk::Quantizer {
   Config config_;
   std::map<std::string_view, std::string> encodings_;  // by codec name: "gguf.q4_k"
 };
+
+// The codec of a stored tensor: blocks by their encoding, F16 and BF16 by their dtype.
+const kernels::GgufCodec& codec_of(const char* encoding, precis_dtype dtype);
 
 }  // namespace precis::gguf

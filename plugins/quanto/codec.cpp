@@ -1,5 +1,4 @@
-#include "kernels/cpu/quanto/quanto.h"
-
+#include "plugins/quanto/format.h"
 #include "plugins/quanto/quantizer.h"
 #include "plugins/weight_type.h"
 
@@ -10,37 +9,10 @@ using sdk::PluginError;
 
 constexpr uint64_t kElementsAtOnce = 64 << 10;
 
-// Parts of 8-bit weights: _data, _scale, then the module's input_scale and output_scale; of grouped
-// ones _shift stands behind _scale. A checkpoint may lack the module's scales.
-constexpr std::size_t kData = 0, kScale = 1, kShift = 2;
-
-kernels::QuantoByteType byte_type(const std::string& weights) {
-  if (weights == "float8") return kernels::QuantoByteType::float8_e4m3fn;
-  if (weights == "float8_e5m2") return kernels::QuantoByteType::float8_e5m2;
-  return kernels::QuantoByteType::int8;
-}
-
 precis_dtype byte_dtype(const std::string& weights) {
   if (weights == "float8") return sdk::kFloat8E4M3FN;
   return weights == "float8_e5m2" ? sdk::kFloat8E5M2 : sdk::kInt8;
 }
-
-// How a weight is grouped. A weight of a single group is a special case of the library's: it
-// reduces over the wrong axis, and every column gets a scale (0) and a shift of its own.
-struct Groups {
-  uint64_t size, count, packed_rows;
-  bool per_column;
-  Groups(const sdk::Matrix& matrix, int bits)
-      : size(kernels::quanto_group_size(matrix.columns)),
-        count(size == 0 ? 0 : matrix.elements() / size),
-        packed_rows((count * static_cast<uint64_t>(bits) + 7) / 8),
-        per_column(count == 1) {}
-  uint64_t scale_count() const { return per_column ? size : count; }
-  std::vector<int64_t> scale_shape() const {
-    if (per_column) return {1, static_cast<int64_t>(size)};
-    return {static_cast<int64_t>(count), 1};
-  }
-};
 
 void fill_ones(const precis_tensor& tensor) {
   // 1.0 in each of the three dtypes.

@@ -22,6 +22,13 @@ class QuantoQuantizer : public sdk::Quantizer {
                         const sdk::EmitParam& emit) const override;
   void check(const precis_param& param,
              const std::vector<const precis_tensor_info*>& parts) const override;
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
   std::string config(const precis_component& component) const override;
   std::string sidecar_files(const precis_component& component) const override;
 

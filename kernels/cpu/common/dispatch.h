@@ -18,6 +18,7 @@
   }                                      \
   const Table& function(Isa isa) {       \
     switch (isa) {                       \
+      case Isa::avx512_dot:              \
       case Isa::avx512:                  \
         return avx512::function();       \
       case Isa::avx2:                    \
@@ -27,6 +28,33 @@
     }                                    \
     return baseline::function();         \
   }
+// The same for sources that are compiled with WITH_DOT.
+#define PRECIS_DISPATCH_DOT(Table, function) \
+  namespace baseline {                       \
+  const Table& function();                   \
+  }                                          \
+  namespace avx2 {                           \
+  const Table& function();                   \
+  }                                          \
+  namespace avx512 {                         \
+  const Table& function();                   \
+  }                                          \
+  namespace avx512_dot {                     \
+  const Table& function();                   \
+  }                                          \
+  const Table& function(Isa isa) {           \
+    switch (isa) {                           \
+      case Isa::avx512_dot:                  \
+        return avx512_dot::function();       \
+      case Isa::avx512:                      \
+        return avx512::function();           \
+      case Isa::avx2:                        \
+        return avx2::function();             \
+      case Isa::baseline:                    \
+        break;                               \
+    }                                        \
+    return baseline::function();             \
+  }
 #else
 #define PRECIS_DISPATCH(Table, function) \
   namespace baseline {                   \
@@ -35,4 +63,5 @@
   const Table& function(Isa) {           \
     return baseline::function();         \
   }
+#define PRECIS_DISPATCH_DOT PRECIS_DISPATCH
 #endif

@@ -14,7 +14,9 @@ Isa machine_isa() {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512dq");
-  return avx512 ? Isa::avx512 : avx2 ? Isa::avx2 : Isa::baseline;
+  const bool dot = avx512 && __builtin_cpu_supports("avx512vbmi") &&
+                   __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+  return dot ? Isa::avx512_dot : avx512 ? Isa::avx512 : avx2 ? Isa::avx2 : Isa::baseline;
 #else
   return Isa::baseline;
 #endif
@@ -25,7 +27,7 @@ Isa current_isa() {
     const Isa best = machine_isa();
     const char* forced = std::getenv("PRECIS_CPU");
     if (forced == nullptr) return best;
-    for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+    for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::avx512_dot}) {
       if (std::strcmp(forced, isa_name(isa)) == 0 && isa <= best) return isa;
     }
     return best;
@@ -41,6 +43,8 @@ const char* isa_name(Isa isa) {
       return "avx2";
     case Isa::avx512:
       return "avx512";
+    case Isa::avx512_dot:
+      return "avx512_dot";
   }
   return "baseline";
 }

@@ -12,11 +12,12 @@
 
 namespace precis::kernels {
 
-// In rising order; each includes those before it.
-enum class Isa { baseline, avx2, avx512 };
+// In rising order; each includes those before it. avx512_dot: AVX-512 with VBMI, VNNI and BF16, as
+// Zen 4 and Sapphire Rapids have it; only products are compiled for it.
+enum class Isa { baseline, avx2, avx512, avx512_dot };
 
-// The best instruction set of this machine; PRECIS_CPU=baseline|avx2|avx512 lowers it. Found out
-// once. [any thread]
+// The best instruction set of this machine; PRECIS_CPU=baseline|avx2|avx512|avx512_dot lowers it.
+// Found out once. [any thread]
 Isa current_isa();
 
 // "avx512".

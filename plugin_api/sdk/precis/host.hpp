@@ -31,6 +31,9 @@ class Host {
     if (log_ != nullptr) log_->log(host_, severity, str(message));
   }
 
+  // How many pieces of work can run at once.
+  uint32_t concurrency() const { return threads_ == nullptr ? 1 : threads_->concurrency(host_); }
+
   // Calls body(begin, end) over pieces of [0, n) of about `grain` items on the host's threads. What
   // a piece throws is thrown again here once all pieces are done; the first one wins.
   template <typename Body>

@@ -1,0 +1,111 @@
+// Compiled once for each instruction set.
+#include "kernels/cpu/bitsandbytes/linear.h"
+
+#if defined(__AVX512BW__)
+#include <immintrin.h>
+#endif
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace {
+
+constexpr uint64_t kSmallestBlock = 32;
+
+#if defined(__AVX512BW__)
+// The 16 values of a block: scaled, and rounded to the dtype of the original weight.
+inline __m512 scaled_codebook(__m512 codebook, float absmax, WeightType weight_type) {
+  const __m512 scaled = _mm512_mul_ps(codebook, _mm512_set1_ps(absmax));
+  if (weight_type == WeightType::f32) return scaled;
+  if (weight_type == WeightType::f16) {
+    constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    return _mm512_cvtph_ps(_mm512_cvtps_ph(scaled, kNearest));
+  }
+  float values[16];
+  _mm512_storeu_ps(values, scaled);
+  for (float& value : values) value = BF16::round(value);
+  return _mm512_loadu_ps(values);
+}
+
+// 16 values for 8 bytes, the first in the high nibble. The table is indexed by the low 4 bits.
+inline __m512i nibble_indices(const uint8_t* packed) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed));
+  const __m512i twice = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(bytes, bytes));
+  const __m512i shifts = _mm512_set1_epi64(4);  // of every other 32-bit lane
+  return _mm512_srlv_epi32(twice, shifts);
+}
+
+// absmax: from the block of `begin` on; begin, end and the block size are multiples of 32.
+void decode_to_float32(const FourBitWeight& weight, const float* absmax, uint64_t begin,
+                       uint64_t end, float* out) {
+  const __m512 codebook = _mm512_loadu_ps(four_bit_codebook(weight.type));
+  for (uint64_t i = begin; i < end;) {
+    const uint64_t block_end = std::min(end, (i / weight.blocksize + 1) * weight.blocksize);
+    const __m512 table = scaled_codebook(codebook, *absmax++, weight.weight_type);
+    for (; i < block_end; i += 16) {
+      const __m512i indices = nibble_indices(weight.packed + i / 2);
+      _mm512_storeu_ps(out + (i - begin), _mm512_permutexvar_ps(indices, table));
+    }
+  }
+}
+#endif
+
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+void decode_to_bfloat16(const FourBitWeight& weight, const float* absmax, uint64_t begin,
+                        uint64_t end, uint16_t* out) {
+  const __m512 codebook = _mm512_loadu_ps(four_bit_codebook(weight.type));
+  // Each byte stands in the low half of two 16-bit lanes; the first is shifted to its high nibble.
+  alignas(64) uint8_t spread_bytes[64];
+  for (int i = 0; i < 64; ++i) spread_bytes[i] = static_cast<uint8_t>(i / 4);
+  const __m512i spread = _mm512_load_si512(spread_bytes);
+  const __m512i shifts = _mm512_set1_epi32(4);
+  const WeightType rounding =
+      weight.weight_type == WeightType::bf16 ? WeightType::f32 : weight.weight_type;
+  for (uint64_t i = begin; i < end;) {
+    const uint64_t block_end = std::min(end, (i / weight.blocksize + 1) * weight.blocksize);
+    const __m512 values = scaled_codebook(codebook, *absmax++, rounding);
+    // Twice the table: an index keeps a bit of the byte's other nibble.
+    const __m512i table = _mm512_broadcast_i64x4(__m256i(_mm512_cvtneps_pbh(values)));
+    for (; i < block_end; i += 32) {
+      const __m128i bytes =
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(weight.packed + i / 2));
+      const __m512i twice = _mm512_permutexvar_epi8(spread, _mm512_castsi128_si512(bytes));
+      const __m512i indices = _mm512_srlv_epi16(twice, shifts);
+      _mm512_storeu_si512(out + (i - begin), _mm512_permutexvar_epi16(indices, table));
+    }
+  }
+}
+#endif
+
+void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
+  const auto& weight = *static_cast<const FourBitWeight*>(format);
+  const uint64_t from = row * weight.columns + begin, to = row * weight.columns + end;
+  const uint64_t first = from / weight.blocksize;
+  float unnested[kStrip / kSmallestBlock + 2];
+  const float* absmax = weight.absmax + first;
+  if (weight.absmax == nullptr) {
+    const uint64_t last = (to - 1) / weight.blocksize + 1;
+    dequantize_absmax(weight.absmax_codes, weight.nested_absmax, weight.nested_codebook,
+                      weight.nested_offset, weight.nested_blocksize, first, last, unnested);
+    absmax = unnested;
+  }
+#if defined(__AVX512BW__)
+  const bool whole = from % 32 == 0 && to % 32 == 0 && weight.blocksize % 32 == 0;
+  if (whole && weight.out_type == WeightType::f32)
+    return decode_to_float32(weight, absmax, from, to, static_cast<float*>(out));
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+  if (whole) return decode_to_bfloat16(weight, absmax, from, to, static_cast<uint16_t*>(out));
+#endif
+#endif
+  weight.blockwise->dequantize_4bit(weight.type, weight.packed, absmax, weight.blocksize, from, to,
+                                    weight.weight_type, weight.out_type, out);
+}
+
+}  // namespace
+
+const FourBitLinearKernels& four_bit_linear_kernels() {
+  static constexpr FourBitLinearKernels kernels{decode};
+  return kernels;
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

@@ -1,0 +1,369 @@
+// Matrix-matrix products: a block of rows of the weight is decoded into the second-level cache and
+// multiplied there by all panels of activations. Sums of a tile stay in registers; bound by the
+// multiplying instruction. Compiled once for each instruction set.
+#include <algorithm>
+
+#include "kernels/cpu/linear/entry_points.h"
+#include "kernels/cpu/linear/output.h"
+#include "kernels/cpu/linear/tile_shape.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace linear {
+namespace {
+
+// A decoded block: rows of kTileStride bytes.
+template <typename Dot>
+const typename Dot::Weight* tile_row(const std::byte* tile, uint64_t row) {
+  return reinterpret_cast<const typename Dot::Weight*>(tile + row * kTileStride);
+}
+
+// sums[kRows][kVectors] += weight rows . panel over `columns`, a multiple of kColumnPad.
+template <typename Dot, int kRows, int kVectors>
+void multiply_tile(const std::byte* tile, const std::byte* panel, uint64_t columns,
+                   std::byte* sums_at) {
+  using Sums = typename Dot::Sums;
+  constexpr uint64_t kSumsBytesStride = kSumsStride * sizeof(float);
+  Sums sums[kRows][kVectors];
+#pragma GCC unroll 24
+  for (int row = 0; row < kRows; ++row)
+#pragma GCC unroll 4
+    for (int vector = 0; vector < kVectors; ++vector)
+      sums[row][vector] = load<Sums>(sums_at + static_cast<uint64_t>(row) * kSumsBytesStride +
+                                     vector * sizeof(Sums));
+  const auto* weight = tile_row<Dot>(tile, 0);
+  constexpr uint64_t kRowElements = kTileStride / sizeof(typename Dot::Weight);
+  for (uint64_t column = 0; column < columns; column += Dot::kGroup) {
+    Ints x[kVectors];
+#pragma GCC unroll 4
+    for (int vector = 0; vector < kVectors; ++vector)
+      x[vector] = load<Ints>(panel + vector * sizeof(Ints));
+    panel += kVectors * sizeof(Ints);
+#pragma GCC unroll 24
+    for (int row = 0; row < kRows; ++row) {
+      const Ints word = Dot::word(weight + static_cast<uint64_t>(row) * kRowElements + column);
+#pragma GCC unroll 4
+      for (int vector = 0; vector < kVectors; ++vector)
+        Dot::add(sums[row][vector], word, x[vector]);
+    }
+  }
+#pragma GCC unroll 24
+  for (int row = 0; row < kRows; ++row)
+#pragma GCC unroll 4
+    for (int vector = 0; vector < kVectors; ++vector)
+      store(sums_at + static_cast<uint64_t>(row) * kSumsBytesStride + vector * sizeof(Sums),
+            sums[row][vector]);
+}
+
+// The scales of a tile and of a panel, from one strip on.
+struct BlockScales {
+  const float *weight, *minimums;  // [kRows][kScaleStride]
+  const float *x, *x_sums;         // [block][x_stride]
+  const int32_t* x_offsets;
+  uint64_t x_stride, blocks;
+};
+
+// The same over blocks of kBlock columns with scales; sums are float32.
+template <int kRows, int kVectors, uint64_t kBlock, bool kMinimums>
+void multiply_blocks_tile(const std::byte* tile, const std::byte* panel, const BlockScales& scales,
+                          std::byte* sums_at) {
+  using Dot = DotBytes;
+  constexpr uint64_t kSumsBytesStride = kSumsStride * sizeof(float);
+  const auto* weight = tile_row<Dot>(tile, 0);
+  for (uint64_t block = 0; block < scales.blocks; ++block) {
+    Ints dots[kRows][kVectors];
+    const int32_t* offsets = scales.x_offsets + block * scales.x_stride;
+#pragma GCC unroll 4
+    for (int vector = 0; vector < kVectors; ++vector) {
+      const Ints offset = load<Ints>(offsets + vector * kWidth);
+#pragma GCC unroll 24
+      for (int row = 0; row < kRows; ++row) dots[row][vector] = offset;
+    }
+    for (uint64_t column = 0; column < kBlock; column += Dot::kGroup) {
+      Ints x[kVectors];
+#pragma GCC unroll 4
+      for (int vector = 0; vector < kVectors; ++vector)
+        x[vector] = load<Ints>(panel + vector * sizeof(Ints));
+      panel += kVectors * sizeof(Ints);
+#pragma GCC unroll 24
+      for (int row = 0; row < kRows; ++row) {
+        const Ints word = Dot::word(weight + static_cast<uint64_t>(row) * kTileStride + column);
+#pragma GCC unroll 4
+        for (int vector = 0; vector < kVectors; ++vector)
+          Dot::add(dots[row][vector], word, x[vector]);
+      }
+    }
+    weight += kBlock;
+    const uint64_t x_at = block * scales.x_stride;
+#pragma GCC unroll 24
+    for (int row = 0; row < kRows; ++row) {
+      const uint64_t at = static_cast<uint64_t>(row) * kScaleStride + block;
+      const Floats scale = broadcast(scales.weight[at]);
+#pragma GCC unroll 4
+      for (int vector = 0; vector < kVectors; ++vector) {
+        std::byte* sum_at = sums_at + static_cast<uint64_t>(row) * kSumsBytesStride +
+                            static_cast<uint64_t>(vector) * sizeof(Floats);
+        const Floats factor = scale * load<Floats>(scales.x + x_at + vector * kWidth);
+        Floats sum = multiply_add(to_floats(dots[row][vector]), factor, load<Floats>(sum_at));
+        if constexpr (kMinimums) {
+          sum = multiply_add(broadcast(scales.minimums[at]),
+                             load<Floats>(scales.x_sums + x_at + vector * kWidth), sum);
+        }
+        store(sum_at, sum);
+      }
+    }
+  }
+}
+
+// Calls body(integral_constant<vectors>, integral_constant<rows>) with the tile's shape for a panel
+// of `vectors`.
+template <typename Body>
+void with_shape(uint64_t vectors, Body&& body) {
+  const auto call = [&](auto count) {
+    body(count, std::integral_constant<int, kSums / decltype(count)::value>{});
+  };
+  switch (vectors) {
+    case 1:
+      return call(std::integral_constant<int, 1>{});
+    case 2:
+      return call(std::integral_constant<int, 2>{});
+#if defined(__AVX512F__)
+    case 3:
+      return call(std::integral_constant<int, 3>{});
+    default:
+      return call(std::integral_constant<int, 4>{});
+#else
+    default:
+      return;
+#endif
+  }
+}
+
+struct Block {
+  uint64_t rows, padded_rows;
+  uint64_t x_begin, x_padded_end;
+  std::byte* tile;
+  float *scales, *minimums;
+  std::byte* sums;
+};
+
+// Calls body(panel's first row, its vectors, where its sums start).
+template <typename Body>
+void for_panels(const Block& block, Body&& body) {
+  for (uint64_t first = block.x_begin; first < block.x_padded_end; first += kPanelRows) {
+    const uint64_t lanes = std::min(kPanelRows, block.x_padded_end - first);
+    body(first, lanes / kWidth, block.sums + (first - block.x_begin) * sizeof(float));
+  }
+}
+
+template <typename Dot, typename Element>
+void multiply_strip(const PreparedActivations& x, const Block& block, uint64_t begin,
+                    uint64_t columns) {
+  for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {
+    const auto* panel = static_cast<const std::byte*>(x.words) +
+                        (first * x.columns + begin * vectors * kWidth) * sizeof(Element);
+    with_shape(vectors, [&](auto vectors_at_once, auto rows_at_once) {
+      constexpr int kVectors = decltype(vectors_at_once)::value;
+      constexpr int kRows = decltype(rows_at_once)::value;
+      for (uint64_t row = 0; row < block.padded_rows; row += kRows) {
+        multiply_tile<Dot, kRows, kVectors>(block.tile + row * kTileStride, panel, columns,
+                                            sums + row * kSumsStride * sizeof(float));
+      }
+    });
+  });
+}
+
+template <uint64_t kBlock, bool kMinimums>
+void multiply_blocks_strip(const PreparedActivations& x, const Block& block, uint64_t begin,
+                           uint64_t columns) {
+  for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {
+    const auto* panel = static_cast<const std::byte*>(x.words) +
+                        (first * x.columns + begin * vectors * kWidth) * sizeof(DotBytes::X);
+    const uint64_t x_at = begin / kBlock * x.padded_rows + first;
+    with_shape(vectors, [&](auto vectors_at_once, auto rows_at_once) {
+      constexpr int kVectors = decltype(vectors_at_once)::value;
+      constexpr int kRows = decltype(rows_at_once)::value;
+      for (uint64_t row = 0; row < block.padded_rows; row += kRows) {
+        const BlockScales scales{block.scales + row * kScaleStride,
+                                 block.minimums + row * kScaleStride,
+                                 x.scales + x_at,
+                                 x.sums + x_at,
+                                 x.offsets + x_at,
+                                 x.padded_rows,
+                                 columns / kBlock};
+        multiply_blocks_tile<kRows, kVectors, kBlock, kMinimums>(
+            block.tile + row * kTileStride, panel, scales,
+            sums + row * kSumsStride * sizeof(float));
+      }
+    });
+  });
+}
+
+// Decodes columns [begin, end) of the block's rows and fills up with zeros.
+template <typename Element, typename Decode>
+void fill_tile(const Block& block, uint64_t begin, uint64_t end, Decode&& decode) {
+  const uint64_t columns = round_up(end - begin, kColumnPad);
+  for (uint64_t row = 0; row < block.padded_rows; ++row) {
+    auto* out = reinterpret_cast<Element*>(block.tile + row * kTileStride);
+    uint64_t filled = 0;
+    if (row < block.rows) {
+      decode(row, out);
+      filled = end - begin;
+    }
+    std::fill(out + filled, out + columns, Element{});
+  }
+}
+
+void fill_scales(const LinearWeight& weight, const Block& block, uint64_t count,
+                 uint64_t padded_count) {
+  for (uint64_t row = 0; row < block.padded_rows; ++row) {
+    const uint64_t filled = row < block.rows ? count : 0;
+    float* scales = block.scales + row * kScaleStride;
+    std::fill(scales + filled, scales + padded_count, 0.0f);
+    if (!weight.minimums) continue;
+    float* minimums = block.minimums + row * kScaleStride;
+    std::fill(minimums + filled, minimums + padded_count, 0.0f);
+  }
+}
+
+template <typename Dot>
+void multiply_floats(const LinearWeight& weight, const PreparedActivations& x, const Block& block,
+                     uint64_t first_row) {
+  using Element = typename Dot::Weight;
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
+    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+    fill_tile<Element>(block, begin, end, [&](uint64_t row, Element* out) {
+      weight.decode_floats(weight.format, first_row + row, begin, end, out);
+    });
+    multiply_strip<Dot, Element>(x, block, begin, round_up(end - begin, kColumnPad));
+  }
+  if (weight.row_scales == nullptr) return;
+  for (uint64_t row = 0; row < block.rows; ++row) {
+    auto* sums = reinterpret_cast<float*>(block.sums) + row * kSumsStride;
+    const float scale = weight.row_scales[first_row + row];
+    for (uint64_t i = 0; i < block.x_padded_end - block.x_begin; ++i) sums[i] *= scale;
+  }
+}
+
+void multiply_int8_rows(const LinearWeight& weight, const PreparedActivations& x,
+                        const Block& block, uint64_t first_row) {
+  for (uint64_t row = 0; row < block.padded_rows; ++row) {
+    std::copy(x.offsets + block.x_begin, x.offsets + block.x_padded_end,
+              reinterpret_cast<int32_t*>(block.sums) + row * kSumsStride);
+  }
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
+    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+    fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
+      const int8_t* codes = weight.codes + (first_row + row) * weight.in_features;
+      for (uint64_t i = begin; i < end; ++i)
+        out[i - begin] = static_cast<uint8_t>(static_cast<uint8_t>(codes[i]) ^ 0x80u);
+    });
+    multiply_strip<DotBytes, DotBytes::X>(x, block, begin, round_up(end - begin, kColumnPad));
+  }
+  for (uint64_t row = 0; row < block.rows; ++row) {
+    float* sums = reinterpret_cast<float*>(block.sums) + row * kSumsStride;
+    const float scale = weight.scb[first_row + row];
+    for (uint64_t i = 0; i < block.x_padded_end - block.x_begin; ++i) {
+      int32_t sum;
+      std::memcpy(&sum, sums + i, sizeof sum);
+      sums[i] =
+          static_cast<float>(sum) * (x.scales[block.x_begin + i] * scale) * kInverse127Squared;
+    }
+  }
+}
+
+void add_outliers(const LinearWeight& weight, const PreparedActivations& x, const Block& block,
+                  uint64_t first_row, uint64_t x_end) {
+  float values[kTurnRows];
+  for (uint64_t j = 0; j < x.outlier_count; ++j) {
+    const uint32_t column = x.outliers[j];
+    for (uint64_t i = block.x_begin; i < x_end; ++i)
+      values[i - block.x_begin] = activation_at(x.source, i, column);
+    for (uint64_t row = 0; row < block.rows; ++row) {
+      float* sums = reinterpret_cast<float*>(block.sums) + row * kSumsStride;
+      const float factor = outlier_weight(weight, x.source.type, first_row + row, column);
+      for (uint64_t i = 0; i < x_end - block.x_begin; ++i) sums[i] += factor * values[i];
+    }
+  }
+}
+
+template <uint64_t kBlock>
+void multiply_int8_blocks(const LinearWeight& weight, const PreparedActivations& x,
+                          const Block& block, uint64_t first_row) {
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
+    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+    const uint64_t columns = round_up(end - begin, kColumnPad);
+    fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
+      weight.decode_codes(weight.format, first_row + row, begin, end, out,
+                          block.scales + row * kScaleStride, block.minimums + row * kScaleStride);
+    });
+    fill_scales(weight, block, (end - begin) / kBlock, columns / kBlock);
+    if (weight.minimums)
+      multiply_blocks_strip<kBlock, true>(x, block, begin, columns);
+    else
+      multiply_blocks_strip<kBlock, false>(x, block, begin, columns);
+  }
+}
+
+void write_block(const PreparedActivations& x, const Block& block, uint64_t first_row,
+                 uint64_t x_end, const LinearOutput& y) {
+  const auto* sums = reinterpret_cast<const float*>(block.sums);
+  with_type(x.source.type, [&](auto tag) {
+    for (uint64_t i = block.x_begin; i < x_end; ++i) {
+      float values[kBlockRows];
+      for (uint64_t row = 0; row < block.rows; ++row)
+        values[row] = sums[row * kSumsStride + i - block.x_begin];
+      write_row<decltype(tag)>(y, i, first_row, values, block.rows);
+    }
+  });
+}
+
+}  // namespace
+
+void multiply_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
+                    uint64_t end, uint64_t x_begin, uint64_t x_end, const LinearOutput& y,
+                    std::byte* scratch) {
+  auto* scales = reinterpret_cast<float*>(scratch + kTileBytes);
+  const Block block{end - begin,
+                    round_up(end - begin, kRowPad),
+                    x_begin,
+                    round_up(x_end, kWidth),
+                    scratch,
+                    scales,
+                    scales + kBlockRows * kScaleStride,
+                    scratch + kTileBytes + kScaleBytes};
+  std::fill_n(reinterpret_cast<float*>(block.sums), block.padded_rows * kSumsStride, 0.0f);
+  switch (weight.arithmetic) {
+    case Arithmetic::bfloat16:
+#if defined(__AVX512BF16__)
+      multiply_floats<DotBFloat16>(weight, x, block, begin);
+      break;
+#endif
+    case Arithmetic::float32:
+      multiply_floats<DotFloat32>(weight, x, block, begin);
+      break;
+    case Arithmetic::int8_rows:
+      multiply_int8_rows(weight, x, block, begin);
+      add_outliers(weight, x, block, begin, x_end);
+      break;
+    case Arithmetic::int8_blocks:
+      if (weight.block == 32)
+        multiply_int8_blocks<32>(weight, x, block, begin);
+      else
+        multiply_int8_blocks<16>(weight, x, block, begin);
+      break;
+  }
+  write_block(x, block, begin, x_end, y);
+}
+
+}  // namespace linear
+
+const ProductStages& product_stages() {
+  static constexpr ProductStages stages{
+      linear::kWidth,  linear::kPanelRows,   sizeof(linear::DotBytes::X), linear::find_outliers,
+      linear::prepare, linear::multiply_few, linear::multiply_block};
+  return stages;
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

@@ -1,0 +1,221 @@
+// Matrix-vector products: each row of the weight is decoded once, in the first-level cache, and
+// meets every row of the activations there. Bound by reading the weight from memory. Compiled once
+// for each instruction set.
+#include <algorithm>
+
+#include "kernels/cpu/linear/dot.h"
+#include "kernels/cpu/linear/entry_points.h"
+#include "kernels/cpu/linear/output.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace linear {
+namespace {
+
+// sum += weight . x over `count` elements, a multiple of kColumnPad.
+template <typename Dot>
+void add_dot(const typename Dot::Weight* weight, const typename Dot::Weight* x, uint64_t count,
+             Floats& sum) {
+  constexpr uint64_t kStep = kWidth * Dot::kGroup, kChains = 4;
+  Floats sums[kChains] = {};
+  uint64_t i = 0;
+  for (; i + kStep * kChains <= count; i += kStep * kChains) {
+    for (uint64_t chain = 0; chain < kChains; ++chain) {
+      Dot::add(sums[chain], load<Ints>(weight + i + chain * kStep),
+               load<Ints>(x + i + chain * kStep));
+    }
+  }
+  for (; i < count; i += kStep) Dot::add(sums[0], load<Ints>(weight + i), load<Ints>(x + i));
+  sum += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+template <typename Dot>
+void float_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
+               typename Dot::Weight* strip, float* values) {
+  Floats sums[kFewRows] = {};
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
+    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+    weight.decode_floats(weight.format, row, begin, end, strip);
+    const uint64_t count = round_up(end - begin, kColumnPad);
+    std::fill(strip + (end - begin), strip + count, typename Dot::Weight{});
+    const auto* words = static_cast<const typename Dot::Weight*>(x.words) + begin;
+    for (uint64_t i = 0; i < x.rows; ++i)
+      add_dot<Dot>(strip, words + i * x.columns, count, sums[i]);
+  }
+  const float scale = weight.row_scales != nullptr ? weight.row_scales[row] : 1.0f;
+  for (uint64_t i = 0; i < x.rows; ++i) values[i] = sum_of(sums[i]) * scale;
+}
+
+#if defined(__AVX512VNNI__)
+int32_t byte_dot(const int8_t* weight, const int8_t* x, uint64_t count) {
+  // The instruction wants one side unsigned: the codes become code + 128.
+  const Ints flip = broadcast(static_cast<int32_t>(0x80808080u));
+  Ints sums[4] = {};
+  uint64_t i = 0;
+  for (; i + 256 <= count; i += 256) {
+    for (uint64_t chain = 0; chain < 4; ++chain) {
+      DotBytes::add(sums[chain], load<Ints>(weight + i + 64 * chain) ^ flip,
+                    load<Ints>(x + i + 64 * chain));
+    }
+  }
+  int32_t sum = 0;
+  for (; i + 64 <= count; i += 64)
+    DotBytes::add(sums[0], load<Ints>(weight + i) ^ flip, load<Ints>(x + i));
+  for (; i < count; ++i) sum += (weight[i] + 128) * x[i];
+  return sum + sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+#else
+int32_t byte_dot(const int8_t* weight, const int8_t* x, uint64_t count) {
+  int32_t sum = 0;
+  for (uint64_t i = 0; i < count; ++i)
+    sum += (static_cast<int16_t>(weight[i]) + 128) * static_cast<int16_t>(x[i]);
+  return sum;
+}
+#endif
+
+void int8_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
+              float* values) {
+  const int8_t* codes = weight.codes + row * weight.in_features;
+  for (uint64_t i = 0; i < x.rows; ++i) {
+    const auto* words = static_cast<const int8_t*>(x.words) + i * x.columns;
+    const int32_t sum = byte_dot(codes, words, weight.in_features) + x.offsets[i];
+    values[i] = static_cast<float>(sum) * (x.scales[i] * weight.scb[row]) * kInverse127Squared;
+  }
+  for (uint64_t j = 0; j < x.outlier_count; ++j) {
+    const uint32_t column = x.outliers[j];
+    const float factor = outlier_weight(weight, x.source.type, row, column);
+    for (uint64_t i = 0; i < x.rows; ++i) values[i] += factor * activation_at(x.source, i, column);
+  }
+}
+
+// Sums of blocks: sum += the products of the blocks' scales with the integer products of codes.
+// `count` is a multiple of kColumnPad.
+#if defined(__AVX512VNNI__)
+template <uint64_t kBlock>
+void add_blocks(const uint8_t* codes, const float* scales, const int8_t* x, const float* x_scales,
+                uint64_t count, Floats& sum) {
+  constexpr uint64_t kBlocksAtOnce = 64 / kBlock, kLanes = kWidth / kBlocksAtOnce;
+  Ints expand;
+  for (uint64_t lane = 0; lane < kWidth; ++lane) expand[lane] = static_cast<int>(lane / kLanes);
+  Floats sums[2] = {};
+  const uint64_t blocks = count / kBlock;
+  for (uint64_t first = 0; first < blocks; first += kWidth) {
+    const uint64_t here = std::min(kWidth, blocks - first);
+    const auto mask = static_cast<__mmask16>((1u << here) - 1);
+    const __m512 product = _mm512_maskz_mul_ps(mask, _mm512_maskz_loadu_ps(mask, scales + first),
+                                               _mm512_maskz_loadu_ps(mask, x_scales + first));
+    Ints index = expand;
+    for (uint64_t block = 0; block < here; block += kBlocksAtOnce) {
+      const uint64_t at = (first + block) * kBlock;
+      Ints dot{};
+      DotBytes::add(dot, load<Ints>(codes + at), load<Ints>(x + at));
+      const auto factor = Floats(_mm512_permutexvar_ps(__m512i(index), product));
+      Floats& into = sums[block / kBlocksAtOnce % 2];
+      into = multiply_add(to_floats(dot), factor, into);
+      index += static_cast<int>(kBlocksAtOnce);
+    }
+  }
+  sum += sums[0] + sums[1];
+}
+#else
+template <uint64_t kBlock>
+void add_blocks(const uint8_t* codes, const float* scales, const int8_t* x, const float* x_scales,
+                uint64_t count, Floats& sum) {
+  for (uint64_t block = 0; block < count / kBlock; ++block) {
+    int32_t dot = 0;
+    for (uint64_t i = block * kBlock; i < (block + 1) * kBlock; ++i)
+      dot += static_cast<int16_t>(codes[i]) * static_cast<int16_t>(x[i]);
+    sum[block % kWidth] += static_cast<float>(dot) * (scales[block] * x_scales[block]);
+  }
+}
+#endif
+
+// What offset and minimum of each block contribute.
+float constant_part(const LinearWeight& weight, const float* scales, const float* minimums,
+                    const float* x_sums, uint64_t blocks) {
+  const auto offset = static_cast<float>(weight.offset);
+  Floats sum{};
+  uint64_t block = 0;
+  for (; block + kWidth <= blocks; block += kWidth) {
+    Floats constant = load<Floats>(scales + block) * -offset;
+    if (weight.minimums) constant += load<Floats>(minimums + block);
+    sum = multiply_add(constant, load<Floats>(x_sums + block), sum);
+  }
+  float rest = 0;
+  for (; block < blocks; ++block) {
+    const float constant = scales[block] * -offset + (weight.minimums ? minimums[block] : 0.0f);
+    rest += constant * x_sums[block];
+  }
+  return sum_of(sum) + rest;
+}
+
+template <uint64_t kBlock>
+void blocks_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
+                std::byte* scratch, float* values) {
+  auto* codes = reinterpret_cast<uint8_t*>(scratch);
+  auto* scales = reinterpret_cast<float*>(scratch + kTileBytes);
+  float* minimums = scales + kScaleStride;
+  Floats sums[kFewRows] = {};
+  float constants[kFewRows] = {};
+  const uint64_t row_blocks = x.columns / kBlock;
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
+    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+    weight.decode_codes(weight.format, row, begin, end, codes, scales, minimums);
+    const uint64_t count = round_up(end - begin, kColumnPad);
+    std::fill(codes + (end - begin), codes + count, uint8_t{0});
+    const uint64_t filled = (end - begin) / kBlock, blocks = count / kBlock;
+    std::fill(scales + filled, scales + blocks, 0.0f);
+    std::fill(minimums + filled, minimums + blocks, 0.0f);
+    for (uint64_t i = 0; i < x.rows; ++i) {
+      const uint64_t first = i * row_blocks + begin / kBlock;
+      add_blocks<kBlock>(codes, scales, static_cast<const int8_t*>(x.words) + i * x.columns + begin,
+                         x.scales + first, count, sums[i]);
+      constants[i] += constant_part(weight, scales, minimums, x.sums + first, blocks);
+    }
+  }
+  for (uint64_t i = 0; i < x.rows; ++i) values[i] = sum_of(sums[i]) + constants[i];
+}
+
+}  // namespace
+
+void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
+                  uint64_t end, const LinearOutput& y, std::byte* scratch) {
+  constexpr uint64_t kAtOnce = 16;
+  for (uint64_t first = begin; first < end; first += kAtOnce) {
+    const uint64_t count = std::min(kAtOnce, end - first);
+    float values[kAtOnce][kFewRows];
+    for (uint64_t i = 0; i < count; ++i) {
+      switch (weight.arithmetic) {
+        case Arithmetic::bfloat16:
+#if defined(__AVX512BF16__)
+          float_row<DotBFloat16>(weight, x, first + i, reinterpret_cast<uint16_t*>(scratch),
+                                 values[i]);
+          break;
+#endif
+        case Arithmetic::float32:
+          float_row<DotFloat32>(weight, x, first + i, reinterpret_cast<float*>(scratch), values[i]);
+          break;
+        case Arithmetic::int8_rows:
+          int8_row(weight, x, first + i, values[i]);
+          break;
+        case Arithmetic::int8_blocks:
+          if (weight.block == 32)
+            blocks_row<32>(weight, x, first + i, scratch, values[i]);
+          else
+            blocks_row<16>(weight, x, first + i, scratch, values[i]);
+          break;
+      }
+    }
+    with_type(x.source.type, [&](auto tag) {
+      for (uint64_t row = 0; row < x.rows; ++row) {
+        float column[kAtOnce];
+        for (uint64_t i = 0; i < count; ++i) column[i] = values[i][row];
+        write_row<decltype(tag)>(y, row, first, column, count);
+      }
+    });
+  }
+}
+
+}  // namespace linear
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

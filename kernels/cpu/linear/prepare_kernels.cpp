@@ -1,0 +1,251 @@
+// Activations: conversion, quantization to 8 bits, and packing. Compiled once for each instruction
+// set.
+#include <algorithm>
+#include <limits>
+
+#include "kernels/cpu/common/numbers.h"
+#include "kernels/cpu/linear/entry_points.h"
+#include "kernels/cpu/linear/tile_shape.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace linear {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr uint64_t kBlock = 32;  // columns that share a scale
+
+// Where a row of activations goes: a row of its own, or a lane of a panel.
+template <typename Element, uint64_t kGroup>
+struct Destination {
+  Element* start;
+  uint64_t row_words;  // words from one group of columns to the next
+
+  // `values` belong to columns [begin, begin + count); count is a multiple of kGroup.
+  template <typename Value>
+  void put(const Value* values, uint64_t begin, uint64_t count) const {
+    for (uint64_t i = 0; i < count; i += kGroup) {
+      Element* word = start + (begin + i) * row_words;
+      for (uint64_t j = 0; j < kGroup; ++j) word[j] = static_cast<Element>(values[i + j]);
+    }
+  }
+};
+
+// Columns [begin, end) of a row as float32, filled up with zeros to whole kColumnPad.
+template <typename Type>
+uint64_t load_strip(const typename Type::Stored* row, uint64_t begin, uint64_t end, float* strip) {
+  const uint64_t count = end - begin, padded = round_up(count, kColumnPad);
+  for (uint64_t i = 0; i < count; ++i) strip[i] = Type::load(row, begin + i);
+  std::fill(strip + count, strip + padded, 0.0f);
+  return padded;
+}
+
+template <typename Body>
+void for_strips(uint64_t columns, Body&& body) {
+  for (uint64_t begin = 0; begin < columns; begin += kStrip)
+    body(begin, std::min(columns, begin + kStrip));
+}
+
+struct RowStatistics {
+  float scale;
+  int32_t sum = 0;
+};
+
+// One block of at most 32: codes and the scale of 1/127 of its largest magnitude. Blocks below
+// 1e-36 become zeros, whose reciprocal would overflow.
+inline float quantize_block(const float* values, int8_t* codes) {
+  const float largest = absmax_of<F32>(values, 0, kBlock);
+  const bool finite = largest <= std::numeric_limits<float>::max();
+  const float inverse = finite && largest > 1e-36f ? 127.0f / largest : 0.0f;
+  for (uint64_t i = 0; i < kBlock; ++i) {
+    const float scaled = finite ? values[i] * inverse : 0.0f;
+    codes[i] = static_cast<int8_t>(static_cast<int32_t>(round_to_even(scaled)));
+  }
+  if (!finite) return kNaN;
+  return inverse == 0.0f ? 0.0f : largest / 127.0f;
+}
+
+// Blocks of 32 with scales; `at(block)` says where scales, sums and offsets of a block stand.
+template <typename Type, typename Destination, typename At>
+void prepare_blocks(const LinearWeight& weight, const PreparedActivations& x,
+                    const typename Type::Stored* row, const Destination& to, At&& at) {
+  for_strips(weight.in_features, [&](uint64_t begin, uint64_t end) {
+    float strip[kStrip];
+    int8_t codes[kStrip];
+    const uint64_t count = load_strip<Type>(row, begin, end, strip);
+    for (uint64_t i = 0; i < count; i += kBlock) {
+      const float scale = quantize_block(strip + i, codes + i);
+      for (uint64_t part = 0; part < kBlock; part += weight.block) {
+        int32_t sum = 0;
+        for (uint64_t j = 0; j < weight.block; ++j) sum += codes[i + part + j];
+        const uint64_t index = at((begin + i + part) / weight.block);
+        x.scales[index] = scale;
+        x.sums[index] = scale * static_cast<float>(sum);
+        x.offsets[index] = -weight.offset * sum;
+      }
+    }
+    to.put(codes, begin, count);
+  });
+}
+
+// LLM.int8(): rounded to float16 first; outliers count for nothing.
+template <typename Type, typename Destination>
+RowStatistics prepare_int8_row(const LinearWeight& weight, const typename Type::Stored* row,
+                               const uint8_t* outlier, const Destination& to) {
+  const float threshold = weight.threshold > 0 ? weight.threshold : kNaN;
+  int32_t best = 0;
+  for (uint64_t i = 0; i < weight.in_features; ++i) {
+    const int32_t bits = std::bit_cast<int32_t>(F16::round(Type::load(row, i))) & 0x7fffffff;
+    const bool is_outlier = std::bit_cast<float>(bits) >= threshold;
+    best = bits > best && !is_outlier ? bits : best;
+  }
+  RowStatistics statistics{std::bit_cast<float>(best)};
+  // torch computes 127 / scale as the reciprocal times 127: two roundings.
+  const float factor = (1.0f / statistics.scale) * 127.0f;
+  for_strips(weight.in_features, [&](uint64_t begin, uint64_t end) {
+    float strip[kStrip];
+    int8_t codes[kStrip];
+    const uint64_t count = load_strip<Type>(row, begin, end, strip);
+    std::fill(codes + (end - begin), codes + count, int8_t{0});
+    int32_t sum = 0;
+    for (uint64_t i = 0; i < end - begin; ++i) {
+      const float scaled = F16::round(strip[i]) * factor;
+      const bool kept = outlier[begin + i] == 0 && scaled == scaled;
+      const float rounded = round_to_even(kept ? scaled : 0.0f);
+      codes[i] = static_cast<int8_t>(static_cast<int32_t>(rounded));
+      sum += codes[i];
+    }
+    statistics.sum += sum;
+    to.put(codes, begin, count);
+  });
+  // An infinity leaves nothing to scale by: the row becomes NaN.
+  if (!(statistics.scale <= std::numeric_limits<float>::max())) statistics.scale = kNaN;
+  return statistics;
+}
+
+template <typename Type, typename Destination>
+void prepare_floats(uint64_t columns, const typename Type::Stored* row, const Destination& to) {
+  for_strips(columns, [&](uint64_t begin, uint64_t end) {
+    float strip[kStrip];
+    const uint64_t count = load_strip<Type>(row, begin, end, strip);
+    to.put(strip, begin, count);
+  });
+}
+
+template <typename Destination>
+void prepare_bfloat16(uint64_t columns, const uint16_t* row, const Destination& to) {
+  for_strips(columns, [&](uint64_t begin, uint64_t end) {
+    uint16_t strip[kStrip];
+    const uint64_t count = round_up(end - begin, kColumnPad);
+    std::copy(row + begin, row + end, strip);
+    std::fill(strip + (end - begin), strip + count, uint16_t{0});
+    to.put(strip, begin, count);
+  });
+}
+
+// One row of x to row `row` of few, or to lane `lane` of a panel of `lanes` rows that starts at
+// `first`. Element sizes differ between the two only for bytes.
+struct Place {
+  uint64_t row, first, lane, lanes;
+};
+template <typename Element, uint64_t kGroup>
+Destination<Element, kGroup> destination(const PreparedActivations& x, const Place& place) {
+  auto* words = static_cast<Element*>(x.words);
+  if (x.few) return {words + place.row * x.columns, 1};
+  return {words + place.first * x.columns + place.lane * kGroup, place.lanes};
+}
+
+template <typename Type, typename Destination>
+void prepare_integers(const LinearWeight& weight, const PreparedActivations& x,
+                      const typename Type::Stored* row, const uint8_t* outlier, uint64_t index,
+                      const Destination& to) {
+  if (weight.arithmetic == Arithmetic::int8_rows) {
+    const RowStatistics statistics = prepare_int8_row<Type>(weight, row, outlier, to);
+    x.scales[index] = statistics.scale;
+    x.offsets[index] = -128 * statistics.sum;
+    return;
+  }
+  const uint64_t blocks = x.columns / weight.block;
+  prepare_blocks<Type>(weight, x, row, to, [&](uint64_t block) {
+    return x.few ? index * blocks + block : block * x.padded_rows + index;
+  });
+}
+
+template <typename Type>
+void prepare_row(const LinearWeight& weight, const PreparedActivations& x, const uint8_t* outlier,
+                 const Place& place) {
+  const auto* row =
+      static_cast<const typename Type::Stored*>(x.source.data) + place.row * x.source.stride;
+  switch (weight.arithmetic) {
+    case Arithmetic::float32:
+      return prepare_floats<Type>(weight.in_features, row, destination<float, 1>(x, place));
+    case Arithmetic::bfloat16:
+      return prepare_bfloat16(weight.in_features, reinterpret_cast<const uint16_t*>(row),
+                              destination<uint16_t, 2>(x, place));
+    case Arithmetic::int8_rows:
+    case Arithmetic::int8_blocks:
+      if (x.few)
+        return prepare_integers<Type>(weight, x, row, outlier, place.row,
+                                      destination<int8_t, 1>(x, place));
+      return prepare_integers<Type>(weight, x, row, outlier, place.row,
+                                    destination<DotBytes::X, DotBytes::kGroup>(x, place));
+  }
+}
+
+// A lane without a row: zeros, so that what stood in the workspace before cannot matter.
+void prepare_nothing(const LinearWeight& weight, const PreparedActivations& x, const Place& place) {
+  const uint64_t blocks = weight.arithmetic == Arithmetic::int8_blocks ? x.columns / weight.block
+                          : weight.arithmetic == Arithmetic::int8_rows ? 1
+                                                                       : 0;
+  for (uint64_t block = 0; block < blocks; ++block) {
+    const uint64_t index = block * x.padded_rows + place.row;
+    x.scales[index] = x.sums[index] = 0;
+    x.offsets[index] = 0;
+  }
+  const float zeros[kColumnPad] = {};
+  for (uint64_t begin = 0; begin < x.columns; begin += kColumnPad) {
+    if (weight.arithmetic == Arithmetic::float32)
+      destination<float, 1>(x, place).put(zeros, begin, kColumnPad);
+    else if (weight.arithmetic == Arithmetic::bfloat16)
+      destination<uint16_t, 2>(x, place).put(zeros, begin, kColumnPad);
+    else
+      destination<DotBytes::X, DotBytes::kGroup>(x, place).put(zeros, begin, kColumnPad);
+  }
+}
+
+}  // namespace
+
+void find_outliers(const Activations& x, float threshold, uint64_t begin, uint64_t end,
+                   uint8_t* outlier) {
+  with_type(x.type, [&](auto tag) {
+    using Type = decltype(tag);
+    for (uint64_t row = 0; row < x.rows; ++row) {
+      const auto* values = static_cast<const typename Type::Stored*>(x.data) + row * x.stride;
+      for (uint64_t i = begin; i < end; ++i) {
+        const float value = F16::round(Type::load(values, i));
+        outlier[i] |= static_cast<uint8_t>(value >= threshold || value <= -threshold);
+      }
+    }
+  });
+}
+
+void prepare(const LinearWeight& weight, const PreparedActivations& x, const uint8_t* outlier,
+             uint64_t index) {
+  with_type(x.source.type, [&](auto tag) {
+    using Type = decltype(tag);
+    if (x.few) return prepare_row<Type>(weight, x, outlier, {index, 0, 0, 1});
+    const uint64_t first = index * kPanelRows;
+    const uint64_t lanes = std::min<uint64_t>(kPanelRows, x.padded_rows - first);
+    for (uint64_t lane = 0; lane < lanes; ++lane) {
+      const Place place{first + lane, first, lane, lanes};
+      if (place.row < x.rows)
+        prepare_row<Type>(weight, x, outlier, place);
+      else
+        prepare_nothing(weight, x, place);
+    }
+  });
+}
+
+}  // namespace linear
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

@@ -1,0 +1,48 @@
+#include "plugins/bitsandbytes/quantizer.h"
+#include "plugins/linear.h"
+
+namespace precis::bitsandbytes {
+namespace {
+
+// Sums of products of 8-bit codes stay within 32 bits.
+constexpr uint64_t kMostColumns = 65536;
+
+struct NoFormat {};
+
+}  // namespace
+
+void EightBitQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
+                                    sdk::PlanWriter& plan) const {
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  if (matrix.columns > kMostColumns) {
+    throw sdk::PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(matrix.columns) +
+                                                   " is above " + std::to_string(kMostColumns) +
+                                                   ": sums of 8-bit products could overflow");
+  }
+  plan.keeps_parts();
+  plan.workspace(
+      plugins::product_workspace(options, kernels::Arithmetic::int8_rows, matrix.columns));
+}
+
+std::unique_ptr<sdk::Linear> EightBitQuantizer::prepare_linear(const precis_call&,
+                                                               const precis_linear_options& options,
+                                                               const precis_param& param,
+                                                               const sdk::ConstParts& parts,
+                                                               const sdk::Parts&) const {
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  if (parts.size() < 2)
+    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+  plugins::require_bytes(*parts[0], matrix.elements());
+  plugins::require_bytes(*parts[1], matrix.rows * sizeof(float));
+  require_row_major(parts);
+  kernels::LinearWeight weight{};
+  weight.arithmetic = kernels::Arithmetic::int8_rows;
+  weight.out_features = matrix.rows;
+  weight.in_features = matrix.columns;
+  weight.codes = sdk::data<const int8_t>(*parts[0]);
+  weight.scb = sdk::data<const float>(*parts[1]);
+  weight.threshold = config_.int8_threshold;
+  return std::make_unique<plugins::Product<NoFormat>>(options, weight, NoFormat{});
+}
+
+}  // namespace precis::bitsandbytes

@@ -1,0 +1,64 @@
+#include "kernels/cpu/gguf/linear.h"
+
+#include "plugins/gguf/quantizer.h"
+#include "plugins/linear.h"
+
+namespace precis::gguf {
+namespace {
+
+const kernels::GgufIntegerType* integer_type(std::string_view name) {
+  const kernels::GgufLinearKernels& table = kernels::gguf_linear_kernels(kernels::current_isa());
+  for (uint64_t i = 0; i < table.integer_type_count; ++i) {
+    if (table.integer_types[i].name == name) return &table.integer_types[i];
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+// Each tensor of a file has a type of its own, known when it is prepared: room for the largest.
+void GgufQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
+                                sdk::PlanWriter& plan) const {
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  plan.keeps_parts();
+  plan.workspace(std::max(
+      plugins::product_workspace(options, plugins::float_arithmetic(options), matrix.columns),
+      plugins::product_workspace(options, kernels::Arithmetic::int8_blocks, matrix.columns)));
+}
+
+std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
+                                                           const precis_linear_options& options,
+                                                           const precis_param& param,
+                                                           const sdk::ConstParts& parts,
+                                                           const sdk::Parts&) const {
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  if (parts.size() != 1)
+    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "a GGUF weight is one tensor");
+  const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
+  if (matrix.columns % codec.block_size != 0) {
+    throw sdk::PluginError(PRECIS_DATA_LOSS, "in_features " + std::to_string(matrix.columns) +
+                                                 " is not a multiple of the block size of " +
+                                                 std::string(codec.name));
+  }
+  const uint64_t row_bytes = matrix.columns / codec.block_size * codec.block_bytes;
+  plugins::require_bytes(*parts[0], matrix.rows * row_bytes);
+  kernels::LinearWeight weight{};
+  weight.out_features = matrix.rows;
+  weight.in_features = matrix.columns;
+  if (const kernels::GgufIntegerType* type = integer_type(codec.name)) {
+    weight.arithmetic = kernels::Arithmetic::int8_blocks;
+    weight.decode_codes = type->decode_codes;
+    weight.block = type->block;
+    weight.offset = type->offset;
+    weight.minimums = type->minimums;
+  } else {
+    weight.arithmetic = plugins::float_arithmetic(options);
+    weight.decode_floats = kernels::gguf_linear_kernels(kernels::current_isa()).decode_floats;
+  }
+  return std::make_unique<plugins::Product<kernels::GgufWeight>>(
+      options, weight,
+      kernels::GgufWeight{&codec, sdk::data<const uint8_t>(*parts[0]), row_bytes,
+                          plugins::decoded_type(weight.arithmetic)});
+}
+
+}  // namespace precis::gguf
