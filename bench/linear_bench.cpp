@@ -1,0 +1,299 @@
+// Products with quantized weights beside what the machine allows: GEMV by the bandwidth of reading,
+// GEMM by the rate of the multiplying instruction, measured in turn in the same run.
+//
+//   linear_bench [--threads N] [--rounds N] [--json] [FORMAT...]
+//
+// Weights rotate through 256 MiB, so that a GEMV reads them from memory. Prints medians.
+#include <fmt/format.h>
+#include <immintrin.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "core/abi/host.h"
+#include "core/abi/linear.h"
+#include "core/abi/views.h"
+#include "core/engine/logical_tensor.h"
+#include "registry/config/registry_resolver.h"
+
+namespace {
+
+using precis::DType;
+using precis::process_host;
+
+constexpr int64_t kFeatures = 4096;  // in and out
+constexpr uint64_t kRotation = 256u << 20;
+
+double seconds(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// ---- limits of the machine, one call a thread
+
+__attribute__((target("avx512f"))) void read_all(const std::byte* from, uint64_t bytes) {
+  __m512i sums[4] = {};
+  const uint64_t half = bytes / 2;
+  for (uint64_t i = 0; i + 128 <= half; i += 128) {
+    sums[0] = _mm512_add_epi64(sums[0], _mm512_loadu_si512(from + i));
+    sums[1] = _mm512_add_epi64(sums[1], _mm512_loadu_si512(from + i + 64));
+    sums[2] = _mm512_add_epi64(sums[2], _mm512_loadu_si512(from + half + i));
+    sums[3] = _mm512_add_epi64(sums[3], _mm512_loadu_si512(from + half + i + 64));
+  }
+  asm volatile("" ::"v"(sums[0]), "v"(sums[1]), "v"(sums[2]), "v"(sums[3]));
+}
+
+constexpr uint64_t kDots = 1u << 20;  // of 64 lanes-times-words each, twelve chains
+
+#define PRECIS_DOT_CHAINS(name, instruction)                                              \
+  __attribute__((target("avx512f"))) void name() {                                        \
+    __m512i sums[12] = {};                                                                \
+    const __m512i a = _mm512_set1_epi32(0x3f803f80), b = a;                               \
+    for (uint64_t i = 0; i < kDots; ++i) {                                                \
+      for (auto& sum : sums) asm(instruction " %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b)); \
+    }                                                                                     \
+    for (auto& sum : sums) asm volatile("" ::"v"(sum));                                   \
+  }
+PRECIS_DOT_CHAINS(int8_dots, "vpdpbusd")
+PRECIS_DOT_CHAINS(bfloat16_dots, "vdpbf16ps")
+PRECIS_DOT_CHAINS(float32_dots, "vfmadd231ps")
+
+struct Limit {
+  std::string name, unit;
+  std::function<double()> measure;
+};
+
+// Runs body(thread) on all threads of the host at once; thread i of n.
+double on_all_threads(unsigned threads, const std::function<void(uint64_t)>& body) {
+  return seconds([&] {
+    process_host().pool().parallel_for(threads, 1, [&](uint64_t begin, uint64_t end) {
+      for (uint64_t i = begin; i < end; ++i) body(i);
+    });
+  });
+}
+
+std::vector<Limit> limits(unsigned threads, const std::vector<std::byte>& memory) {
+  const auto dots = [threads](void (*run)(), double operations) {
+    return [=] {
+      return operations * 12 * kDots * threads / on_all_threads(threads, [&](uint64_t) { run(); }) *
+             1e-9;
+    };
+  };
+  return {{"read", "GB/s",
+           [&memory, threads] {
+             const uint64_t share = memory.size() / threads;
+             const double time = on_all_threads(
+                 threads, [&](uint64_t i) { read_all(memory.data() + i * share, share); });
+             return static_cast<double>(memory.size()) / time * 1e-9;
+           }},
+          {"int8 dot", "GOP/s", dots(int8_dots, 128)},
+          {"bf16 dot", "GFLOP/s", dots(bfloat16_dots, 64)},
+          {"f32 fma", "GFLOP/s", dots(float32_dots, 32)}};
+}
+
+// ---- one format
+
+struct Weight {
+  std::vector<std::vector<std::byte>> memory;
+  std::unique_ptr<precis::AbiTensors> tensors;
+  std::unique_ptr<precis::Linear> linear;
+};
+
+template <typename Value>
+Value check(precis::Result<Value> result) {
+  if (result.ok()) return std::move(*result);
+  fmt::print(stderr, "{}\n", result.error().text());
+  std::exit(1);
+}
+void check(const precis::Status& status) {
+  if (status.ok()) return;
+  fmt::print(stderr, "{}\n", status.error().text());
+  std::exit(1);
+}
+
+class Format {
+ public:
+  Format(precis::RegistryResolver& resolver, std::string spec) : spec_(std::move(spec)) {
+    quantizer_ = check(resolver.from_spec(spec_, ""));
+    param_.name = "layer.weight";
+    param_.module_kind = "Linear";
+    param_.dtype = DType::bf16;
+    param_.shape = {kFeatures, kFeatures};
+    plan_ = check(quantizer_->plan(param_));
+    const precis::LinearOptions options{precis::kCpuDevice, DType::bf16, 512};
+    linear_plan_ = check(precis::Linear::plan(*quantizer_, options, param_));
+    workspace_.resize(linear_plan_.workspace_bytes + 64);
+    for (const precis::PartSpec& part : plan_.parts) bytes_ += part.nbytes;
+    std::vector<std::byte> values(param_.elements() * 2);
+    std::mt19937 generator(1);
+    std::normal_distribution<float> normal(0, 0.02f);
+    std::vector<float> row(kFeatures);
+    for (int64_t i = 0; i < kFeatures; ++i) {
+      for (float& value : row) value = normal(generator);
+      precis::convert_from_float(row.data(), row.size(), DType::bf16,
+                                 values.data() + i * kFeatures * 2);
+    }
+    const uint64_t copies = kRotation / bytes_ + 1;
+    for (uint64_t i = 0; i < copies; ++i) add_copy(options, values);
+  }
+
+  const std::string& spec() const { return spec_; }
+  double weight_bytes() const { return static_cast<double>(bytes_); }
+  uint64_t copies() const { return weights_.size(); }
+
+  // Seconds of one forward of `rows` rows, the mean over `count` weights in rotation.
+  double forward(int64_t rows, uint64_t count) {
+    std::vector<std::byte> x(static_cast<std::size_t>(rows * kFeatures) * 2), y(x.size());
+    std::vector<float> values(static_cast<std::size_t>(rows * kFeatures));
+    std::mt19937 generator(2);
+    std::normal_distribution<float> normal(0, 1);
+    for (float& value : values) value = normal(generator);
+    precis::convert_from_float(values.data(), values.size(), DType::bf16, x.data());
+    const int64_t shape[] = {rows, kFeatures};
+    precis::AbiTensor abi_x(x.data(), x.size(), DType::bf16, shape, "", true);
+    precis::AbiTensor abi_y(y.data(), y.size(), DType::bf16, shape, "", false);
+    return seconds([&] {
+             for (uint64_t i = 0; i < count; ++i) {
+               next_ = (next_ + 1) % weights_.size();
+               check(weights_[next_].linear->forward(*abi_x.get(), nullptr, *abi_y.get(),
+                                                     workspace()));
+             }
+           }) /
+           static_cast<double>(count);
+  }
+
+ private:
+  std::span<std::byte> workspace() {
+    const auto address = reinterpret_cast<uintptr_t>(workspace_.data());
+    return std::span(workspace_).subspan((64 - address % 64) % 64, linear_plan_.workspace_bytes);
+  }
+
+  void add_copy(const precis::LinearOptions& options, const std::vector<std::byte>& values) {
+    Weight& weight = weights_.emplace_back();
+    std::vector<std::span<std::byte>> parts;
+    if (weights_.size() == 1) {
+      for (const precis::PartSpec& part : plan_.parts) weight.memory.emplace_back(part.nbytes);
+      for (auto& part : weight.memory) parts.emplace_back(part);
+      std::vector<std::byte> scratch(plan_.workspace_bytes);
+      check(quantizer_->quantize(param_, values, plan_.parts, parts, scratch, nullptr));
+    } else {
+      weight.memory = weights_.front().memory;
+    }
+    std::vector<std::span<const std::byte>> stored(weight.memory.begin(), weight.memory.end());
+    weight.tensors = std::make_unique<precis::AbiTensors>(plan_.parts, stored);
+    weight.linear = check(precis::Linear::prepare(
+        quantizer_, options, param_,
+        std::span(weight.tensors->const_pointers(), weight.tensors->count()), {}, workspace()));
+  }
+
+  std::string spec_;
+  std::shared_ptr<const precis::Quantizer> quantizer_;
+  precis::Param param_;
+  precis::PartPlan plan_;
+  precis::LinearPlan linear_plan_;
+  std::vector<std::byte> workspace_;
+  std::vector<Weight> weights_;
+  uint64_t bytes_ = 0, next_ = 0;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// The multiplying instruction that bounds a format's GEMM, by index in limits().
+std::size_t bound_of(const std::string& spec) {
+  const bool integers =
+      spec == "int8" || (spec.starts_with("gguf") && spec.find("iq") == spec.npos);
+  return integers ? 1 : 2;
+}
+
+struct Options {
+  unsigned threads = 1;
+  int rounds = 5;
+  bool json = false;
+  std::vector<std::string> formats;
+};
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--threads" && i + 1 < argc)
+      options.threads = static_cast<unsigned>(std::stoul(argv[++i]));
+    else if (argument == "--rounds" && i + 1 < argc)
+      options.rounds = std::stoi(argv[++i]);
+    else if (argument == "--json")
+      options.json = true;
+    else
+      options.formats.emplace_back(argument);
+  }
+  if (options.formats.empty()) {
+    options.formats = {"nf4",
+                       "int8",
+                       "quanto:weights=int8",
+                       "quanto:weights=int4",
+                       "quanto:weights=float8",
+                       "gguf:type=q4_0",
+                       "gguf:type=q8_0",
+                       "gguf:type=q4_k",
+                       "gguf:type=q5_k",
+                       "gguf:type=q6_k"};
+  }
+  return options;
+}
+
+void measure(precis::RegistryResolver& resolver, const std::string& spec, const Options& options,
+             const std::vector<Limit>& bounds) {
+  Format format(resolver, spec);
+  const double operations = 2.0 * kFeatures * kFeatures;
+  for (const int64_t rows : {1, 32, 512}) {
+    const std::size_t bound = rows == 1 ? 0 : bound_of(spec);
+    std::vector<double> rates, shares;
+    for (int round = 0; round < options.rounds; ++round) {
+      const double limit = bounds[bound].measure();
+      const double time = format.forward(rows, rows == 1 ? format.copies() : rows == 32 ? 8 : 2);
+      rates.push_back(rows == 1 ? format.weight_bytes() / time * 1e-9
+                                : operations * static_cast<double>(rows) / time * 1e-9);
+      shares.push_back(rates.back() / limit);
+    }
+    if (options.json) {
+      fmt::print("{}\n", nlohmann::json{{"format", spec},
+                                        {"rows", rows},
+                                        {"threads", options.threads},
+                                        {"rate", median(rates)},
+                                        {"unit", bounds[bound].unit},
+                                        {"limit", bounds[bound].name},
+                                        {"share", median(shares)}}
+                             .dump());
+    } else {
+      fmt::print("{:<24} {:>4} rows {:>2} threads {:>8.1f} {:<8} {:.2f} of {}\n", spec, rows,
+                 options.threads, median(rates), bounds[bound].unit, median(shares),
+                 bounds[bound].name);
+    }
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = parse(argc, argv);
+  process_host(options.threads);
+  precis::PluginRegistry plugins(process_host().abi(),
+                                 {std::filesystem::path(PRECIS_BINARY_DIR) / "lib/precis/plugins"});
+  precis::RegistryResolver resolver(plugins);
+  std::vector<std::byte> memory(kRotation);
+  std::mt19937_64 generator(3);
+  for (std::size_t i = 0; i < memory.size(); i += 8) {
+    const uint64_t value = generator();
+    std::memcpy(memory.data() + i, &value, 8);
+  }
+  const std::vector<Limit> bounds = limits(options.threads, memory);
+  for (const std::string& spec : options.formats) measure(resolver, spec, options, bounds);
+}
