@@ -1,15 +1,18 @@
 // Products with quantized weights beside what the machine allows: GEMV by the bandwidth of reading,
 // GEMM by the rate of the multiplying instruction, measured in turn in the same run.
 //
-//   linear_bench [--threads N] [--rounds N] [--json] [FORMAT...]
+//   linear_bench [--threads N] [--rounds N] [--processor-time] [--json] [FORMAT...]
 //
 // Weights rotate through 256 MiB, so that a GEMV reads them from memory. Prints medians.
+// --processor-time counts the time of the process alone, for machines shared with other work; with
+// several threads it is divided by their number, which hides what they wait for each other.
 #include <fmt/format.h>
 #include <immintrin.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -28,10 +31,15 @@ using precis::process_host;
 constexpr int64_t kFeatures = 4096;  // in and out
 constexpr uint64_t kRotation = 256u << 20;
 
+// How to read the time, in seconds.
+std::function<double()> now = [] {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+};
+
 double seconds(const std::function<void()>& work) {
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return now() - begin;
 }
 
 // ---- limits of the machine, one call a thread
@@ -216,7 +224,7 @@ std::size_t bound_of(const std::string& spec) {
 struct Options {
   unsigned threads = 1;
   int rounds = 5;
-  bool json = false;
+  bool json = false, processor_time = false;
   std::vector<std::string> formats;
 };
 
@@ -230,6 +238,8 @@ Options parse(int argc, char** argv) {
       options.rounds = std::stoi(argv[++i]);
     else if (argument == "--json")
       options.json = true;
+    else if (argument == "--processor-time")
+      options.processor_time = true;
     else
       options.formats.emplace_back(argument);
   }
@@ -284,6 +294,11 @@ void measure(precis::RegistryResolver& resolver, const std::string& spec, const 
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
+  if (options.processor_time) {
+    now = [threads = options.threads] {
+      return static_cast<double>(std::clock()) / CLOCKS_PER_SEC / threads;
+    };
+  }
   process_host(options.threads);
   precis::PluginRegistry plugins(process_host().abi(),
                                  {std::filesystem::path(PRECIS_BINARY_DIR) / "lib/precis/plugins"});

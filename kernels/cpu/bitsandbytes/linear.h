@@ -1,4 +1,5 @@
-// Products with weights of bitsandbytes: what kernels/cpu/linear needs to read them.
+// Products with weights of bitsandbytes: what kernels/cpu/linear needs to read
+// them.
 #pragma once
 
 #include "kernels/cpu/bitsandbytes/blockwise.h"
@@ -6,7 +7,8 @@
 
 namespace precis::kernels {
 
-// A weight of NF4 or FP4 codes in blocks. It decodes to what BlockwiseKernels decodes it to.
+// A weight of NF4 or FP4 codes in blocks. It decodes to what BlockwiseKernels
+// decodes it to.
 struct FourBitWeight {
   FourBitType type;
   WeightType weight_type;  // of the original weight
@@ -24,6 +26,11 @@ struct FourBitWeight {
 struct FourBitLinearKernels {
   // LinearWeight::decode_floats; `format` is a FourBitWeight.
   void (*decode)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
+  // LinearWeight::dot_bfloat16, or null where the machine lacks it; columns and
+  // blocksize must be multiples of 64. Values are the codebook's to 16 bits,
+  // scaled after the sum of a block.
+  void (*dot)(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride,
+              uint64_t x_rows, float* sums);
 };
 
 const FourBitLinearKernels& four_bit_linear_kernels(Isa isa);

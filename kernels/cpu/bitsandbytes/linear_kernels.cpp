@@ -11,8 +11,21 @@ namespace {
 
 constexpr uint64_t kSmallestBlock = 32;
 
+// The maxima of blocks from that of element `from` on; `unnested` has room for
+// those up to `to`.
+inline const float* absmax_from(const FourBitWeight& weight, uint64_t from, uint64_t to,
+                                float* unnested) {
+  const uint64_t first = from / weight.blocksize;
+  if (weight.absmax != nullptr) return weight.absmax + first;
+  dequantize_absmax(weight.absmax_codes, weight.nested_absmax, weight.nested_codebook,
+                    weight.nested_offset, weight.nested_blocksize, first,
+                    (to - 1) / weight.blocksize + 1, unnested);
+  return unnested;
+}
+
 #if defined(__AVX512BW__)
-// The 16 values of a block: scaled, and rounded to the dtype of the original weight.
+// The 16 values of a block: scaled, and rounded to the dtype of the original
+// weight.
 inline __m512 scaled_codebook(__m512 codebook, float absmax, WeightType weight_type) {
   const __m512 scaled = _mm512_mul_ps(codebook, _mm512_set1_ps(absmax));
   if (weight_type == WeightType::f32) return scaled;
@@ -26,7 +39,8 @@ inline __m512 scaled_codebook(__m512 codebook, float absmax, WeightType weight_t
   return _mm512_loadu_ps(values);
 }
 
-// 16 values for 8 bytes, the first in the high nibble. The table is indexed by the low 4 bits.
+// 16 values for 8 bytes, the first in the high nibble. The table is indexed by
+// the low 4 bits.
 inline __m512i nibble_indices(const uint8_t* packed) {
   const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed));
   const __m512i twice = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(bytes, bytes));
@@ -34,7 +48,8 @@ inline __m512i nibble_indices(const uint8_t* packed) {
   return _mm512_srlv_epi32(twice, shifts);
 }
 
-// absmax: from the block of `begin` on; begin, end and the block size are multiples of 32.
+// absmax: from the block of `begin` on; begin, end and the block size are
+// multiples of 32.
 void decode_to_float32(const FourBitWeight& weight, const float* absmax, uint64_t begin,
                        uint64_t end, float* out) {
   const __m512 codebook = _mm512_loadu_ps(four_bit_codebook(weight.type));
@@ -50,13 +65,92 @@ void decode_to_float32(const FourBitWeight& weight, const float* absmax, uint64_
 #endif
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+inline __m512i spread_bytes() {
+  return _mm512_set_epi32(0x0f0f0f0f, 0x0e0e0e0e, 0x0d0d0d0d, 0x0c0c0c0c, 0x0b0b0b0b, 0x0a0a0a0a,
+                          0x09090909, 0x08080808, 0x07070707, 0x06060606, 0x05050505, 0x04040404,
+                          0x03030303, 0x02020202, 0x01010101, 0x00000000);
+}
+
+inline void add_dot(__m512& sums, __m512i a, __m512i b) {
+  asm("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+}
+
+// The codebook as the sum of two bfloat16 each, twice, as decode_to_bfloat16
+// has its table.
+struct SplitCodebook {
+  __m512i high, low;
+  explicit SplitCodebook(FourBitType type) {
+    const __m512 values = _mm512_loadu_ps(four_bit_codebook(type));
+    const __m256i upper = __m256i(_mm512_cvtneps_pbh(values));
+    const __m512 rest = _mm512_sub_ps(
+        values, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16)));
+    high = _mm512_broadcast_i64x4(upper);
+    low = _mm512_broadcast_i64x4(__m256i(_mm512_cvtneps_pbh(rest)));
+  }
+};
+
+// sums[i] += scale of a block times its codes' values times row i of x, 64
+// columns.
+template <int kRows>
+inline void add_block(const SplitCodebook& codebook, const uint8_t* packed, float scale,
+                      const uint16_t* x, uint64_t x_stride, __m512* sums) {
+  const __m512i spread = spread_bytes(), shifts = _mm512_set1_epi32(4);
+  __m512 dots[kRows][2] = {};
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(packed + 16 * half));
+    const __m512i twice = _mm512_permutexvar_epi8(spread, _mm512_castsi128_si512(bytes));
+    const __m512i indices = _mm512_srlv_epi16(twice, shifts);
+    const __m512i high = _mm512_permutexvar_epi16(indices, codebook.high);
+    const __m512i low = _mm512_permutexvar_epi16(indices, codebook.low);
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      const __m512i words =
+          _mm512_loadu_si512(x + static_cast<uint64_t>(row) * x_stride + 32 * half);
+      add_dot(dots[row][0], high, words);
+      add_dot(dots[row][1], low, words);
+    }
+  }
+  const __m512 factor = _mm512_set1_ps(scale);
+#pragma GCC unroll 4
+  for (int row = 0; row < kRows; ++row)
+    sums[row] = _mm512_fmadd_ps(_mm512_add_ps(dots[row][0], dots[row][1]), factor, sums[row]);
+}
+
+template <int kRows>
+void dot_rows(const FourBitWeight& weight, const SplitCodebook& codebook, uint64_t from,
+              const uint16_t* x, uint64_t x_stride, float* sums) {
+  __m512 vectors[kRows] = {};
+  float unnested[kStrip / kSmallestBlock + 2];
+  for (uint64_t begin = 0; begin < weight.columns; begin += kStrip) {
+    const uint64_t end = std::min(weight.columns, begin + kStrip);
+    const float* absmax = absmax_from(weight, from + begin, from + end, unnested);
+    const uint64_t first = (from + begin) / weight.blocksize;
+    for (uint64_t i = begin; i < end; i += 64) {
+      add_block<kRows>(codebook, weight.packed + (from + i) / 2,
+                       absmax[(from + i) / weight.blocksize - first], x + i, x_stride, vectors);
+    }
+  }
+  for (int row = 0; row < kRows; ++row) sums[row] = _mm512_reduce_add_ps(vectors[row]);
+}
+
+void dot(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride, uint64_t x_rows,
+         float* sums) {
+  const auto& weight = *static_cast<const FourBitWeight*>(format);
+  const SplitCodebook codebook(weight.type);
+  const uint64_t from = row * weight.columns;
+  uint64_t i = 0;
+  for (; i + 4 <= x_rows; i += 4)
+    dot_rows<4>(weight, codebook, from, x + i * x_stride, x_stride, sums + i);
+  for (; i < x_rows; ++i) dot_rows<1>(weight, codebook, from, x + i * x_stride, x_stride, sums + i);
+}
+
 void decode_to_bfloat16(const FourBitWeight& weight, const float* absmax, uint64_t begin,
                         uint64_t end, uint16_t* out) {
   const __m512 codebook = _mm512_loadu_ps(four_bit_codebook(weight.type));
-  // Each byte stands in the low half of two 16-bit lanes; the first is shifted to its high nibble.
-  alignas(64) uint8_t spread_bytes[64];
-  for (int i = 0; i < 64; ++i) spread_bytes[i] = static_cast<uint8_t>(i / 4);
-  const __m512i spread = _mm512_load_si512(spread_bytes);
+  // Each byte stands in the low half of two 16-bit lanes; the first is shifted
+  // to its high nibble.
+  const __m512i spread = spread_bytes();
   const __m512i shifts = _mm512_set1_epi32(4);
   const WeightType rounding =
       weight.weight_type == WeightType::bf16 ? WeightType::f32 : weight.weight_type;
@@ -79,15 +173,8 @@ void decode_to_bfloat16(const FourBitWeight& weight, const float* absmax, uint64
 void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
   const auto& weight = *static_cast<const FourBitWeight*>(format);
   const uint64_t from = row * weight.columns + begin, to = row * weight.columns + end;
-  const uint64_t first = from / weight.blocksize;
   float unnested[kStrip / kSmallestBlock + 2];
-  const float* absmax = weight.absmax + first;
-  if (weight.absmax == nullptr) {
-    const uint64_t last = (to - 1) / weight.blocksize + 1;
-    dequantize_absmax(weight.absmax_codes, weight.nested_absmax, weight.nested_codebook,
-                      weight.nested_offset, weight.nested_blocksize, first, last, unnested);
-    absmax = unnested;
-  }
+  const float* absmax = absmax_from(weight, from, to, unnested);
 #if defined(__AVX512BW__)
   const bool whole = from % 32 == 0 && to % 32 == 0 && weight.blocksize % 32 == 0;
   if (whole && weight.out_type == WeightType::f32)
@@ -103,7 +190,11 @@ void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void
 }  // namespace
 
 const FourBitLinearKernels& four_bit_linear_kernels() {
-  static constexpr FourBitLinearKernels kernels{decode};
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+  static constexpr FourBitLinearKernels kernels{decode, dot};
+#else
+  static constexpr FourBitLinearKernels kernels{decode, nullptr};
+#endif
   return kernels;
 }
 

@@ -1,6 +1,7 @@
-// Matrix-matrix products: a block of rows of the weight is decoded into the second-level cache and
-// multiplied there by all panels of activations. Sums of a tile stay in registers; bound by the
-// multiplying instruction. Compiled once for each instruction set.
+// Matrix-matrix products: a block of rows of the weight is decoded into the
+// second-level cache and multiplied there by all panels of activations. Sums of
+// a tile stay in registers; bound by the multiplying instruction. Compiled once
+// for each instruction set.
 #include <algorithm>
 
 #include "kernels/cpu/linear/entry_points.h"
@@ -18,7 +19,8 @@ const typename Dot::Weight* tile_row(const std::byte* tile, uint64_t row) {
   return reinterpret_cast<const typename Dot::Weight*>(tile + row * kTileStride);
 }
 
-// sums[kRows][kVectors] += weight rows . panel over `columns`, a multiple of kColumnPad.
+// sums[kRows][kVectors] += weight rows . panel over `columns`, a multiple of
+// kColumnPad.
 template <typename Dot, int kRows, int kVectors>
 void multiply_tile(const std::byte* tile, const std::byte* panel, uint64_t columns,
                    std::byte* sums_at) {
@@ -79,6 +81,7 @@ void multiply_blocks_tile(const std::byte* tile, const std::byte* panel, const B
 #pragma GCC unroll 24
       for (int row = 0; row < kRows; ++row) dots[row][vector] = offset;
     }
+#pragma GCC unroll 8  // a loop would move all sums to other registers behind it
     for (uint64_t column = 0; column < kBlock; column += Dot::kGroup) {
       Ints x[kVectors];
 #pragma GCC unroll 4
@@ -115,8 +118,8 @@ void multiply_blocks_tile(const std::byte* tile, const std::byte* panel, const B
   }
 }
 
-// Calls body(integral_constant<vectors>, integral_constant<rows>) with the tile's shape for a panel
-// of `vectors`.
+// Calls body(integral_constant<vectors>, integral_constant<rows>) with the
+// tile's shape for a panel of `vectors`.
 template <typename Body>
 void with_shape(uint64_t vectors, Body&& body) {
   const auto call = [&](auto count) {

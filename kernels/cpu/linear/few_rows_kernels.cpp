@@ -1,7 +1,8 @@
-// Matrix-vector products: each row of the weight is decoded once, in the first-level cache, and
-// meets every row of the activations there. Bound by reading the weight from memory. Compiled once
-// for each instruction set.
+// Matrix-vector products: each row of the weight is decoded once, in the
+// first-level cache, and meets every row of the activations there. Bound by
+// reading the weight from memory. Compiled once for each instruction set.
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/cpu/linear/dot.h"
 #include "kernels/cpu/linear/entry_points.h"
@@ -12,21 +13,50 @@ inline namespace PRECIS_ISA {
 namespace linear {
 namespace {
 
-// sum += weight . x over `count` elements, a multiple of kColumnPad.
-template <typename Dot>
-void add_dot(const typename Dot::Weight* weight, const typename Dot::Weight* x, uint64_t count,
-             Floats& sum) {
-  constexpr uint64_t kStep = kWidth * Dot::kGroup, kChains = 4;
-  Floats sums[kChains] = {};
-  uint64_t i = 0;
-  for (; i + kStep * kChains <= count; i += kStep * kChains) {
-    for (uint64_t chain = 0; chain < kChains; ++chain) {
-      Dot::add(sums[chain], load<Ints>(weight + i + chain * kStep),
-               load<Ints>(x + i + chain * kStep));
+// sums[i] += weight . x[i] for kRows rows of x over `count` elements, a
+// multiple of kColumnPad. As many chains of sums as hide the instruction's
+// latency.
+template <typename Dot, int kRows>
+[[gnu::noinline]] void add_dots(const typename Dot::Weight* weight, const typename Dot::Weight* x,
+                                uint64_t x_stride, uint64_t count, Floats* sums) {
+  constexpr uint64_t kStep = kWidth * Dot::kGroup;
+  constexpr int kChains = kRows == 4 ? 2 : 4;
+  static_assert(kColumnPad % (kStep * kChains) == 0);
+  Floats chains[kRows][kChains];
+#pragma GCC unroll 4
+  for (int row = 0; row < kRows; ++row)
+#pragma GCC unroll 4
+    for (int chain = 0; chain < kChains; ++chain) chains[row][chain] = Floats{};
+  for (uint64_t at = 0; at < count; at += kStep * kChains) {
+    Ints words[kChains];
+#pragma GCC unroll 4
+    for (int chain = 0; chain < kChains; ++chain)
+      words[chain] = load<Ints>(weight + at + static_cast<uint64_t>(chain) * kStep);
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      const auto* here = x + static_cast<uint64_t>(row) * x_stride + at;
+#pragma GCC unroll 4
+      for (int chain = 0; chain < kChains; ++chain)
+        Dot::add(chains[row][chain], words[chain],
+                 load<Ints>(here + static_cast<uint64_t>(chain) * kStep));
     }
   }
-  for (; i < count; i += kStep) Dot::add(sums[0], load<Ints>(weight + i), load<Ints>(x + i));
-  sum += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+#pragma GCC unroll 4
+  for (int row = 0; row < kRows; ++row) {
+    Floats sum = load<Floats>(sums + row);
+#pragma GCC unroll 4
+    for (int chain = 0; chain < kChains; ++chain) sum += chains[row][chain];
+    store(sums + row, sum);
+  }
+}
+
+// Calls body(integral_constant<rows>, first row) for all rows, up to 4 at once.
+template <typename Body>
+void for_row_groups(uint64_t rows, Body&& body) {
+  uint64_t row = 0;
+  for (; row + 4 <= rows; row += 4) body(std::integral_constant<int, 4>{}, row);
+  for (; row + 2 <= rows; row += 2) body(std::integral_constant<int, 2>{}, row);
+  if (row < rows) body(std::integral_constant<int, 1>{}, row);
 }
 
 template <typename Dot>
@@ -39,8 +69,10 @@ void float_row(const LinearWeight& weight, const PreparedActivations& x, uint64_
     const uint64_t count = round_up(end - begin, kColumnPad);
     std::fill(strip + (end - begin), strip + count, typename Dot::Weight{});
     const auto* words = static_cast<const typename Dot::Weight*>(x.words) + begin;
-    for (uint64_t i = 0; i < x.rows; ++i)
-      add_dot<Dot>(strip, words + i * x.columns, count, sums[i]);
+    for_row_groups(x.rows, [&](auto rows, uint64_t first) {
+      add_dots<Dot, decltype(rows)::value>(strip, words + first * x.columns, x.columns, count,
+                                           sums + first);
+    });
   }
   const float scale = weight.row_scales != nullptr ? weight.row_scales[row] : 1.0f;
   for (uint64_t i = 0; i < x.rows; ++i) values[i] = sum_of(sums[i]) * scale;
@@ -50,9 +82,12 @@ void float_row(const LinearWeight& weight, const PreparedActivations& x, uint64_
 int32_t byte_dot(const int8_t* weight, const int8_t* x, uint64_t count) {
   // The instruction wants one side unsigned: the codes become code + 128.
   const Ints flip = broadcast(static_cast<int32_t>(0x80808080u));
-  Ints sums[4] = {};
+  Ints sums[4];
+#pragma GCC unroll 4
+  for (Ints& sum : sums) sum = Ints{};
   uint64_t i = 0;
   for (; i + 256 <= count; i += 256) {
+#pragma GCC unroll 4
     for (uint64_t chain = 0; chain < 4; ++chain) {
       DotBytes::add(sums[chain], load<Ints>(weight + i + 64 * chain) ^ flip,
                     load<Ints>(x + i + 64 * chain));
@@ -88,8 +123,8 @@ void int8_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t
   }
 }
 
-// Sums of blocks: sum += the products of the blocks' scales with the integer products of codes.
-// `count` is a multiple of kColumnPad.
+// Sums of blocks: sum += the products of the blocks' scales with the integer
+// products of codes. `count` is a multiple of kColumnPad.
 #if defined(__AVX512VNNI__)
 template <uint64_t kBlock>
 void add_blocks(const uint8_t* codes, const float* scales, const int8_t* x, const float* x_scales,
@@ -188,6 +223,11 @@ void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint
       switch (weight.arithmetic) {
         case Arithmetic::bfloat16:
 #if defined(__AVX512BF16__)
+          if (weight.dot_bfloat16 != nullptr) {
+            weight.dot_bfloat16(weight.format, first + i, static_cast<const uint16_t*>(x.words),
+                                x.columns, x.rows, values[i]);
+            break;
+          }
           float_row<DotBFloat16>(weight, x, first + i, reinterpret_cast<uint16_t*>(scratch),
                                  values[i]);
           break;

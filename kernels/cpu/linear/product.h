@@ -1,8 +1,10 @@
-// Products of activations with quantized weights: y[rows, out_features] = x W^T + bias.
+// Products of activations with quantized weights: y[rows, out_features] = x W^T
+// + bias.
 //
-// A format brings a function that decodes part of a row; everything else is shared. A few rows of
-// activations meet each decoded row at once (a matrix-vector product, bound by reading the weight);
-// for more rows, the weight is decoded block by block into the cache and multiplied there by
+// A format brings a function that decodes part of a row; everything else is
+// shared. A few rows of activations meet each decoded row at once (a
+// matrix-vector product, bound by reading the weight); for more rows, the
+// weight is decoded block by block into the cache and multiplied there by
 // activations packed beforehand. The float weight never exists as a whole.
 #pragma once
 
@@ -18,20 +20,22 @@ namespace precis::kernels {
 // In what numbers weights and activations are multiplied.
 enum class Arithmetic {
   float32,   // fused multiply-add
-  bfloat16,  // pairs of bfloat16 into float32 sums: weights are rounded to bfloat16
-  // Both sides as integers of 8 bits, summed exactly. int8_rows: LLM.int8(), one scale a row on
-  // both sides (bitsandbytes 0.50, backends/default/ops.py). int8_blocks: activations in blocks of
-  // 32 with a float32 scale, 1/127 of the largest magnitude: GGUF's types, as ggml multiplies them.
+  bfloat16,  // pairs of bfloat16 into float32 sums: weights are rounded to
+             // bfloat16
+  // Both sides as integers of 8 bits, summed exactly. int8_rows: LLM.int8(),
+  // one scale a row on both sides (bitsandbytes 0.50, backends/default/ops.py).
+  // int8_blocks: activations in blocks of 32 with a float32 scale, 1/127 of the
+  // largest magnitude: GGUF's types, as ggml multiplies them.
   int8_rows,
   int8_blocks,
 };
 
-// For weights that decode to floats: bfloat16 where the activations are and the machine has the
-// instruction, else float32.
+// For weights that decode to floats: bfloat16 where the activations are and the
+// machine has the instruction, else float32.
 Arithmetic float_arithmetic(Isa isa, WeightType activation);
 
-// Columns that are decoded at once: `begin` of the decoders is a multiple of it, and `end` is
-// in_features or begin + kStrip.
+// Columns that are decoded at once: `begin` of the decoders is a multiple of
+// it, and `end` is in_features or begin + kStrip.
 inline constexpr uint64_t kStrip = 1024;
 
 // A stored weight as the product reads it. All pointers outlive it.
@@ -40,20 +44,27 @@ struct LinearWeight {
   uint64_t out_features, in_features;
   const void* format;  // handed to the decoders
 
-  // float32, bfloat16: columns [begin, end) of `row`, in the dtype of the arithmetic.
+  // float32, bfloat16: columns [begin, end) of `row`, in the dtype of the
+  // arithmetic.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end,
                         void* out) = nullptr;
+  // bfloat16: sums[i] = the whole `row` times row i of x, for a format that
+  // need not write decoded values down in between. Null: it must.
+  void (*dot_bfloat16)(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride,
+                       uint64_t x_rows, float* sums) = nullptr;
   // Multiplied onto the sums: float32 [out_features], or null.
   const float* row_scales = nullptr;
 
-  // int8_rows: [out_features][in_features], and the largest magnitude of each row. Columns with a
-  // magnitude of at least `threshold` in any row of x, if it is above 0, are multiplied as floats.
+  // int8_rows: [out_features][in_features], and the largest magnitude of each
+  // row. Columns with a magnitude of at least `threshold` in any row of x, if
+  // it is above 0, are multiplied as floats.
   const int8_t* codes = nullptr;
   const float* scb = nullptr;
   float threshold = 0;
 
-  // int8_blocks: columns [begin, end) of `row` as codes, and a scale and a minimum for each block
-  // of `block` columns: value = scale * (code - offset) + minimum.
+  // int8_blocks: columns [begin, end) of `row` as codes, and a scale and a
+  // minimum for each block of `block` columns: value = scale * (code - offset)
+  // + minimum.
   void (*decode_codes)(const void* format, uint64_t row, uint64_t begin, uint64_t end,
                        uint8_t* codes, float* scales, float* minimums) = nullptr;
   uint32_t block = 32;  // or 16
@@ -80,12 +91,14 @@ struct TaskRunner {
   std::function<void(uint64_t tasks, const std::function<void(uint64_t)>& body)> run;
 };
 
-// Bytes of workspace, aligned to 64, for up to `rows` rows on `concurrency` threads.
+// Bytes of workspace, aligned to 64, for up to `rows` rows on `concurrency`
+// threads.
 uint64_t linear_workspace(Isa isa, Arithmetic arithmetic, uint64_t in_features, uint64_t rows,
                           uint64_t concurrency);
 
-// Sums are accumulated in float32, the integer ones exactly. A row of x with a NaN or an infinity
-// gives a row of y of NaNs or infinities and touches no other row. Re-entrant.
+// Sums are accumulated in float32, the integer ones exactly. A row of x with a
+// NaN or an infinity gives a row of y of NaNs or infinities and touches no
+// other row. Re-entrant.
 void linear_product(Isa isa, const LinearWeight& weight, const Activations& x,
                     const LinearOutput& y, std::byte* workspace, const TaskRunner& tasks);
 

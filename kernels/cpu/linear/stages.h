@@ -1,4 +1,5 @@
-// The stages of a product as one instruction set has them, and what they hand each other.
+// The stages of a product as one instruction set has them, and what they hand
+// each other.
 #pragma once
 
 #include "kernels/cpu/linear/product.h"
@@ -6,19 +7,21 @@
 namespace precis::kernels {
 
 // Up to so many rows of activations go through the matrix-vector kernel.
-inline constexpr uint64_t kFewRows = 8;
-// Rows of the weight in one block of the matrix-matrix kernel, and of activations in one turn.
+inline constexpr uint64_t kFewRows = 4;
+// Rows of the weight in one block of the matrix-matrix kernel, and of
+// activations in one turn.
 inline constexpr uint64_t kBlockRows = 96, kTurnRows = 512;
 // Columns are padded with zeros to a multiple of this.
-inline constexpr uint64_t kColumnPad = 64;
+inline constexpr uint64_t kColumnPad = 128;
 
 inline uint64_t round_up(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Activations prepared in the workspace. Few rows: row after row. More: panels of `panel_rows` rows
-// with one word of each row side by side, [column / columns of a word][row]; the last panel is
-// narrower, a multiple of a vector. Scales and sums of blocks: [row][block], or [block][row].
+// Activations prepared in the workspace. Few rows: row after row. More: panels
+// of `panel_rows` rows with one word of each row side by side, [column /
+// columns of a word][row]; the last panel is narrower, a multiple of a vector.
+// Scales and sums of blocks: [row][block], or [block][row].
 struct PreparedActivations {
   uint64_t rows, padded_rows, columns;  // columns: padded
   bool few;
@@ -35,7 +38,8 @@ struct ProductStages {
   uint64_t vector_rows, panel_rows;
   uint64_t byte_size;  // of an activation of 8 bits in a panel
 
-  // Marks in outlier[0 ... columns) the columns [begin, end) that hold an outlier.
+  // Marks in outlier[0 ... columns) the columns [begin, end) that hold an
+  // outlier.
   void (*find_outliers)(const Activations& x, float threshold, uint64_t begin, uint64_t end,
                         uint8_t* outlier);
   // Prepares panel `index`, or row `index` of few.
@@ -44,8 +48,8 @@ struct ProductStages {
   // Rows [begin, end) of the weight times few rows.
   void (*multiply_few)(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
                        uint64_t end, const LinearOutput& y, std::byte* scratch);
-  // Rows [begin, end), at most kBlockRows, times rows [x_begin, x_end), at most kTurnRows; x_begin
-  // is a multiple of panel_rows.
+  // Rows [begin, end), at most kBlockRows, times rows [x_begin, x_end), at most
+  // kTurnRows; x_begin is a multiple of panel_rows.
   void (*multiply_block)(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
                          uint64_t end, uint64_t x_begin, uint64_t x_end, const LinearOutput& y,
                          std::byte* scratch);
