@@ -22,6 +22,15 @@ std::string_view smaller_block(std::string_view name) {
   return name == "q6_k" ? "q8_0" : "";
 }
 
+void require_importance(const kernels::GgufCodec& codec, const precis_param& param) {
+  if (!codec.needs_importance || param.importance != nullptr) return;
+  throw PluginError(PRECIS_FAILED_PRECONDITION,
+                    std::string(codec.name) +
+                        " needs the importance of this weight's columns, and there is none: give "
+                        "--imatrix a file of llama-imatrix that has it, or take iq2_s, iq3_xxs or "
+                        "q2_k, which do without");
+}
+
 uint64_t row_length(const precis_param& param) {
   return param.ndim <= 0 ? 1 : static_cast<uint64_t>(param.shape[param.ndim - 1]);
 }
@@ -82,12 +91,6 @@ const kernels::GgufCodec& GgufQuantizer::codec_for(const precis_param& param) co
     throw PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(columns) +
                                               " is not a multiple of " + wanted + "'s block size");
   }
-  if (codec->quantize == nullptr) {
-    throw PluginError(
-        PRECIS_UNSUPPORTED,
-        std::string(name) +
-            " can be read but not written; iq4_xs, q3_k and q2_k are the nearest that can");
-  }
   return *codec;
 }
 
@@ -95,6 +98,7 @@ void GgufQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const
   plugins::weight_type(param.dtype);
   const sdk::Matrix matrix = sdk::matrix(param);
   const kernels::GgufCodec& codec = codec_for(param);
+  require_importance(codec, param);
   // The name lives as long as the quantizer: every weight this method writes is called "weight".
   if (sdk::leaf(sdk::view(param.name)) != "weight")
     throw PluginError(PRECIS_UNSUPPORTED, "only parameters called 'weight' are quantized");
@@ -113,6 +117,7 @@ void GgufQuantizer::quantize(const precis_call& call, const precis_param& param,
   const uint64_t columns = row_length(param),
                  rows = columns == 0 ? 0 : sdk::matrix(param).elements() / columns;
   const uint64_t row_bytes = columns / codec.block_size * codec.block_bytes;
+  require_importance(codec, param);
   const float* importance = nullptr;
   if (param.importance != nullptr) {
     if (param.importance->nbytes != columns * sizeof(float)) {

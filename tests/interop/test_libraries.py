@@ -104,6 +104,42 @@ def test_gguf_files_are_read_by_gguf_and_diffusers(precis, pipelines, tmp_path, 
     assert sum(type(module).__name__ == "GGUFLinear" for module in model.modules()) > 0
 
 
+def write_imatrix(path, columns_of):
+    """An importance matrix as llama-imatrix writes it: sums of squares and the count they were summed over."""
+    rng = np.random.default_rng(1)
+    writer = gguf.GGUFWriter(path, "imatrix")
+    writer.add_type("imatrix")
+    for name, columns in columns_of.items():
+        writer.add_tensor(name + ".in_sum2", rng.exponential(size=(1, columns)).astype(np.float32) * 64)
+        writer.add_tensor(name + ".counts", np.full((1, 1), 64, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.mark.parametrize("type_name", ["iq3_s", "iq3_xxs", "iq2_s", "iq2_xs", "iq2_xxs", "iq1_m", "iq1_s"])
+def test_gguf_decodes_the_codebook_types_that_precis_writes(precis, tmp_path, type_name):
+    rng = np.random.default_rng(0)
+    weights = {f"blk.0.{name}.weight": rng.standard_normal((16, 512), dtype=np.float32) for name in ("attn_q", "ffn_up")}
+    save_file({name: torch.from_numpy(value) for name, value in weights.items()}, tmp_path / "model.safetensors")
+    write_imatrix(tmp_path / "imatrix.gguf", {name: 512 for name in weights})
+    precis("quantize", tmp_path / "model.safetensors", "-o", tmp_path / "model.gguf", "--type", f"gguf:{type_name}",
+           "--imatrix", tmp_path / "imatrix.gguf", "--progress", "none")
+    precis("dequantize", tmp_path / "model.gguf", "-o", tmp_path / "float.safetensors", "--dtype", "f32", "--progress", "none")
+    ours = load_file(tmp_path / "float.safetensors")
+    for tensor in gguf.GGUFReader(tmp_path / "model.gguf").tensors:
+        assert tensor.tensor_type.name.lower() == type_name
+        value = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+        assert np.array_equal(value, ours[tensor.name].numpy()), tensor.name
+        error = np.linalg.norm(value - weights[tensor.name]) / np.linalg.norm(weights[tensor.name])
+        assert error < {"iq3": 0.25, "iq2": 0.45, "iq1": 0.6}[type_name[:3]], error
+    if type_name in ("iq2_xs", "iq2_xxs", "iq1_s"):
+        refused = precis("quantize", tmp_path / "model.safetensors", "-o", tmp_path / "none.gguf", "--type",
+                         f"gguf:{type_name}", "--progress", "none", code=1)
+        assert "--imatrix" in refused.stderr and "blk.0.attn_q.weight" in refused.stderr
+
+
 @pytest.mark.parametrize("config", [
     {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
     {"load_in_4bit": True, "bnb_4bit_quant_type": "fp4", "bnb_4bit_use_double_quant": True},

@@ -1,6 +1,10 @@
 // GGUF's block types: encoding and decoding, bit for bit as ggml does (2026-08, ggml-quants.c,
 // reference paths; no fused multiply-add).
 //
+// One difference is on purpose: where 32 zeros stand before other values of a block, ggml's IQ3_S
+// encoder writes the codes and signs of what follows one place early, so that they decode to the
+// wrong values. Here they stand where every decoder looks for them.
+//
 // All functions are re-entrant; callers split the work by rows or blocks.
 #pragma once
 
@@ -21,8 +25,11 @@ struct GgufCodec {
   void (*dequantize)(const uint8_t* blocks, uint64_t count, float* out);
 
   // Encodes one row of `columns` float32, a multiple of block_size. importance: one float32 a
-  // column, or null. Null when this library only decodes the type.
+  // column, not negative; null when there is none, which needs_importance forbids.
   void (*quantize)(const float* row, uint64_t columns, const float* importance, uint8_t* blocks);
+
+  // ggml encodes the type with an importance matrix only (ggml_quantize_requires_imatrix).
+  bool needs_importance = false;
 };
 
 // Decodes `count` blocks of `codec`, rounded from float32 to `type`, to out[count * block_size].

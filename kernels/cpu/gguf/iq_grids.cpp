@@ -37,4 +37,22 @@ const IqGrids& iq_grids() {
   return *grids;
 }
 
+PackedGrid packed_grid(LatticeName name) {
+  switch (name) {
+    case LatticeName::iq1:
+      return {kIq1s, 2048, 8, 2};
+    case LatticeName::iq2_xxs:
+      return {kIq2xxs, 256, 8, 2};
+    case LatticeName::iq2_xs:
+      return {kIq2xs, 512, 8, 2};
+    case LatticeName::iq2_s:
+      return {kIq2s, 1024, 8, 2};
+    case LatticeName::iq3_xxs:
+      return {kIq3xxs, 256, 4, 3};
+    case LatticeName::iq3_s:
+      return {kIq3s, 512, 4, 3};
+  }
+  return {};
+}
+
 }  // namespace precis::kernels

@@ -1,6 +1,7 @@
 // The codebooks of the IQ types: lattice points by index.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace precis::kernels {
@@ -19,5 +20,19 @@ struct IqGrids {
 
 // Expanded once. [any thread]
 const IqGrids& iq_grids();
+
+// IQ1_S and IQ1_M share a codebook.
+enum class LatticeName { iq1, iq2_xxs, iq2_xs, iq2_s, iq3_xxs, iq3_s };
+inline constexpr std::size_t kLatticeCount = 6;
+
+// A codebook as levels in place of values: element j of entry i is the `level_bits` bits of
+// entries[i] from level_bits * j on.
+struct PackedGrid {
+  const uint16_t* entries;
+  uint32_t count;
+  int elements;
+  int level_bits;
+};
+PackedGrid packed_grid(LatticeName name);
 
 }  // namespace precis::kernels

@@ -168,7 +168,8 @@ inline float search_with_minimum(int n, int nmax, const float* x, const float* w
   return scale;
 }
 
-// make_qp_quants: levels 0 ... nmax of non-negative values.
+// make_qp_quants: levels 0 ... nmax of non-negative values. IQ2_XXS hands in negative ones too,
+// whose levels ggml lets wrap around in a byte.
 inline float search_positive(int n, int nmax, const float* x, uint8_t* L, const float* weights) {
   float max = 0;
   for (int i = 0; i < n; ++i) max = x[i] > max ? x[i] : max;
@@ -179,7 +180,8 @@ inline float search_positive(int n, int nmax, const float* x, uint8_t* L, const 
   const auto top = static_cast<float>(nmax);
   float iscale = top / max, scale = 1 / iscale, best = 0;
   for (int i = 0; i < n; ++i) {
-    const float diff = x[i] - scale * static_cast<float>(nearest_int(iscale * x[i]));
+    L[i] = static_cast<uint8_t>(nearest_int(iscale * x[i]));
+    const float diff = x[i] - scale * static_cast<float>(L[i]);
     best += weights[i] * diff * diff;
   }
   for (int is = -4; is <= 4; ++is) {
