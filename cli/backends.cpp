@@ -123,37 +123,41 @@ int backends(const std::string& name, Session& session) {
   return kDone;
 }
 
-int resolve_config(const std::string& text, const std::string& library, Session& session) {
-  nlohmann::json config;
+// The dict that a file, JSON text, a preset or a config string stands for.
+Result<nlohmann::json> config_of(const std::string& text, const std::string& library,
+                                 Session& session) {
   std::error_code error;
-  const bool python = !library.empty();
-  if (std::filesystem::is_regular_file(text, error)) {
-    auto read = read_config_file(text);
-    if (!read.ok()) return session.fail(read.error());
-    config = *std::move(read);
-  } else if (text.starts_with('{')) {
-    config = nlohmann::json::parse(text, nullptr, false);
-    if (config.is_discarded())
-      return session.fail(Error(ErrorCode::invalid_argument, "the config is not JSON"));
-  } else {
-    auto choice = dispatch_string(text, session.resolver().ready(), {library, session.lenient});
-    if (!choice.ok()) return session.fail(choice.error());
-    if (choice->manifest == nullptr)
-      return session.fail(Error(ErrorCode::invalid_argument, "'keep' is no config"));
-    config = choice->config;
+  if (std::filesystem::is_regular_file(text, error)) return read_config_file(text);
+  if (text.starts_with('{')) {
+    nlohmann::json config = nlohmann::json::parse(text, nullptr, false);
+    if (config.is_discarded()) return Error(ErrorCode::invalid_argument, "the config is not JSON");
+    return config;
   }
-  auto choice = dispatch(config, session.resolver().ready(), {library, session.lenient});
-  if (!choice.ok()) return session.fail(choice.error());
-  auto normalized = session.resolver().normalize(config, library, python);
-  if (!normalized.ok()) return session.fail(normalized.error());
+  PRECIS_ASSIGN(const MethodChoice choice,
+                dispatch_string(text, session.resolver().ready(), {library, session.lenient}));
+  if (choice.manifest == nullptr) return Error(ErrorCode::invalid_argument, "'keep' is no config");
+  return choice.config;
+}
+
+Status resolve_config(const std::string& text, const std::string& library,
+                      const std::string& checkpoint, Session& session) {
+  PRECIS_ASSIGN(nlohmann::json config, config_of(text, library, session));
+  if (!checkpoint.empty()) {
+    PRECIS_ASSIGN(const nlohmann::json own, read_config_file(checkpoint));
+    PRECIS_ASSIGN(config, session.resolver().merge(own, config, library));
+  }
+  PRECIS_ASSIGN(const MethodChoice choice,
+                dispatch(config, session.resolver().ready(), {library, session.lenient}));
+  PRECIS_ASSIGN(const nlohmann::json normalized,
+                session.resolver().normalize(config, library, !library.empty()));
   if (session.json) {
     session.print(
-        {{"plugin", choice->manifest->id}, {"method", choice->method}, {"config", *normalized}});
+        {{"plugin", choice.manifest->id}, {"method", choice.method}, {"config", normalized}});
   } else {
-    fmt::print("plugin {}, method {}\n{}\n", choice->manifest->id, choice->method,
-               normalized->dump(2));
+    fmt::print("plugin {}, method {}\n{}\n", choice.manifest->id, choice.method,
+               normalized.dump(2));
   }
-  return kDone;
+  return {};
 }
 
 int doctor(Session& session) {
@@ -227,17 +231,24 @@ void add_config(CLI::App& app, Session& session, int& result) {
   command->require_subcommand(1);
   auto* resolve = command->add_subcommand(
       "resolve", "the full config that a dict, a file, a preset or a config string stands for");
-  auto text = std::make_shared<std::string>(), library = std::make_shared<std::string>();
+  auto text = std::make_shared<std::string>(), library = std::make_shared<std::string>(),
+       checkpoint = std::make_shared<std::string>();
   resolve->add_option("CONFIG", *text, "a file, JSON text, a preset or a config string")
       ->required();
   resolve->add_option("--library", *library, "read it exactly as this library does")
       ->check(CLI::IsMember({"diffusers", "transformers"}));
+  resolve
+      ->add_option("--checkpoint-config", *checkpoint,
+                   "config.json of a checkpoint that is already quantized: what loading it with "
+                   "CONFIG comes to")
+      ->check(CLI::ExistingFile);
   resolve->add_flag("--lenient", session.lenient,
                     "where the library goes on silently, warn instead of stopping");
   session.add_options(*resolve);
   resolve->callback([=, &session, &result] {
     session.apply();
-    result = resolve_config(*text, *library, session);
+    const Status status = resolve_config(*text, *library, *checkpoint, session);
+    result = status.ok() ? static_cast<int>(kDone) : session.fail(status.error());
   });
 }
 

@@ -6,7 +6,9 @@ namespace precis::bitsandbytes {
 
 bool BitsAndBytesQuantizer::skipped(std::string_view module,
                                     const std::vector<std::string>& list) const {
-  if (config_.library == "transformers") return sdk::kept_by_pattern(module, list);
+  const bool by_pattern =
+      config_.library == "transformers" && config_.library_version.substr(0, 2) != "4.";
+  if (by_pattern) return sdk::kept_by_pattern(module, list);
   return sdk::kept_by_leaf_or_segment(module, list);
 }
 

@@ -120,6 +120,7 @@ Config read_config(const precis_config& request, bool four_bit) {
   Json values = options().read(object, {"quant_method"}, lenient);
   Config config;
   config.library = sdk::view(request.library);
+  config.library_version = sdk::view(request.library_version);
   if (sdk::truthy(values["load_in_4bit"]) && sdk::truthy(values["load_in_8bit"])) {
     throw PluginError(PRECIS_INVALID_ARGUMENT, "load_in_4bit and load_in_8bit are both true");
   }

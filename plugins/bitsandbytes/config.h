@@ -19,7 +19,7 @@ struct Config {
   uint64_t blocksize = 64;
   float int8_threshold = 6.0f;  // 0: no column is multiplied as floats
   std::vector<std::string> skip_modules;
-  std::string library;  // whose rules apply
+  std::string library, library_version;  // whose rules apply
   sdk::Json normalized;
 };
 

@@ -109,6 +109,8 @@ Config read_config(const precis_config& request) {
     compute_dtype = sdk::torch_dtype(values["compute_dtype"].get<std::string>());
   if (compute_dtype.empty())
     throw PluginError(PRECIS_INVALID_ARGUMENT, "'compute_dtype' is no torch dtype");
+  config.skip_by_leaf =
+      library == "diffusers" && sdk::view(request.library_version).substr(0, 3) == "0.3";
   if (values["modules_to_not_convert"].is_array()) {
     for (const Json& name : values["modules_to_not_convert"]) {
       if (name.is_string()) config.skip_modules.push_back(name.get<std::string>());

@@ -10,6 +10,7 @@ namespace precis::gguf {
 struct Config {
   std::string type;  // block type or mix: "q4_k", "q4_k_m"; empty: only for reading
   std::vector<std::string> skip_modules;
+  bool skip_by_leaf = false;  // diffusers 0.33 looked at a path's last segment alone
   sdk::Json normalized;
 };
 

@@ -170,7 +170,9 @@ void GgufQuantizer::storage(const precis_param& param, precis_storage& out) cons
   if (sdk::leaf(name) != "weight" || (!kind.empty() && kind != "Linear") || param.ndim != 2) {
     out.keep = 1;
     out.reason = sdk::str("diffusers reads GGUF blocks in Linear layers only");
-  } else if (sdk::kept_by_any_segment(sdk::module_of(name), config_.skip_modules)) {
+  } else if (config_.skip_by_leaf
+                 ? sdk::kept_by_leaf(sdk::module_of(name), config_.skip_modules)
+                 : sdk::kept_by_any_segment(sdk::module_of(name), config_.skip_modules)) {
     out.keep = 1;
     out.reason = sdk::str("listed in modules_to_not_convert");
   }

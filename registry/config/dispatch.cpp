@@ -1,6 +1,7 @@
 #include "registry/config/dispatch.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -34,7 +35,7 @@ bool serves(const QuantMethodEntry& entry, const std::string& library) {
                                 entry.libraries.end();
 }
 
-Error no_plugin(const std::string& key, const std::vector<const Manifest*>& plugins) {
+std::vector<std::string> names_read(const std::vector<const Manifest*>& plugins) {
   std::vector<std::string> names;
   for (const Manifest* manifest : plugins) {
     for (const QuantMethodEntry& entry : manifest->quant_methods) {
@@ -42,17 +43,37 @@ Error no_plugin(const std::string& key, const std::vector<const Manifest*>& plug
         names.push_back(entry.name);
     }
   }
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  const auto& known = known_quant_methods();
-  const bool real = std::find(known.begin(), known.end(), key) != known.end();
-  return Error(
-      ErrorCode::plugin,
-      fmt::format("no plugin for quant_method '{}'{}", key, real ? "" : did_you_mean(key, names)),
-      fmt::format(
-          "plugins at hand read: {}; put the plugin's folder into PRECIS_PLUGIN_PATH, and see "
-          "`precis backends`",
-          list.empty() ? "none" : list));
+  return names;
+}
+
+// Names who would provide the method, or the plugin that is here but reads it for another library
+// alone.
+Error no_plugin(const std::string& key, const std::vector<const Manifest*>& plugins,
+                const std::string& library) {
+  const std::vector<std::string> names = names_read(plugins);
+  const std::string at_hand =
+      fmt::format("plugins at hand read: {}",
+                  names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+  const QuantMethodFacts* facts = find_quant_method(key);
+  if (facts == nullptr) {
+    return Error(
+        ErrorCode::plugin,
+        fmt::format("no plugin for quant_method '{}', which diffusers and transformers do not know "
+                    "either{}",
+                    key, did_you_mean(key, names)),
+        at_hand);
+  }
+  if (std::find(names.begin(), names.end(), key) != names.end()) {
+    return Error(ErrorCode::plugin,
+                 fmt::format("no plugin for quant_method '{}' of {}: the plugin at hand reads it "
+                             "for another library, or with other options",
+                             key, library.empty() ? "either library" : library),
+                 fmt::format("see `precis backends {}`", facts->plugin));
+  }
+  return Error(ErrorCode::plugin,
+               fmt::format("no plugin for quant_method '{}'; these would provide it: {}", key,
+                           facts->plugin),
+               fmt::format("put the plugin's folder into PRECIS_PLUGIN_PATH; {}", at_hand));
 }
 
 // Presets called `name`; of one plugin or quant_method when `head` is not empty.
@@ -99,41 +120,6 @@ json base_config(const std::string& key, const std::vector<const Manifest*>& plu
 
 }  // namespace
 
-const std::vector<std::string>& known_quant_methods() {
-  static const std::vector<std::string> names{"aqlm",
-                                              "auto-round",
-                                              "awq",
-                                              "bitnet",
-                                              "bitsandbytes",
-                                              "bitsandbytes_4bit",
-                                              "bitsandbytes_8bit",
-                                              "compressed-tensors",
-                                              "eetq",
-                                              "fbgemm_fp8",
-                                              "fouroversix",
-                                              "fp8",
-                                              "fp_quant",
-                                              "gemma",
-                                              "gguf",
-                                              "gptq",
-                                              "higgs",
-                                              "hqq",
-                                              "metal",
-                                              "modelopt",
-                                              "mxfp4",
-                                              "mxfp8",
-                                              "nunchaku_lite",
-                                              "nvfp4",
-                                              "quanto",
-                                              "quark",
-                                              "sdnq",
-                                              "sinq",
-                                              "spqr",
-                                              "torchao",
-                                              "vptq"};
-  return names;
-}
-
 Result<std::string> dispatch_key(const json& config, const DispatchOptions& options) {
   if (!config.is_object()) {
     return Error(ErrorCode::invalid_argument, "the quantization config is not a JSON object");
@@ -143,12 +129,11 @@ Result<std::string> dispatch_key(const json& config, const DispatchOptions& opti
   const bool four = truthy(config, "load_in_4bit"), eight = truthy(config, "load_in_8bit");
   if (four || eight) {
     const std::string key = four ? "bitsandbytes_4bit" : "bitsandbytes_8bit";
-    const bool contradicts =
-        named && (!method->is_string() || !method->get<std::string>().starts_with("bitsandbytes"));
+    const bool contradicts = named && *method != "bitsandbytes" && *method != key;
     if (contradicts) {
       const std::string text =
-          fmt::format("{} makes this a bitsandbytes config, but quant_method is {}",
-                      four ? "load_in_4bit" : "load_in_8bit", method->dump());
+          fmt::format("{} makes this a config of {}, but quant_method is {}",
+                      four ? "load_in_4bit" : "load_in_8bit", key, method->dump());
       if (!options.lenient) {
         return Error(ErrorCode::invalid_argument, text, "remove one of the two, or pass --lenient");
       }
@@ -171,12 +156,23 @@ Result<std::string> dispatch_key(const json& config, const DispatchOptions& opti
                  "quant_method 'bitsandbytes' says neither 4 nor 8 bits",
                  "add \"load_in_4bit\": true or \"load_in_8bit\": true");
   }
+  if (key == "bitsandbytes_4bit" || key == "bitsandbytes_8bit") {
+    const std::string text = fmt::format(
+        "quant_method is '{}', but no load flag is set: Python then quantizes to 4 bits", key);
+    const std::string flag = key == "bitsandbytes_4bit" ? "load_in_4bit" : "load_in_8bit";
+    if (!options.lenient) {
+      return Error(ErrorCode::invalid_argument, text,
+                   fmt::format("add \"{}\": true, or pass --lenient", flag));
+    }
+    logger().warn("{}", text);
+  }
   return key;
 }
 
 Result<MethodChoice> dispatch(const json& config, const std::vector<const Manifest*>& plugins,
                               const DispatchOptions& options) {
-  PRECIS_ASSIGN(const std::string key, dispatch_key(config, options));
+  PRECIS_ASSIGN(std::string key, dispatch_key(config, options));
+  if (key == "bitsandbytes_8bit" && !truthy(config, "load_in_8bit")) key = "bitsandbytes_4bit";
   const Manifest* best = nullptr;
   const QuantMethodEntry* best_entry = nullptr;
   for (const Manifest* manifest : plugins) {
@@ -194,7 +190,7 @@ Result<MethodChoice> dispatch(const json& config, const std::vector<const Manife
       }
     }
   }
-  if (best == nullptr) return no_plugin(key, plugins);
+  if (best == nullptr) return no_plugin(key, plugins, options.library);
   return MethodChoice{best, best_entry->method, config};
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "registry/config/quant_methods.h"
 #include "registry/plugins/manifest.h"
 
 namespace precis {
@@ -24,11 +25,13 @@ struct DispatchOptions {
 
 // The key under which diffusers 0.42 and transformers 5.23 (identical rules, quantizers/auto.py
 // from_dict) look a config up: quant_method, or "bitsandbytes_4bit"/"_8bit" by the load flags.
-// Errors: invalid_argument; precis refuses flags that contradict quant_method unless lenient.
+// Errors: invalid_argument; precis refuses flags that contradict quant_method, or are missing
+// where it ends in _4bit or _8bit, unless lenient.
 Result<std::string> dispatch_key(const nlohmann::json& config, const DispatchOptions& options);
 
-// The method for a quantization_config. Errors: as dispatch_key; plugin when no plugin or more than
-// one plugin reads it.
+// The method for a quantization_config. Lenient: bitsandbytes without a true load flag is 4-bit,
+// whatever quant_method's suffix (from_config of both libraries). Errors: as dispatch_key; plugin
+// when no plugin or more than one plugin reads it.
 Result<MethodChoice> dispatch(const nlohmann::json& config,
                               const std::vector<const Manifest*>& plugins,
                               const DispatchOptions& options);
@@ -39,8 +42,5 @@ Result<MethodChoice> dispatch(const nlohmann::json& config,
 Result<MethodChoice> dispatch_string(std::string_view text,
                                      const std::vector<const Manifest*>& plugins,
                                      const DispatchOptions& options);
-
-// quant_methods of today's libraries, whether or not a plugin is at hand.
-const std::vector<std::string>& known_quant_methods();
 
 }  // namespace precis

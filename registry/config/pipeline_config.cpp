@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/output_file.h"
 #include "registry/config/config_string.h"
+#include "registry/config/quant_methods.h"
 #include "registry/config/toml.h"
 
 namespace precis {
@@ -52,34 +53,79 @@ Status apply_mapping(const json& mapping, const Checkpoint& checkpoint, bool len
   return {};
 }
 
-// quant_backend with quant_kwargs for the components_to_quantize, or for all of them.
-Status apply_backend(const json& config, const Checkpoint& checkpoint, bool lenient,
-                     ResolveOptions& options) {
-  json kwargs = config.value("quant_kwargs", json::object());
-  if (kwargs.is_null()) kwargs = json::object();
-  if (!kwargs.is_object())
-    return Error(ErrorCode::invalid_argument, "quant_kwargs is not an object");
-  const json backend = config.value("quant_backend", json());
-  if (!backend.is_string())
-    return Error(ErrorCode::invalid_argument, "quant_backend is not a text");
-  const std::string method = backend.get<std::string>();
-  if (kwargs.empty() && !lenient) {
+Status apply_parsed(const PipelineConfig& config, const Checkpoint& checkpoint, bool lenient,
+                    ResolveOptions& options) {
+  for (const std::string& name : config.names()) {
+    if (!is_component(checkpoint, name)) PRECIS_TRY(unknown_component(checkpoint, name, lenient));
+  }
+  for (const Component& component : checkpoint.components) {
+    PRECIS_ASSIGN(const auto chosen, component_config(config, component.name));
+    if (chosen) options.components.emplace_back(component.name, spec_text(*chosen));
+  }
+  return {};
+}
+
+// Python's truth of an optional field.
+bool given(const json& value) {
+  if (value.is_string()) return !value.get_ref<const std::string&>().empty();
+  return !value.is_null() && !value.empty() && value != false && value != 0;
+}
+
+Error wrong_type(const char* field, const char* what) {
+  return Error(ErrorCode::invalid_type, fmt::format("{} is not {}", field, what));
+}
+
+Result<std::vector<std::string>> read_components(const json& value) {
+  std::vector<std::string> names;
+  if (!given(value)) return names;
+  if (value.is_string()) return std::vector{value.get<std::string>()};
+  if (!value.is_array()) return wrong_type("components_to_quantize", "a text or a list of texts");
+  for (const json& name : value) {
+    if (!name.is_string()) return wrong_type("components_to_quantize", "a text or a list of texts");
+    names.push_back(name);
+  }
+  return names;
+}
+
+Status check_backend(const std::string& backend, const PipelineReading& reading) {
+  const QuantMethodFacts* facts = backend == "bitsandbytes" ? nullptr : find_quant_method(backend);
+  const bool both = facts != nullptr && facts->diffusers && facts->transformers;
+  if (facts == nullptr || (reading.python && !both)) {
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("quant_backend '{}' is not known to {}{}", backend,
+                             facts == nullptr ? "the libraries" : "both libraries",
+                             did_you_mean(backend, known_quant_methods())),
+                 "use quant_mapping, which names a config for each component");
+  }
+  if (reading.python && !facts->one_signature) {
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("quant_backend '{}' has other options in diffusers than in "
+                             "transformers",
+                             backend),
+                 "use quant_mapping, which names a config for each component");
+  }
+  return {};
+}
+
+Status check_forms(const json& backend, const json& kwargs, const json& mapping) {
+  if (given(backend) && given(mapping)) {
+    return Error(ErrorCode::invalid_argument, "quant_backend and quant_mapping exclude each other",
+                 "keep one of them");
+  }
+  if (!given(backend) && !given(mapping) && mapping.is_null()) {
+    return Error(ErrorCode::invalid_argument, "neither quant_backend nor quant_mapping is given",
+                 "give one of them");
+  }
+  if (!given(backend) && !given(mapping)) {
+    return Error(ErrorCode::invalid_argument,
+                 "quant_mapping is empty and there is no quant_backend",
+                 "map at least one component");
+  }
+  if (!given(kwargs) && !given(mapping)) {
     return Error(ErrorCode::invalid_argument, "quant_kwargs is empty; diffusers refuses that too",
                  "give at least one option, such as load_in_4bit");
   }
-  kwargs["quant_method"] = method;
-  if (method == "bitsandbytes_4bit") kwargs["load_in_4bit"] = true;
-  if (method == "bitsandbytes_8bit") kwargs["load_in_8bit"] = true;
-  if (method.starts_with("bitsandbytes_")) kwargs["quant_method"] = "bitsandbytes";
-  json names = config.value("components_to_quantize", json());
-  if (names.is_string()) names = json::array({names});
-  if (names.is_null() || names.empty()) {
-    options.type = kwargs.dump();
-    return {};
-  }
-  json mapping = json::object();
-  for (const json& name : names) mapping[name.get<std::string>()] = kwargs;
-  return apply_mapping(mapping, checkpoint, lenient, options);
+  return {};
 }
 
 }  // namespace
@@ -93,6 +139,73 @@ Result<json> read_config_file(const std::string& path) {
   if (document.is_object() && document.contains("quantization_config"))
     return document["quantization_config"];
   return document;
+}
+
+std::vector<std::string> PipelineConfig::names() const {
+  if (!components.empty()) return components;
+  std::vector<std::string> list;
+  for (const auto& [name, value] : mapping) list.push_back(name);
+  return list;
+}
+
+Result<PipelineConfig> parse_pipeline_config(const json& config, const PipelineReading& reading) {
+  if (!config.is_object()) return wrong_type("the pipeline's config", "an object");
+  const auto field = [&](const char* key) { return config.value(key, json()); };
+  for (const auto& [key, value] : config.items()) {
+    if (key != "quant_backend" && key != "quant_kwargs" && key != "components_to_quantize" &&
+        key != "quant_mapping") {
+      return Error(ErrorCode::invalid_type,
+                   fmt::format("'{}' is no field of a pipeline's config", key),
+                   "the fields are quant_backend, quant_kwargs, components_to_quantize, "
+                   "quant_mapping");
+    }
+  }
+  const json backend = field("quant_backend"), kwargs = field("quant_kwargs"),
+             mapping = field("quant_mapping");
+  PRECIS_TRY(check_forms(backend, kwargs, mapping));
+  PipelineConfig parsed;
+  if (!backend.is_null()) {
+    if (!backend.is_string()) return wrong_type("quant_backend", "a text");
+    parsed.backend = backend;
+    PRECIS_TRY(check_backend(parsed.backend, reading));
+  }
+  if (!kwargs.is_null()) parsed.kwargs = kwargs;
+  PRECIS_ASSIGN(parsed.components, read_components(field("components_to_quantize")));
+  parsed.granular = !mapping.is_null();
+  if (!parsed.granular) return parsed;
+  if (!mapping.is_object()) return wrong_type("quant_mapping", "an object");
+  for (const auto& [name, value] : mapping.items()) {
+    if (!value.is_object() && !value.is_string()) {
+      return Error(ErrorCode::invalid_argument,
+                   fmt::format("quant_mapping: '{}' is mapped to {}, which is no config", name,
+                               value.dump()),
+                   "give an object with quant_method, or a config string");
+    }
+    parsed.mapping.emplace(name, value);
+  }
+  return parsed;
+}
+
+Result<std::optional<json>> component_config(const PipelineConfig& config,
+                                             const std::string& component) {
+  const auto mapped = config.mapping.find(component);
+  if (mapped != config.mapping.end()) return std::optional<json>(mapped->second);
+  const auto& listed = config.components;
+  const bool chosen = listed.empty()
+                          ? !config.granular
+                          : std::find(listed.begin(), listed.end(), component) != listed.end();
+  if (!chosen) return std::optional<json>();
+  if (config.backend.empty()) {
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("components_to_quantize lists '{}', but quant_mapping does not have "
+                             "it and there is no quant_backend",
+                             component),
+                 "add it to quant_mapping");
+  }
+  if (!config.kwargs.is_object()) return wrong_type("quant_kwargs", "an object");
+  json resolved = config.kwargs;
+  resolved["quant_method"] = config.backend;
+  return std::optional<json>(std::move(resolved));
 }
 
 Status apply_pipeline_config(const std::string& config, const Checkpoint& checkpoint, bool lenient,
@@ -111,14 +224,15 @@ Status apply_pipeline_config(const std::string& config, const Checkpoint& checkp
   }
   if (!document.is_object())
     return Error(ErrorCode::invalid_argument, "the config is not an object");
-  const bool backend = document.contains("quant_backend") && !document["quant_backend"].is_null();
-  const bool mapping = document.contains("quant_mapping") && !document["quant_mapping"].is_null();
-  if (backend && mapping) {
-    return Error(ErrorCode::invalid_argument, "quant_backend and quant_mapping exclude each other",
-                 "keep one of them");
+  const bool pipeline =
+      std::any_of(document.items().begin(), document.items().end(), [](const auto& item) {
+        return item.key() == "quant_backend" || item.key() == "quant_mapping" ||
+               item.key() == "quant_kwargs" || item.key() == "components_to_quantize";
+      });
+  if (pipeline) {
+    PRECIS_ASSIGN(const PipelineConfig parsed, parse_pipeline_config(document, {lenient, false}));
+    return apply_parsed(parsed, checkpoint, lenient, options);
   }
-  if (backend) return apply_backend(document, checkpoint, lenient, options);
-  if (mapping) return apply_mapping(document["quant_mapping"], checkpoint, lenient, options);
   const bool single = document.contains("quant_method") || document.contains("load_in_4bit") ||
                       document.contains("load_in_8bit");
   if (single) {

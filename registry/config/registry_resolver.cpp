@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "core/abi/call.h"
+#include "core/base/log.h"
+#include "registry/config/merge.h"
 
 namespace precis {
 namespace {
@@ -72,10 +74,31 @@ Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_spec(const std::
   return create(*choice, library, flags, spec.starts_with('{') ? spec_of(*choice) : spec);
 }
 
+Result<json> RegistryResolver::merge(const json& checkpoint, const json& user,
+                                     const std::string& library) {
+  if (!lenient_ || user.is_null()) return merge_configs(checkpoint, user, library);
+  auto whole = normalize(user, library, true, library_version_);
+  // A config of a method without a plugin counts with what it says.
+  if (!whole.ok() && whole.error().code() != ErrorCode::plugin) return whole;
+  return merge_configs(checkpoint, whole.ok() ? *whole : user, library);
+}
+
 Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_component(
-    const Component& component) {
-  if (const json* config = component.quantization_config()) {
-    PRECIS_ASSIGN(const MethodChoice choice, dispatch(*config, ready(), {"", true}));
+    const Component& component, const json& user) {
+  const json* own = component.quantization_config();
+  if (own != nullptr && lenient_ && component.library == "transformers") {
+    PRECIS_ASSIGN(const bool supported, supports_quant_method(*own, component.library));
+    if (!supported) {
+      logger().warn(
+          "transformers does not know the quant_method of this checkpoint ({}); it is "
+          "loaded as if it were not quantized",
+          own->value("quant_method", json()).dump());
+      own = nullptr;
+    }
+  }
+  if (own != nullptr) {
+    PRECIS_ASSIGN(const json config, merge(*own, user, component.library));
+    PRECIS_ASSIGN(const MethodChoice choice, dispatch(config, ready(), {"", true}));
     // What stands in a checkpoint is read as kindly as Python reads it.
     return create(choice, component.library, PRECIS_CONFIG_PRE_QUANTIZED | PRECIS_CONFIG_LENIENT,
                   spec_of(choice));
@@ -112,7 +135,7 @@ Result<std::shared_ptr<const Quantizer>> RegistryResolver::create(const MethodCh
   PRECIS_ASSIGN(const LoadedPlugin plugin, plugins_.load(choice.manifest->id));
   PRECIS_ASSIGN(const uint32_t index, plugin.method_index(choice.method));
   const std::string text = choice.config.dump();
-  const precis_config request = request_of(text, library, "", flags);
+  const precis_config request = request_of(text, library, library_version_, flags);
   precis_quantizer* handle = nullptr;
   const Call call;
   PRECIS_TRY(call.finish(plugin.factory->create(call.abi(), index, &request, &handle), spec));

@@ -13,13 +13,28 @@ namespace precis {
 
 class RegistryResolver : public MethodResolver {
  public:
-  // `plugins` outlives the resolver.
-  explicit RegistryResolver(PluginRegistry& plugins, bool lenient = false)
-      : plugins_(plugins), lenient_(lenient) {}
+  // `plugins` outlives the resolver. library_version: whose rules quantizers follow ("4.48"); empty
+  // for today's.
+  explicit RegistryResolver(PluginRegistry& plugins, bool lenient = false,
+                            std::string library_version = {})
+      : plugins_(plugins), lenient_(lenient), library_version_(std::move(library_version)) {}
 
   Result<std::shared_ptr<const Quantizer>> from_spec(const std::string& spec,
                                                      const std::string& library) override;
-  Result<std::shared_ptr<const Quantizer>> from_component(const Component& component) override;
+  Result<std::shared_ptr<const Quantizer>> from_component(const Component& component) override {
+    return from_component(component, nullptr);
+  }
+
+  // The same with a config of the user's, null for none; see merge(). A transformers component
+  // whose quant_method transformers does not know is an error; lenient: it is loaded as if it had
+  // no config, as there.
+  Result<std::shared_ptr<const Quantizer>> from_component(const Component& component,
+                                                          const nlohmann::json& user);
+
+  // merge_configs(); lenient: with the defaults of the user's config, as in Python. Errors: also
+  // those of the user's config.
+  Result<nlohmann::json> merge(const nlohmann::json& checkpoint, const nlohmann::json& user,
+                               const std::string& library);
 
   // The canonical config with every default, as the Python library `library` would have it (python:
   // its reading to the type of every value). library_version: empty for today's.
@@ -36,6 +51,7 @@ class RegistryResolver : public MethodResolver {
 
   PluginRegistry& plugins_;
   bool lenient_;
+  std::string library_version_;
 };
 
 }  // namespace precis

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <map>
 #include <set>
 
+#include "core/checkpoint/family.h"
 #include "tests/method/config_cases.h"
 #include "tests/method/method_test.h"
 
@@ -90,6 +93,112 @@ TEST(Configs, ModulesNotToConvertAreMatchedAsTheLibrariesMatchThem) {
     }
   });
   fmt::print("skip-match: {} checked\n", checked);
+  EXPECT_EQ(checked > 0, !method_under_test().skip_lists.empty());
+}
+
+// An architecture's weights that a library may replace.
+struct Architecture {
+  std::string family;
+  std::set<std::string> modules;
+  std::size_t linears = 0;
+};
+
+std::string family_of_class(const std::string& class_name) {
+  Component component;
+  component.class_name = class_name;
+  return detect_family(component);
+}
+
+std::vector<json> replacement_records() {
+  std::ifstream file(PRECIS_SOURCE_DIR "/tests/oracle/config/replaced_modules.jsonl");
+  std::vector<json> records;
+  for (std::string line; std::getline(file, line);) records.push_back(json::parse(line));
+  return records;
+}
+
+std::map<std::string, Architecture> architectures(const std::vector<json>& records) {
+  std::map<std::string, Architecture> found;
+  for (const json& record : records) {
+    if (!record.contains("quantized")) continue;
+    const std::string name = record["family"];
+    Architecture& architecture = found[name];
+    architecture.family = family_of_class(name.substr(0, name.find('/')));
+    architecture.linears = record["linears"];
+    for (const json& path : record["quantized"]) architecture.modules.insert(path);
+  }
+  return found;
+}
+
+Result<std::set<std::string>> replaced_modules(const Architecture& architecture,
+                                               const Quantizer& quantizer) {
+  std::set<std::string> replaced;
+  for (const std::string& module : architecture.modules) {
+    Param param;
+    param.name = module + ".weight";
+    param.shape = {256, 256};
+    param.module_kind = module_kind(architecture.family, param.name, param.shape);
+    PRECIS_ASSIGN(const Storage storage, quantizer.storage(param));
+    if (!storage.keep) replaced.insert(module);
+  }
+  return replaced;
+}
+
+// What the library's loader adds to the list, which the method itself cannot know: the modules that
+// the model class keeps in float32 (_keep_in_fp32_modules; transformers 4.48 does so for
+// bitsandbytes alone), and without a list of the user's the output embedding or, in 4.48, the last
+// module (get_modules_to_not_convert).
+std::vector<std::string> added_by_the_loader(const json& record) {
+  const std::string name = record["family"], class_name = name.substr(0, name.find('/'));
+  const bool transformers = record["library"] == "transformers", era = record.contains("era");
+  std::vector<std::string> added;
+  if (transformers && class_name == "T5EncoderModel" && !(era && record["method"] == "quanto"))
+    added.emplace_back("wo");
+  if (!transformers && class_name == "WanTransformer3DModel") added.emplace_back("time_embedder");
+  if (!transformers || !record["skip"].is_null()) return added;
+  static const std::map<std::string, std::string> outputs{
+      {"BertForMaskedLM", "cls.predictions.decoder"},
+      {"CLIPTextModelWithProjection", "text_projection"},
+      {"GPT2LMHeadModel", "lm_head"},
+      {"LlamaForCausalLM", "lm_head"}};
+  const auto output = outputs.find(class_name);
+  if (output != outputs.end()) added.push_back(output->second);
+  if (era && class_name == "BertModel") added.emplace_back("pooler.dense");
+  return added;
+}
+
+// Every Linear of real architectures, against lists that users write.
+TEST(Configs, TheSameModulesOfRealArchitecturesAreReplaced) {
+  const std::vector<json> records = replacement_records();
+  const auto known = architectures(records);
+  std::size_t checked = 0;
+  for (const json& record : records) {
+    for (const SkipList& list : method_under_test().skip_lists) {
+      if (list.method != record["method"]) continue;
+      json config = list.config;
+      config.update(record["kwargs"]);
+      json skip = record["skip"].is_null() ? json::array() : record["skip"];
+      for (const std::string& module : added_by_the_loader(record)) skip.push_back(module);
+      config[list.key] = skip;
+      const std::string library = record["library"];
+      RegistryResolver& resolver =
+          record.contains("era") ? test_resolver_of_2025(library) : test_resolver(true);
+      const auto quantizer = resolver.from_spec(config.dump(), library);
+      ASSERT_TRUE(quantizer.ok()) << record["id"] << " " << quantizer.error().text();
+      const Architecture& architecture = known.at(record["family"]);
+      const auto got = replaced_modules(architecture, **quantizer);
+      ++checked;
+      if (record.contains("error")) {
+        EXPECT_FALSE(got.ok()) << record["id"];
+        continue;
+      }
+      ASSERT_TRUE(got.ok()) << record["id"] << " " << got.error().text();
+      EXPECT_EQ(*got, record["quantized"].get<std::set<std::string>>())
+          << record["id"] << " " << library << " " << record["method"] << " skip "
+          << record["skip"].dump();
+      EXPECT_EQ(architecture.linears - got->size(), record["linears_kept"]) << record["id"];
+    }
+  }
+  fmt::print("replaced modules: {} checked\n", checked);
   EXPECT_EQ(checked > 0, !method_under_test().skip_lists.empty());
 }
 

@@ -58,6 +58,8 @@ const MethodUnderTest& method_under_test();
 
 // The plugins of this build.
 RegistryResolver& test_resolver(bool lenient);
+// Lenient, by the rules of diffusers 0.33 or transformers 4.48.
+RegistryResolver& test_resolver_of_2025(const std::string& library);
 
 // Bit for bit, but for the payloads of NaNs and, in scales, the sign of zero.
 void same_numbers(const PartSpec& part, Bytes got, Bytes want);
