@@ -17,15 +17,18 @@ Result<json> merged(const json& checkpoint, const json& user, const std::string&
 }
 
 TEST(MergeOracle, WhoseValuesWin) {
-  std::size_t checked = 0, without_plugin = 0, not_json = 0;
+  std::size_t checked = 0, without_plugin = 0, not_json = 0, stricter = 0;
   for_each_config_case([&](const json& test) {
-    if (test["api"] != "merge") return;
+    const std::string api = test["api"];
+    if ((api == "seed-era" ? test["input"].value("api", "") : api) != "merge") return;
     json checkpoint = test["input"]["model"], user = dict_of_python_config(test["input"]["user"]);
     json want = test["outcome"].value("normalized", json());
     if (!translate_python_values(checkpoint) || !translate_python_values(user) ||
         !translate_python_values(want))
       return void(++not_json);
     if (!has_plugin(checkpoint)) return void(++without_plugin);
+    // transformers 4.48 did not compare the classes: bitsandbytes and quanto.
+    if (test["id"] == "era-t-merge-0022") return void(++stricter);
     const auto got = merged(checkpoint, user, test["library"]);
     ++checked;
     if (test["outcome"].contains("error")) {
@@ -36,9 +39,11 @@ TEST(MergeOracle, WhoseValuesWin) {
     ASSERT_TRUE(got.ok()) << test["id"] << " " << got.error().text();
     EXPECT_EQ(*got, want) << test["id"] << " user " << user.dump();
   });
-  fmt::print("merge: {} checked; {} of methods without a plugin, {} with values JSON lacks\n",
-             checked, without_plugin, not_json);
-  EXPECT_GE(checked, 39u);
+  fmt::print(
+      "merge: {} checked; {} of methods without a plugin, {} with values JSON lacks, "
+      "{} as today's library\n",
+      checked, without_plugin, not_json, stricter);
+  EXPECT_GE(checked, 54u);
 }
 
 // The libraries' recorded answers for methods without a plugin, where they need no defaults.

@@ -13,6 +13,11 @@ using nlohmann::json;
 
 constexpr PipelineReading kAsPython{true, true};
 
+std::string api_of(const json& test) {
+  const std::string api = test["api"];
+  return api == "seed-era" ? test["input"].value("api", "") : api;
+}
+
 struct Counts {
   std::size_t checked = 0, without_plugin = 0, wider = 0;
 };
@@ -134,7 +139,10 @@ void expect_components(const json& test, const json& fields, Counts& counts) {
 TEST(PipelineOracle, WhatIsAccepted) {
   Counts counts;
   for_each_config_case([&](const json& test) {
-    if (test["api"] != "pipeline") return;
+    if (api_of(test) != "pipeline") return;
+    // The two classes of torchao still took the same names in 2025; it has no plugin.
+    if (test["api"] == "seed-era" && test["input"].value("quant_backend", json()) == "torchao")
+      return void(++counts.without_plugin);
     const auto config = expect_constructed(test, test["input"], counts);
     if (!config) return;
     ++counts.checked;
@@ -142,14 +150,14 @@ TEST(PipelineOracle, WhatIsAccepted) {
     EXPECT_EQ(config->granular, test["outcome"]["is_granular"].get<bool>()) << test["id"];
   });
   fmt::print("pipeline: {} checked, {} read by precis alone\n", counts.checked, counts.wider);
-  EXPECT_GE(counts.checked, 24u);
+  EXPECT_GE(counts.checked, 44u);
 }
 
 TEST(PipelineOracle, WhatEachComponentGets) {
   Counts counts;
   std::size_t dicts = 0;
   for_each_config_case([&](const json& test) {
-    if (test["api"] != "resolve") return;
+    if (api_of(test) != "resolve") return;
     const json& input = test["input"];
     const bool walk = input["what"] == "walk";
     if (!walk && input["what"] != "components") return;
@@ -161,7 +169,7 @@ TEST(PipelineOracle, WhatEachComponentGets) {
   });
   fmt::print("components: {} checked, {} of methods without a plugin, {} read by precis alone\n",
              counts.checked, counts.without_plugin, counts.wider + dicts);
-  EXPECT_GE(counts.checked, 300u);
+  EXPECT_GE(counts.checked, 390u);
 }
 
 }  // namespace
