@@ -1,0 +1,8 @@
+#include "kernels/cpu/common/dispatch.h"
+#include "kernels/cpu/eetq/eetq.h"
+
+namespace precis::kernels {
+
+PRECIS_DISPATCH(EetqKernels, eetq_kernels)
+
+}  // namespace precis::kernels

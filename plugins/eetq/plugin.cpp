@@ -1,0 +1,10 @@
+#include "plugins/eetq/quantizer.h"
+
+const std::vector<precis::sdk::Method>& precis::sdk::methods() {
+  static const std::vector<Method> list{make_method<eetq::EetqQuantizer>(
+      describe("eetq", "eetq", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE),
+      eetq::options, eetq::read_config)};
+  return list;
+}
+
+PRECIS_PLUGIN()
