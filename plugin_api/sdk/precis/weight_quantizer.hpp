@@ -162,7 +162,13 @@ class WeightQuantizer : public Quantizer {
       out.reason = str("");
     }
     out.bytes = param.ndim < 0 ? 0 : elements(param.ndim, param.shape) * param.dtype.bits / 8;
-    if (out.keep == 0 && param.ndim >= 0) out.bytes = stored_bytes(param);
+    if (out.keep != 0 || param.ndim < 0) return;
+    try {
+      out.bytes = stored_bytes(param);
+    } catch (const PluginError& error) {
+      // A misfit is the plan's to refuse: the host keeps such a weight and says why.
+      if (error.status() != PRECIS_UNSUPPORTED) throw;
+    }
   }
 
   void quantized_params(const precis_state_dict& state_dict, const EmitParam& emit) const override {
