@@ -7,7 +7,7 @@ using precis::bitsandbytes::read_config;
 
 precis::sdk::Method make(const char* id, bool four_bit) {
   constexpr uint32_t kFlags = PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_TRAINABLE;
-  return {precis::sdk::describe(id, "bitsandbytes", "0.1.0", "safetensors", kFlags,
+  return {precis::sdk::describe(id, "bitsandbytes", PRECIS_PLUGIN_VERSION, "safetensors", kFlags,
                                 precis::sdk::Products::linear),
           [](std::string_view) { return precis::bitsandbytes::options().schema(); },
           [four_bit](const precis_config& config) {

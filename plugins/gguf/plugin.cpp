@@ -2,7 +2,7 @@
 
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{
-      {describe("gguf", "gguf", "0.1.0", "gguf",
+      {describe("gguf", "gguf", PRECIS_PLUGIN_VERSION, "gguf",
                 PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_COMPILEABLE, Products::linear),
        [](std::string_view) { return gguf::options().schema(); },
        [](const precis_config& config) { return gguf::read_config(config).normalized.dump(); },

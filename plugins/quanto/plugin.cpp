@@ -2,7 +2,7 @@
 
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{
-      {describe("quanto", "quanto", "0.1.0", "safetensors",
+      {describe("quanto", "quanto", PRECIS_PLUGIN_VERSION, "safetensors",
                 PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_TRAINABLE, Products::linear),
        [](std::string_view library) { return quanto::options(library).schema(); },
        [](const precis_config& config) { return quanto::read_config(config).normalized.dump(); },

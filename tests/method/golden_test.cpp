@@ -139,6 +139,40 @@ TEST_P(GoldenTest, EncodesAndDecodesAsTheLibraryDoes) {
   expect_decodes(golden, **quantizer, plan->parts);
 }
 
+// Half of the codes, and the codes alone: an error that blames the data, and no byte read beyond.
+TEST_P(GoldenTest, RefusesPartsSmallerThanTheShapeNeeds) {
+  const Golden golden(GetParam());
+  auto quantizer = test_resolver(false).from_spec(golden.folder->config(golden.options).dump(), "");
+  ASSERT_TRUE(quantizer.ok()) << quantizer.error().text();
+  auto plan = (*quantizer)->plan(golden.param);
+  if (!plan.ok()) return;  // what is only read has no plan to take the parts from
+  std::vector<std::byte> out(golden.param.elements() * sizeof(float));
+  std::vector<PartSpec> specs = plan->parts;
+  std::vector<std::vector<std::byte>> exact;
+  for (PartSpec& spec : specs) {
+    const Bytes stored = golden.data("expected." + spec.name);
+    exact.emplace_back(stored.begin(), stored.end());
+    spec.nbytes = stored.size();
+  }
+  specs[0].shape = {static_cast<int64_t>(specs[0].nbytes / 2 / (dtype_bits(specs[0].dtype) / 8))};
+  specs[0].nbytes /= 2;
+  exact[0].resize(specs[0].nbytes);
+  exact[0].shrink_to_fit();
+  std::vector<Bytes> parts(exact.begin(), exact.end());
+  const auto decode = [&](std::size_t count) {
+    return (*quantizer)
+        ->dequantize(golden.param, std::span(specs).first(count), std::span(parts).first(count), 0,
+                     golden.param.rows(), DType::f32, out);
+  };
+  for (const std::size_t count : {specs.size(), std::size_t{1}}) {
+    const Status status = decode(count);
+    ASSERT_FALSE(status.ok()) << "with " << count << " parts";
+    EXPECT_TRUE(status.error().code() == ErrorCode::data_loss ||
+                status.error().code() == ErrorCode::invalid_argument)
+        << status.error().text();
+  }
+}
+
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenTest);
 INSTANTIATE_TEST_SUITE_P(Oracle, GoldenTest, testing::ValuesIn(golden_files()),
                          [](const auto& info) {
