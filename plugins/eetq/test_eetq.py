@@ -17,7 +17,8 @@ def test_a_checkpoint_round_trip(tmp_path, round_trip):
     stored = load_file(out / "model.safetensors")
     assert stored["fits.weight"].dtype == torch.int8 and list(stored["fits.weight"].shape) == [128, 64]
     assert torch.equal(stored["ragged.weight"], tensors["ragged.weight"])
+    # A whole step for the largest value, which 127 stands for, and float16's rounding of the product.
     step = tensors["fits.weight"].abs().amax(1, keepdim=True) / 128
-    assert ((decoded["fits.weight"] - tensors["fits.weight"]).abs() <= step * 1.01).all()
+    assert ((decoded["fits.weight"] - tensors["fits.weight"]).abs() <= step * 1.1).all()
     config = json.loads((out / "config.json").read_text())["quantization_config"]
     assert config == {"quant_method": "eetq", "weights": "int8", "modules_to_not_convert": ["ragged"]}
