@@ -13,7 +13,8 @@ set(PRECIS_TORCH_OLDEST 2.7) # the first whose wheels have libstdc++'s current A
 # Sets PRECIS_TORCH_FOUND and makes the target precis_torch.
 function(precis_find_torch)
   set(PRECIS_TORCH_FOUND OFF PARENT_SCOPE)
-  if(PRECIS_TORCH STREQUAL "OFF")
+  # Torch is not built with the sanitizers: ThreadSanitizer sees races in its OpenMP that are none.
+  if(PRECIS_TORCH STREQUAL "OFF" OR (PRECIS_TORCH STREQUAL "AUTO" AND PRECIS_SANITIZE))
     return()
   endif()
   file(GLOB environments "${PROJECT_SOURCE_DIR}/.precis/venv/lib/python3*/site-packages/torch")
@@ -33,8 +34,9 @@ function(precis_find_torch)
     return()
   endif()
   add_library(precis_torch INTERFACE)
-  target_include_directories(precis_torch SYSTEM INTERFACE
-    "${root}/include" "${root}/include/torch/csrc/api/include")
+  # Behind the system's folders: the wheel carries copies of fmt and other libraries beside its own headers.
+  target_compile_options(precis_torch INTERFACE
+    "SHELL:-idirafter ${root}/include" "SHELL:-idirafter ${root}/include/torch/csrc/api/include")
   # libtorch.so brings the device's library with it and is called by nobody here.
   target_link_libraries(precis_torch INTERFACE "${root}/lib/libc10.so" "${root}/lib/libtorch_cpu.so"
     -Wl,--push-state,--no-as-needed "${root}/lib/libtorch.so" -Wl,--pop-state,--allow-shlib-undefined)

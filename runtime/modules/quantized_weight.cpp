@@ -1,0 +1,56 @@
+#include "runtime/modules/quantized_weight.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "runtime/tensor/tensor_adapter.h"
+
+namespace precis {
+namespace {
+
+Error named(Error error, const Param& param) {
+  return std::move(error.with_context(fmt::format("tensor '{}'", param.name)));
+}
+
+}  // namespace
+
+Result<QuantizedWeight> QuantizedWeight::encode(std::shared_ptr<const Quantizer> quantizer,
+                                                Param param, const at::Tensor& weight) {
+  auto plan = quantizer->plan(param);
+  if (!plan.ok()) return named(std::move(plan).error(), param);
+  QuantizedWeight result{std::move(param), std::move(quantizer), std::move(plan->parts), {}};
+  std::vector<std::span<std::byte>> buffers;
+  for (const PartSpec& spec : result.specs) {
+    PRECIS_ASSIGN(at::Tensor part, empty_part(spec));
+    buffers.push_back(bytes_of(part));
+    result.parts.push_back(std::move(part));
+  }
+  const at::Tensor workspace = at::empty({static_cast<int64_t>(plan->workspace_bytes)},
+                                         at::TensorOptions().dtype(at::kByte));
+  const at::Tensor source = weight.detach().contiguous();
+  Status status = result.quantizer->quantize(result.param, bytes_of(source), result.specs, buffers,
+                                             bytes_of(workspace), nullptr);
+  if (!status.ok()) return named(std::move(status).error(), result.param);
+  return result;
+}
+
+Result<at::Tensor> QuantizedWeight::decode_rows(int64_t row_begin, int64_t rows) const {
+  PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(param.dtype));
+  std::vector<int64_t> shape = param.shape;
+  shape.front() = rows;
+  at::Tensor weight = at::empty(shape, at::TensorOptions().dtype(type));
+  std::vector<std::span<const std::byte>> buffers;
+  for (const at::Tensor& part : parts) buffers.emplace_back(bytes_of(part));
+  Status status =
+      quantizer->dequantize(param, specs, buffers, row_begin, rows, param.dtype, bytes_of(weight));
+  if (!status.ok()) return named(std::move(status).error(), param);
+  return weight;
+}
+
+uint64_t QuantizedWeight::bytes() const {
+  uint64_t bytes = 0;
+  for (const PartSpec& spec : specs) bytes += spec.nbytes;
+  return bytes;
+}
+
+}  // namespace precis

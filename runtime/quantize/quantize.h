@@ -1,0 +1,55 @@
+// Quantizing the layers of a module tree, and decoding them again.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/engine/method_resolver.h"
+#include "runtime/modules/module_tree.h"
+
+namespace precis {
+
+// Which layers of a model get which method. Rules apply as in `precis quantize`: the config for
+// every Linear, then rules, the last match wins; then skips take layers out again.
+struct QuantizeOptions {
+  std::string config;  // preset, config string or quantization_config as JSON; empty: rules alone
+  std::vector<std::pair<std::string, std::string>> rules;  // regular expression, config or "keep"
+  std::vector<std::string> skips;                          // regular expressions
+  // The sensitive layers of the model's family, and the layers that the config lists.
+  bool default_skips = true;
+
+  std::string component;   // of a pipeline: "transformer"; empty: a lone model
+  std::string library;     // "diffusers", "transformers" or empty
+  std::string class_name;  // "SD3Transformer2DModel"; empty: the family is told by names
+};
+
+// What becomes of one Linear.
+struct LayerChoice {
+  ModuleSite site;
+  Param param;
+  std::shared_ptr<const Quantizer> quantizer;  // null: it stays as it is
+  std::string reason;                          // in words
+  uint64_t bytes_before = 0, bytes_after = 0;  // of the weight
+};
+
+// Decides for every torch::nn::Linear below `root` and changes nothing. Errors before any heavy
+// work: a config without a plugin, a rule that matches nothing, a shape that does not fit, a method
+// that needs calibration, a layer that cannot be replaced (see check_replaceable).
+Result<std::vector<LayerChoice>> choose_layers(torch::nn::Module& root,
+                                               const QuantizeOptions& options,
+                                               MethodResolver& methods);
+
+// Replaces the chosen layers by quantized ones, one after another: memory grows by one layer. On an
+// error in the middle the layers before it stay quantized. Returns what was done.
+Result<std::vector<LayerChoice>> quantize(torch::nn::Module& root, const QuantizeOptions& options,
+                                          MethodResolver& methods);
+
+// Replaces every quantized layer by a torch::nn::Linear with the decoded weight in `dtype`
+// (nothing: the dtype it had). Returns how many.
+Result<std::size_t> dequantize(torch::nn::Module& root, std::optional<DType> dtype = {});
+
+}  // namespace precis
