@@ -1,21 +1,37 @@
 #include "runtime/modules/any_layer.h"
 
+#include <ATen/ATen.h>
+
 #include "runtime/modules/quantized_layer.h"
+#include "runtime/modules/without_weights.h"
 
 namespace precis {
+namespace {
+
+void register_layer(torch::nn::Module& parent, const std::string& name,
+                    const std::shared_ptr<torch::nn::Module>& layer) {
+  if (WithoutWeights::active()) {
+    for (torch::Tensor& parameter : layer->parameters()) {
+      parameter.set_data(at::zeros({}, parameter.options()).expand(parameter.sizes()));
+    }
+  }
+  parent.register_module(name, layer);
+}
+
+}  // namespace
 AnyLayer::AnyLayer(torch::nn::Module& parent, std::string name, torch::nn::Linear layer)
     : parent_(&parent), name_(std::move(name)) {
-  parent.register_module(name_, std::move(layer));
+  register_layer(parent, name_, layer.ptr());
 }
 
 AnyLayer::AnyLayer(torch::nn::Module& parent, std::string name, torch::nn::Conv2d layer)
     : parent_(&parent), name_(std::move(name)) {
-  parent.register_module(name_, std::move(layer));
+  register_layer(parent, name_, layer.ptr());
 }
 
 AnyLayer::AnyLayer(torch::nn::Module& parent, std::string name, torch::nn::Embedding layer)
     : parent_(&parent), name_(std::move(name)) {
-  parent.register_module(name_, std::move(layer));
+  register_layer(parent, name_, layer.ptr());
 }
 
 std::shared_ptr<torch::nn::Module> AnyLayer::module() const {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/modules/quantized_layer.h"
+#include "runtime/modules/without_weights.h"
 
 namespace precis {
 namespace {
@@ -48,6 +49,14 @@ TEST(AnyLayer, TakesConvolutionsAndEmbeddings) {
   } both;
   EXPECT_EQ(both.conv(at::zeros({1, 1, 8, 8})).sizes(), at::IntArrayRef({1, 2, 6, 6}));
   EXPECT_EQ(both.table(at::zeros({3}, at::kLong)).sizes(), at::IntArrayRef({3, 4}));
+}
+
+TEST(AnyLayer, WithoutWeightsHoldsShapesAlone) {
+  const WithoutWeights without;
+  Parent parent;
+  const torch::Tensor weight = parent.fc.weight();
+  EXPECT_EQ(weight.sizes(), at::IntArrayRef({2, 3}));
+  EXPECT_EQ(weight.storage().nbytes(), sizeof(float));
 }
 
 TEST(AnyLayer, SaysWhatIsWrongWithAChildItCannotCall) {

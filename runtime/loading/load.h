@@ -1,0 +1,40 @@
+// Filling a module tree from a checkpoint, quantizing on the way or taking what is quantized.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/checkpoint.h"
+#include "runtime/loading/lifecycle.h"
+
+namespace precis {
+
+struct LoadOptions {
+  std::optional<DType> dtype;  // of what is not quantized; nothing: as the checkpoint has it
+  // On the fly; not for a checkpoint that is already quantized. One config for the model: rules
+  // choose between it and "keep".
+  std::optional<QuantizeOptions> quantize;
+  nlohmann::json device_map;                   // as diffusers takes it: null, "cpu", {"": "cpu"}
+  std::map<std::string, uint64_t> max_memory;  // bytes by device; empty: no limit
+  Lifecycle::Observer observer;
+};
+
+struct LoadReport {
+  std::size_t quantized = 0;            // layers
+  uint64_t bytes = 0;                   // of the loaded model
+  std::vector<std::string> unexpected;  // tensors of the checkpoint that the model has no place for
+};
+
+// Loads `component` into `model`, whose parameters have Hugging Face's names. One tensor at a time:
+// memory grows by what is loaded, and beside that holds one weight as numbers. Networks made under
+// WithoutWeights hold no float model meanwhile. Errors, before any weight is read: missing keys,
+// shapes that differ, a device that is not there, budgets that do not do, a config for a checkpoint
+// that is already quantized.
+Result<LoadReport> load_model(torch::nn::Module& model, const Component& component,
+                              MethodResolver& methods, const LoadOptions& options);
+
+}  // namespace precis
