@@ -3,6 +3,7 @@
 
 #include <exception>
 
+#include "cli/networks_commands.h"
 #include "cli/session.h"
 
 int main(int argc, char** argv) {
@@ -16,8 +17,9 @@ int main(int argc, char** argv) {
       "5 quality, 6 verification, 130 interrupted (the same command goes on).");
   Session session;
   int result = kDone;
-  for (const auto add : {add_inspect, add_plan, add_quantize, add_dequantize, add_convert,
-                         add_compare, add_verify, add_backends, add_config, add_doctor}) {
+  for (const auto add :
+       {add_inspect, add_plan, add_quantize, add_dequantize, add_convert, add_compare, add_verify,
+        add_backends, add_config, add_doctor, add_networks_commands}) {
     add(app, session, result);
   }
   try {

@@ -23,5 +23,6 @@ forbid core '(runtime|models|pipelines)/'
 forbid registry '(plugins|cli|torch|runtime|models|pipelines)/'
 forbid runtime '(kernels|plugins|models|pipelines|cli)/'
 forbid models '(kernels|plugins|pipelines|cli)/'
+forbid pipelines '(kernels|plugins|cli)/'
 [ "$failed" = 0 ] && echo "the layers hold"
 exit "$failed"

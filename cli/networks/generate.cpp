@@ -1,0 +1,200 @@
+// precis generate: an image from a text.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "cli/networks/commands.h"
+#include "cli/table.h"
+#include "core/base/byte_size.h"
+#include "pipelines/image.h"
+#include "pipelines/pipeline.h"
+#include "registry/config/pipeline_config.h"
+
+namespace precis::cli {
+namespace {
+
+using pipelines::Pipeline;
+
+struct GenerateCommand {
+  std::string source, output, dtype = "f32", config, variant;
+  std::vector<std::string> components;
+  pipelines::GenerateOptions generate;
+  double guidance = -1;  // below 0: the pipeline's
+  bool compare_float = false;
+};
+
+// What one run came to.
+struct Run {
+  at::Tensor image;
+  std::vector<pipelines::ComponentReport> components;
+  double load_seconds = 0, generate_seconds = 0;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+Result<at::ScalarType> scalar_type(const std::string& name) {
+  const auto dtype = dtype_from_name(name);
+  if (dtype == DType::f32) return at::kFloat;
+  if (dtype == DType::bf16) return at::kBFloat16;
+  if (dtype == DType::f16) return at::kHalf;
+  return Error(ErrorCode::invalid_argument, fmt::format("--dtype {}: unknown", name),
+               "one of f32, bf16, f16");
+}
+
+Result<pipelines::LoadOptions> load_options(const GenerateCommand& options, Session& session) {
+  pipelines::LoadOptions load;
+  PRECIS_ASSIGN(load.dtype, scalar_type(options.dtype));
+  load.variant = options.variant;
+  if (!options.config.empty()) {
+    PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(options.source, {options.variant}));
+    PRECIS_TRY(apply_pipeline_config(options.config, checkpoint, session.lenient, load.methods));
+  }
+  for (const std::string& text : options.components) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Error(ErrorCode::invalid_argument,
+                   fmt::format("--component {}: is not NAME=SPEC", text),
+                   "as in --component transformer=nf4");
+    }
+    load.methods.components.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return load;
+}
+
+void show_progress(int64_t step, int64_t steps) {
+  fmt::print(stderr, "\rstep {}/{}{}", step, steps, step == steps ? "\n" : "");
+}
+
+Result<Run> run(const GenerateCommand& options, const pipelines::LoadOptions& load,
+                Session& session) {
+  Run result;
+  auto start = std::chrono::steady_clock::now();
+  PRECIS_ASSIGN(const auto pipeline,
+                Pipeline::from_pretrained(options.source, load, session.resolver()));
+  result.components = pipeline->components();
+  result.load_seconds = seconds_since(start);
+  start = std::chrono::steady_clock::now();
+  PRECIS_ASSIGN(result.image, pipeline->generate(options.generate));
+  result.generate_seconds = seconds_since(start);
+  return result;
+}
+
+void print_components(const Run& run) {
+  std::vector<std::vector<std::string>> rows{
+      {"component", "class", "method", "stored", "in memory", "seconds"}};
+  for (const auto& component : run.components) {
+    rows.push_back({component.name, component.class_name,
+                    component.method.empty() ? "-" : component.method,
+                    format_bytes(component.source_bytes), format_bytes(component.loaded_bytes),
+                    fmt::format("{:.2f}", component.seconds)});
+  }
+  fmt::print("{}\n", format_table(rows, 3));
+}
+
+nlohmann::ordered_json to_json(const Run& run, const GenerateCommand& options) {
+  nlohmann::ordered_json components = nlohmann::ordered_json::array();
+  for (const auto& component : run.components) {
+    components.push_back({{"name", component.name},
+                          {"class", component.class_name},
+                          {"method", component.method},
+                          {"source_bytes", component.source_bytes},
+                          {"loaded_bytes", component.loaded_bytes},
+                          {"seconds", component.seconds}});
+  }
+  return {{"output", options.output},
+          {"height", run.image.size(1)},
+          {"width", run.image.size(2)},
+          {"steps", options.generate.steps},
+          {"seed", options.generate.seed},
+          {"load_seconds", run.load_seconds},
+          {"generate_seconds", run.generate_seconds},
+          {"components", components}};
+}
+
+Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session& session) {
+  PRECIS_ASSIGN(const auto load, load_options(options, session));
+  PRECIS_ASSIGN(const Run quantized, run(options, load, session));
+  PRECIS_TRY(pipelines::write_png(options.output, quantized.image));
+  auto report = to_json(quantized, options);
+  if (!session.json && !session.quiet) {
+    print_components(quantized);
+    fmt::print("{}: {} x {}, {} steps in {:.1f} s\n", options.output, quantized.image.size(2),
+               quantized.image.size(1), options.generate.steps, quantized.generate_seconds);
+  }
+  if (options.compare_float) {
+    auto plain = load;
+    plain.methods = {};
+    PRECIS_ASSIGN(const Run reference, run(options, plain, session));
+    const double psnr = pipelines::psnr(quantized.image, reference.image);
+    const double ssim = pipelines::ssim(quantized.image, reference.image);
+    // JSON has no infinity: null stands for equal images.
+    const auto finite = std::isinf(psnr) ? nlohmann::ordered_json() : nlohmann::ordered_json(psnr);
+    report["float"] = {{"psnr_db", finite},
+                       {"ssim", ssim},
+                       {"load_seconds", reference.load_seconds},
+                       {"generate_seconds", reference.generate_seconds}};
+    if (!session.json && !session.quiet) {
+      fmt::print("against the float run of the same seed: PSNR {:.2f} dB, SSIM {:.4f}; {:.1f} s\n",
+                 psnr, ssim, reference.generate_seconds);
+    }
+  }
+  return report;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Session& session, int& result) {
+  auto* command = app.add_subcommand(
+      "generate", "an image from a text, by a pipeline whose components may be quantized");
+  auto options = std::make_shared<GenerateCommand>();
+  auto& g = options->generate;
+  command->add_option("DIR", options->source, "a diffusers pipeline")->required();
+  command->add_option("--prompt", g.prompt, "what the image shows")->required();
+  command->add_option("--negative-prompt", g.negative_prompt, "what it does not show");
+  command->add_option("-o,--output", options->output, "the image")
+      ->type_name("FILE.png")
+      ->required();
+  command
+      ->add_option("--component", options->components,
+                   "method of a component while it is loaded, such as transformer=nf4")
+      ->type_name("NAME=SPEC");
+  command
+      ->add_option("--config", options->config, "quantization_config of the pipeline, JSON or TOML")
+      ->type_name("FILE");
+  command->add_option("--steps", g.steps, "denoising steps")->capture_default_str();
+  command->add_option("--seed", g.seed, "of the noise, as torch.manual_seed takes it")
+      ->capture_default_str();
+  command->add_option("--guidance", options->guidance, "guidance scale; default: the pipeline's");
+  command->add_option("--height", g.height, "pixels; default: the network's");
+  command->add_option("--width", g.width, "pixels; default: the network's");
+  command->add_option("--max-sequence-length", g.max_sequence_length,
+                      "tokens of the T5 encoder; default: the pipeline's");
+  command->add_option("--dtype", options->dtype, "of everything not quantized: f32, bf16, f16")
+      ->capture_default_str();
+  command->add_option("--variant", options->variant, "of the weight files, such as fp16");
+  command->add_flag("--compare-float", options->compare_float,
+                    "run once more without methods and print PSNR and SSIM");
+  command->add_flag("--lenient", session.lenient,
+                    "where Python goes on silently, warn instead of stopping");
+  session.add_options(*command);
+  command->callback([options, &session, &result] {
+    session.apply();
+    if (session.threads > 0) at::set_num_threads(static_cast<int>(session.threads));
+    if (options->guidance >= 0) options->generate.guidance_scale = options->guidance;
+    if (!session.quiet && isatty(STDERR_FILENO) != 0) options->generate.progress = show_progress;
+    auto report = generate(*options, session);
+    if (!report.ok()) {
+      result = session.fail(report.error());
+      return;
+    }
+    if (session.json) session.print(*report);
+    result = kDone;
+  });
+}
+
+}  // namespace precis::cli

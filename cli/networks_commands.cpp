@@ -1,0 +1,54 @@
+// The networks live in a program of their own, so that `precis` starts without loading LibTorch and
+// its hundreds of megabytes.
+#include "cli/networks_commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace precis::cli {
+namespace {
+
+// Beside this program, in the build tree as in an installation.
+std::filesystem::path networks_program() {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  return self.parent_path() / "precis-networks";
+}
+
+// Becomes that program; comes back with an exit code only when it cannot.
+int become(const std::string& command, const std::vector<std::string>& arguments,
+           const Session& session) {
+  const std::string program = networks_program().string();
+  std::vector<char*> argv{const_cast<char*>("precis"), const_cast<char*>(command.c_str())};
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  execv(program.c_str(), argv.data());
+  return session.fail(
+      Error(ErrorCode::unsupported,
+            fmt::format("`precis {}` needs {}, which is not there", command, program),
+            "this build was made without LibTorch: configure with "
+            "-DPRECIS_TORCH=ON"));
+}
+
+}  // namespace
+
+void add_networks_commands(CLI::App& app, Session& session, int& result) {
+  const std::pair<const char*, const char*> commands[] = {
+      {"generate", "an image from a text, by a pipeline whose components may be quantized"},
+      {"embed", "the vectors of texts, by a BERT sentence encoder"}};
+  for (const auto& [name, description] : commands) {
+    auto* command = app.add_subcommand(name, description);
+    command->prefix_command();
+    command->set_help_flag();  // that program has the options and their help
+    command->callback([command, &session, &result] {
+      result = become(command->get_name(), command->remaining(), session);
+    });
+  }
+}
+
+}  // namespace precis::cli

@@ -1,0 +1,62 @@
+// Attention: the shared arithmetic, and the two-stream attention of SD3, Flux and AuraFlow.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <optional>
+#include <utility>
+
+#include "models/layers/linear.h"
+#include "models/layers/norm.h"
+
+namespace precis::models {
+
+// [batch, tokens, heads * width] to [batch, heads, tokens, width].
+at::Tensor split_heads(const at::Tensor& x, int64_t heads);
+
+struct AttentionOptions {
+  at::Tensor mask;  // added to the scores, broadcastable to [batch, heads, queries, keys]
+  bool causal = false;
+  std::optional<double> scale;  // of the scores; 1 / sqrt(width) when not given
+};
+
+// Scaled dot-product attention of [batch, heads, tokens, width]; gives [batch, queries, heads *
+// width].
+at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                  const AttentionOptions& options = {});
+
+// Sample and text attend to both together; every stream has its own projections. State-dict names
+// of diffusers' Attention and FluxAttention: to_q, to_k, to_v, to_out.0, add_q_proj, add_k_proj,
+// add_v_proj, to_add_out, norm_q, norm_k, norm_added_q, norm_added_k.
+class JointAttention : public torch::nn::Module {
+ public:
+  // Of queries and keys, within each head. layer: without parameters, in float32.
+  enum class QkNorm { none, rms, layer };
+  struct Options {
+    int64_t width = 0, heads = 0, head_width = 0;
+    QkNorm qk_norm = QkNorm::none;
+    double eps = 1e-6;
+    bool bias = true;            // of every projection
+    bool context = true;         // false: one stream only
+    bool context_output = true;  // false: the text's result is not projected, as nobody reads it
+    bool output = true;          // false: the result is not projected at all (Flux's single blocks)
+    bool context_first = false;  // order of the streams in the joint sequence; Flux: text first
+  };
+  explicit JointAttention(const Options& options);
+
+  // x: [batch, tokens, width]; context: [batch, text_tokens, width], undefined for one stream. cos,
+  // sin: rotary angles of the joint sequence, undefined for none. Gives the results of both; the
+  // second is undefined for one stream.
+  std::pair<at::Tensor, at::Tensor> forward(const at::Tensor& x, const at::Tensor& context = {},
+                                            const at::Tensor& cos = {}, const at::Tensor& sin = {});
+
+ private:
+  at::Tensor head_norm(const std::shared_ptr<RmsNorm>& norm, const at::Tensor& heads) const;
+
+  Options options_;
+  std::shared_ptr<Linear> to_q_, to_k_, to_v_, to_out_;
+  std::shared_ptr<Linear> add_q_, add_k_, add_v_, to_add_out_;
+  std::shared_ptr<RmsNorm> norm_q_, norm_k_, norm_added_q_, norm_added_k_;
+};
+
+}  // namespace precis::models

@@ -1,0 +1,51 @@
+#include "pipelines/auraflow/auraflow_pipeline.h"
+
+#include "models/config.h"
+
+namespace precis::pipelines {
+
+AuraFlowPipeline::AuraFlowPipeline(Loader& loader)
+    : sample_size_(models::config_size(loader.config("transformer"), "sample_size", 64)),
+      patch_size_(models::config_size(loader.config("transformer"), "patch_size", 2)),
+      channels_(models::config_size(loader.config("transformer"), "in_channels", 4)),
+      dtype_(loader.dtype()),
+      tokenizer_(loader.tokenizer("tokenizer")),
+      t5_(loader.network<models::T5Encoder>("text_encoder", false)),
+      transformer_(loader.network<models::AuraFlowTransformer>("transformer", false)),
+      decoder_(loader.network<models::AutoencoderKlDecoder>("vae", true), loader.config("vae")),
+      scheduler_(loader.scheduler_config()) {}
+
+at::Tensor AuraFlowPipeline::encode(const std::string& text, int64_t length) {
+  const auto tokens = tokenizer_->encode_padded(text, length);
+  const auto mask = at::tensor(tokens.mask).unsqueeze(0);
+  const auto states = t5_->forward(at::tensor(tokens.ids).unsqueeze(0), mask);
+  return states * mask.unsqueeze(-1);
+}
+
+at::Tensor AuraFlowPipeline::run(const GenerateOptions& options) {
+  const int64_t factor = decoder_.scale_factor();
+  const auto size = image_size(options, sample_size_, factor, factor * patch_size_);
+  const double guidance = options.guidance_scale.value_or(3.5);
+  const bool guided = guidance > 1.0;
+  const int64_t length = options.max_sequence_length > 0 ? options.max_sequence_length : 256;
+  auto text = encode(options.prompt, length);
+  if (guided) text = at::cat({encode(options.negative_prompt, length), text});
+  auto latents =
+      start_latents(options, {1, channels_, size.height / factor, size.width / factor}, dtype_);
+  scheduler_.set_timesteps(options.steps);
+  for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
+    const auto input = guided ? at::cat({latents, latents}) : latents;
+    const auto timestep =
+        at::full({input.size(0)}, scheduler_.timesteps()[i] / 1000, at::kFloat).to(dtype_);
+    auto velocity = transformer_->forward(input, text, timestep);
+    if (guided) {
+      const auto parts = velocity.chunk(2);
+      velocity = parts[0] + guidance * (parts[1] - parts[0]);
+    }
+    latents = scheduler_.step(velocity, i, latents);
+    if (options.progress) options.progress(static_cast<int64_t>(i) + 1, options.steps);
+  }
+  return decoder_.decode(latents);
+}
+
+}  // namespace precis::pipelines

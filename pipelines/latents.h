@@ -1,0 +1,40 @@
+// Between latents, noise and pixels.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "models/autoencoder_kl/decoder.h"
+#include "pipelines/pipeline.h"
+
+namespace precis::pipelines {
+
+struct ImageSize {
+  int64_t height = 0, width = 0;
+};
+
+// The size asked for, or `sample_size` latents a side. multiple: pixels of a patch. Error:
+// std::invalid_argument when a side is no multiple.
+ImageSize image_size(const GenerateOptions& options, int64_t sample_size, int64_t scale_factor,
+                     int64_t multiple);
+
+// The latents given, or the numbers that torch.randn(shape, generator=manual_seed(seed)) draws on
+// the CPU in this dtype. Error: std::invalid_argument when given latents have another shape.
+at::Tensor start_latents(const GenerateOptions& options, at::IntArrayRef shape,
+                         at::ScalarType dtype);
+
+// AutoencoderKL with its scaling.
+class ImageDecoder {
+ public:
+  ImageDecoder(std::shared_ptr<models::AutoencoderKlDecoder> decoder, const nlohmann::json& config);
+  // Pixels of a side of one latent.
+  int64_t scale_factor() const { return scale_factor_; }
+  // latents: [1, channels, height, width] as denoised; gives float32 [3, H, W] in 0 to 1.
+  at::Tensor decode(const at::Tensor& latents);
+
+ private:
+  std::shared_ptr<models::AutoencoderKlDecoder> decoder_;
+  double scaling_factor_, shift_factor_;
+  int64_t scale_factor_;
+};
+
+}  // namespace precis::pipelines

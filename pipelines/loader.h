@@ -1,0 +1,74 @@
+// What the families' pipelines make their parts from.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/tokenizers/tokenizer.h"
+#include "pipelines/pipeline.h"
+
+namespace precis::pipelines {
+
+// Loads the components of one pipeline directory. Failures leave as LoadError, for a constructor
+// has no other way; Pipeline::from_pretrained turns them into Results.
+class Loader {
+ public:
+  // checkpoint, plan and methods outlive the loader. plan: of the checkpoint.
+  Loader(const Checkpoint& checkpoint, const Plan& plan, const LoadOptions& options,
+         MethodResolver& methods)
+      : checkpoint_(checkpoint), plan_(plan), options_(options), methods_(methods) {}
+
+  // Whether model_index.json has the component; optional ones may be null there.
+  bool has(const std::string& name) const;
+  const nlohmann::json& config(const std::string& name) const;
+  nlohmann::json scheduler_config() const;
+  // _class_name of model_index.json.
+  std::string pipeline_class() const;
+  std::unique_ptr<models::Tokenizer> tokenizer(const std::string& name) const;
+  at::ScalarType dtype() const { return options_.dtype; }
+
+  // A Network made with (config.json, args...) and filled. partial: the network is a part of the
+  // component.
+  template <typename Network, typename... Args>
+  std::shared_ptr<Network> network(const std::string& name, bool partial, Args&&... args) {
+    const Timer timer(*this, name);
+    auto made = std::make_shared<Network>(config(name), std::forward<Args>(args)...);
+    fill(*made, name, partial);
+    return made;
+  }
+
+  std::vector<ComponentReport>& reports() { return reports_; }
+
+ private:
+  // Makes parameters in the wanted dtype while it lives, and measures.
+  class Timer {
+   public:
+    Timer(Loader& loader, const std::string& name);
+    ~Timer();
+
+   private:
+    Loader& loader_;
+    double started_;
+    caffe2::TypeMeta previous_;
+  };
+
+  const Component& component(const std::string& name) const;
+  void fill(torch::nn::Module& network, const std::string& name, bool partial);
+
+  const Checkpoint& checkpoint_;
+  const Plan& plan_;
+  const LoadOptions& options_;
+  MethodResolver& methods_;
+  std::vector<ComponentReport> reports_;
+};
+
+// A failure of loading on its way out of a constructor.
+struct LoadError {
+  Error error;
+};
+
+}  // namespace precis::pipelines

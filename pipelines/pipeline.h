@@ -1,0 +1,71 @@
+// Text to image: a diffusers pipeline directory, loaded and run.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/engine/method_resolver.h"
+#include "core/engine/resolve.h"
+
+namespace precis::pipelines {
+
+struct LoadOptions {
+  // Methods of the components, as `precis quantize` takes them; the same rules choose the same
+  // layers.
+  ResolveOptions methods;
+  // What weights that are not quantized are held and computed in.
+  at::ScalarType dtype = at::kFloat;
+  std::string variant;  // of the weight files; empty: the plain ones
+};
+
+// What loading did to one component.
+struct ComponentReport {
+  std::string name, class_name;
+  std::string method;         // as asked or as stored; empty: floating point
+  uint64_t source_bytes = 0;  // of its weights in the checkpoint
+  uint64_t loaded_bytes = 0;  // of its weights in memory
+  double seconds = 0;
+};
+
+struct GenerateOptions {
+  std::string prompt, negative_prompt;
+  int64_t steps = 28;
+  std::optional<double> guidance_scale;  // nothing: the pipeline's default
+  int64_t height = 0, width = 0;         // pixels; 0: what the network was trained for
+  uint64_t seed = 0;                     // of torch's CPU generator, as manual_seed takes it
+  int64_t max_sequence_length = 0;       // tokens of the T5 encoder; 0: the pipeline's default
+  at::Tensor latents;                    // start here instead of at noise of the seed
+  std::function<void(int64_t step, int64_t steps)> progress;  // after every step; may be empty
+};
+
+// One thread at a time.
+class Pipeline {
+ public:
+  // Reads model_index.json and every component. methods must outlive the call only. Errors, before
+  // any weight is read: unsupported for a pipeline class that precis does not have, naming those it
+  // has; what resolve() refuses. Later: those of load_component(), with the component in front.
+  static Result<std::unique_ptr<Pipeline>> from_pretrained(const std::filesystem::path& directory,
+                                                           const LoadOptions& options,
+                                                           MethodResolver& methods);
+  virtual ~Pipeline() = default;
+
+  // The image, float32 [3, height, width] in 0 to 1. Errors: invalid_argument for options that do
+  // not fit the networks.
+  Result<at::Tensor> generate(const GenerateOptions& options);
+
+  const std::vector<ComponentReport>& components() const { return components_; }
+
+ protected:
+  virtual at::Tensor run(const GenerateOptions& options) = 0;
+
+ private:
+  std::vector<ComponentReport> components_;
+};
+
+}  // namespace precis::pipelines

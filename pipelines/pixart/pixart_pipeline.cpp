@@ -1,0 +1,60 @@
+#include "pipelines/pixart/pixart_pipeline.h"
+
+#include "models/config.h"
+#include "models/tokenizers/unicode.h"
+
+namespace precis::pipelines {
+
+PixArtPipeline::PixArtPipeline(Loader& loader)
+    : sample_size_(models::config_size(loader.config("transformer"), "sample_size", 128)),
+      patch_size_(models::config_size(loader.config("transformer"), "patch_size", 2)),
+      channels_(models::config_size(loader.config("transformer"), "in_channels", 4)),
+      default_length_(loader.pipeline_class() == "PixArtAlphaPipeline" ? 120 : 300),
+      dtype_(loader.dtype()),
+      tokenizer_(loader.tokenizer("tokenizer")),
+      t5_(loader.network<models::T5Encoder>("text_encoder", false)),
+      transformer_(loader.network<models::PixArtTransformer>("transformer", false)),
+      decoder_(loader.network<models::AutoencoderKlDecoder>("vae", true), loader.config("vae")),
+      scheduler_(loader.scheduler_config()) {}
+
+PixArtPipeline::TextEmbedding PixArtPipeline::encode(const std::string& text, int64_t length) {
+  const auto caption = models::lower_case(models::stripped(text));
+  const auto tokens = tokenizer_->encode_padded(caption, length);
+  TextEmbedding embedding;
+  embedding.mask = at::tensor(tokens.mask).unsqueeze(0);
+  embedding.tokens = t5_->forward(at::tensor(tokens.ids).unsqueeze(0), embedding.mask);
+  return embedding;
+}
+
+at::Tensor PixArtPipeline::run(const GenerateOptions& options) {
+  const int64_t factor = decoder_.scale_factor();
+  const auto size = image_size(options, sample_size_, factor, factor * patch_size_);
+  const double guidance = options.guidance_scale.value_or(4.5);
+  const bool guided = guidance > 1.0;
+  const int64_t length =
+      options.max_sequence_length > 0 ? options.max_sequence_length : default_length_;
+  auto text = encode(options.prompt, length);
+  if (guided) {
+    const auto negative = encode(options.negative_prompt, length);
+    text.tokens = at::cat({negative.tokens, text.tokens});
+    text.mask = at::cat({negative.mask, text.mask});
+  }
+  auto latents =
+      start_latents(options, {1, channels_, size.height / factor, size.width / factor}, dtype_);
+  scheduler_.set_timesteps(options.steps);
+  for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
+    const auto input = guided ? at::cat({latents, latents}) : latents;
+    const auto timestep = at::full({input.size(0)}, scheduler_.timesteps()[i], at::kLong);
+    auto noise = transformer_->forward(input, text.tokens, text.mask, timestep);
+    if (guided) {
+      const auto parts = noise.chunk(2);
+      noise = parts[0] + guidance * (parts[1] - parts[0]);
+    }
+    // The second half of the channels, if there is one, is the variance, which the solver ignores.
+    latents = scheduler_.step(noise.narrow(1, 0, channels_), i, latents);
+    if (options.progress) options.progress(static_cast<int64_t>(i) + 1, options.steps);
+  }
+  return decoder_.decode(latents);
+}
+
+}  // namespace precis::pipelines

@@ -1,0 +1,83 @@
+#include "pipelines/sd3/sd3_pipeline.h"
+
+#include "models/config.h"
+
+namespace precis::pipelines {
+
+Sd3Pipeline::Sd3Pipeline(Loader& loader)
+    : sample_size_(models::config_size(loader.config("transformer"), "sample_size", 128)),
+      patch_size_(models::config_size(loader.config("transformer"), "patch_size", 2)),
+      channels_(models::config_size(loader.config("transformer"), "in_channels", 16)),
+      text_width_(models::config_size(loader.config("transformer"), "joint_attention_dim", 4096)),
+      dtype_(loader.dtype()),
+      clip_tokenizers_{loader.tokenizer("tokenizer"), loader.tokenizer("tokenizer_2")},
+      clips_{loader.network<models::ClipText>("text_encoder", false, true),
+             loader.network<models::ClipText>("text_encoder_2", false, true)},
+      transformer_(nullptr),
+      decoder_(nullptr, loader.config("vae")),
+      scheduler_(loader.scheduler_config()) {
+  if (loader.has("text_encoder_3")) {
+    t5_tokenizer_ = loader.tokenizer("tokenizer_3");
+    t5_ = loader.network<models::T5Encoder>("text_encoder_3", false);
+  }
+  transformer_ = loader.network<models::Sd3Transformer>("transformer", false);
+  decoder_ =
+      ImageDecoder(loader.network<models::AutoencoderKlDecoder>("vae", true), loader.config("vae"));
+}
+
+Sd3Pipeline::TextEmbedding Sd3Pipeline::encode(const std::string& text, int64_t t5_length) {
+  std::vector<at::Tensor> clip_states, pooled;
+  for (int i = 0; i < 2; ++i) {
+    // Both encoders take the first tokenizer's length, as the library does.
+    const int64_t length = clip_tokenizers_[0]->max_length();
+    const auto ids = clip_tokenizers_[i]->encode_padded(text, length > 0 ? length : 77).ids;
+    const auto output = clips_[i]->forward(at::tensor(ids).unsqueeze(0));
+    clip_states.push_back(output.hidden_states.at(output.hidden_states.size() - 2));
+    pooled.push_back(output.pooled);
+  }
+  const auto clip = at::cat(clip_states, -1);
+  at::Tensor t5;
+  if (t5_) {
+    t5 = t5_->forward(at::tensor(t5_tokenizer_->encode_padded(text, t5_length).ids).unsqueeze(0));
+  } else {
+    t5 = at::zeros({1, t5_length, text_width_}, dtype_);
+  }
+  const auto padded = at::constant_pad_nd(clip, {0, t5.size(2) - clip.size(2)});
+  return {at::cat({padded, t5}, 1), at::cat(pooled, -1)};
+}
+
+at::Tensor Sd3Pipeline::run(const GenerateOptions& options) {
+  const int64_t factor = decoder_.scale_factor();
+  const auto size = image_size(options, sample_size_, factor, factor * patch_size_);
+  const double guidance = options.guidance_scale.value_or(7.0);
+  const bool guided = guidance > 1.0;
+  const int64_t length = options.max_sequence_length > 0 ? options.max_sequence_length : 256;
+  auto text = encode(options.prompt, length);
+  if (guided) {
+    const auto negative = encode(options.negative_prompt, length);
+    text.tokens = at::cat({negative.tokens, text.tokens});
+    text.pooled = at::cat({negative.pooled, text.pooled});
+  }
+  auto latents =
+      start_latents(options, {1, channels_, size.height / factor, size.width / factor}, dtype_);
+  std::optional<double> mu;
+  if (scheduler_.dynamic_shifting()) {
+    mu =
+        scheduler_.dynamic_shift((latents.size(2) / patch_size_) * (latents.size(3) / patch_size_));
+  }
+  scheduler_.set_timesteps(options.steps, mu);
+  for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
+    const auto input = guided ? at::cat({latents, latents}) : latents;
+    const auto timestep = at::full({input.size(0)}, scheduler_.timesteps()[i], at::kFloat);
+    auto velocity = transformer_->forward(input, text.tokens, text.pooled, timestep);
+    if (guided) {
+      const auto parts = velocity.chunk(2);
+      velocity = parts[0] + guidance * (parts[1] - parts[0]);
+    }
+    latents = scheduler_.step(velocity, i, latents);
+    if (options.progress) options.progress(static_cast<int64_t>(i) + 1, options.steps);
+  }
+  return decoder_.decode(latents);
+}
+
+}  // namespace precis::pipelines

@@ -1,0 +1,77 @@
+#include "pipelines/sentence/sentence_encoder.h"
+
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/output_file.h"
+#include "models/config.h"
+#include "models/json_file.h"
+
+namespace precis::pipelines {
+
+Status SentenceEncoder::read_pooling(const std::filesystem::path& directory) {
+  const auto file = directory / "1_Pooling" / "config.json";
+  if (std::filesystem::exists(file)) {
+    PRECIS_ASSIGN(const auto pooling, models::read_json_file(file));
+    const bool cls = models::config_value(pooling, "pooling_mode_cls_token", false);
+    mean_ = models::config_value(pooling, "pooling_mode_mean_tokens", !cls);
+    if (mean_ == cls) {
+      return Error(ErrorCode::unsupported,
+                   fmt::format("{}: neither the mean nor the cls token alone", file.string()));
+    }
+  }
+  const auto modules = directory / "modules.json";
+  if (std::filesystem::exists(modules)) {
+    PRECIS_ASSIGN(const std::string text, read_file(modules, 1 << 20));
+    for (const auto& module : nlohmann::json::parse(text, nullptr, false)) {
+      const auto type = module.is_object() ? module.value("type", "") : std::string();
+      if (type.ends_with(".Normalize")) normalise_ = true;
+    }
+  }
+  return {};
+}
+
+Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::from_pretrained(
+    const std::filesystem::path& directory, const LoadOptions& options, MethodResolver& methods) {
+  PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(directory, {options.variant}));
+  const auto architectures = checkpoint.components.empty()
+                                 ? std::vector<std::string>{}
+                                 : models::config_value<std::vector<std::string>>(
+                                       checkpoint.components[0].config, "architectures", {});
+  if (checkpoint.kind != CheckpointKind::model_directory ||
+      std::find(architectures.begin(), architectures.end(), "BertModel") == architectures.end()) {
+    return Error(ErrorCode::unsupported,
+                 fmt::format("{}: is not a BertModel directory", directory.string()),
+                 "texts are embedded by BERT models such as MiniLM");
+  }
+  PRECIS_ASSIGN(const Plan plan, resolve(checkpoint, options.methods, methods));
+  const c10::InferenceMode inference;
+  Loader loader(checkpoint, plan, options, methods);
+  std::unique_ptr<SentenceEncoder> result(new SentenceEncoder());
+  PRECIS_TRY(result->read_pooling(directory));
+  try {
+    result->tokenizer_ = loader.tokenizer("");
+    result->encoder_ = loader.network<models::BertEncoder>("", /*partial=*/true);
+    result->report_ = loader.reports().front();
+  } catch (LoadError& failure) {
+    return std::move(failure.error).with_context(directory.string());
+  } catch (const std::invalid_argument& failure) {
+    return Error(ErrorCode::unsupported, failure.what()).with_context(directory.string());
+  }
+  return result;
+}
+
+Result<at::Tensor> SentenceEncoder::embed(const std::string& text) {
+  const c10::InferenceMode inference;
+  const auto count = static_cast<int64_t>(tokenizer_->encode(text).size());
+  const auto tokens = tokenizer_->encode_padded(text, std::min(count, encoder_->max_length()));
+  const auto ids = at::tensor(tokens.ids).unsqueeze(0);
+  const auto states = encoder_->forward(ids, at::ones_like(ids)).select(0, 0).to(at::kFloat);
+  auto vector = mean_ ? states.mean(0) : states.select(0, 0);
+  if (normalise_) vector = vector / vector.norm().clamp_min(1e-12);
+  return vector;
+}
+
+}  // namespace precis::pipelines

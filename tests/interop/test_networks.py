@@ -1,0 +1,189 @@
+"""Networks, schedulers, tokenizers and whole pipelines in C++ against the Python libraries, on the same weights."""
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from diffusers import DiffusionPipeline
+from PIL import Image
+from transformers import AutoTokenizer
+
+DIFFERENCES = ROOT / "build" / "tests" / "network_differences"
+NETWORKS = ROOT / "build" / "bin" / "precis-networks"
+pytestmark = pytest.mark.skipif(not NETWORKS.exists(), reason="built without LibTorch")
+
+FAMILIES = ["sd3", "sd35", "flux", "flux-schnell", "pixart", "auraflow"]
+# The last result of each component of each family: what must be among the compared tensors.
+RESULTS = {
+    "sd3": ["text_encoder.0.out.text_embeds", "text_encoder_2.1.out.text_embeds", "text_encoder_3.0.out.last_hidden_state",
+            "transformer.0.out.0", "vae.decode.out", "tokenizer.prompt_ids", "tokenizer_3.prompt_ids", "step.3.prev_sample"],
+    "flux": ["text_encoder.0.out.pooler_output", "text_encoder_2.0.out.last_hidden_state", "transformer.0.out.0",
+             "vae.decode.out"],
+    "pixart": ["text_encoder.1.out.last_hidden_state", "transformer.0.out.0", "vae.decode.out", "step.3.prev_sample"],
+}
+RESULTS |= {"sd35": RESULTS["sd3"], "flux-schnell": RESULTS["flux"], "auraflow": RESULTS["pixart"]}
+
+
+@pytest.fixture(scope="module")
+def float_pipelines(tmp_path_factory):
+    """family -> directory of a tiny float32 pipeline with reference.safetensors, what its components computed."""
+    out = tmp_path_factory.mktemp("float-pipelines")
+    made = {}
+
+    def make(family):
+        if family not in made:
+            subprocess.run([sys.executable, ROOT / "tests/models/make_pipelines.py", out, "--family", family], check=True,
+                           capture_output=True)
+            made[family] = out / f"{family}-tiny-f32"
+        return made[family]
+
+    return make
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_network_computes_what_the_library_computed(float_pipelines, family):
+    run = subprocess.run([DIFFERENCES, float_pipelines(family)], capture_output=True, text=True, check=True)
+    differences = json.loads(run.stdout)
+    assert set(RESULTS[family]) <= set(differences)
+    worst = max(differences, key=differences.get)
+    assert differences[worst] <= 1e-4, worst
+
+
+def library_image(directory, family, prompt, seed, **options):
+    pipe = DiffusionPipeline.from_pretrained(directory, torch_dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    if family == "pixart":
+        options |= dict(use_resolution_binning=False, clean_caption=False)
+    image = pipe(prompt, num_inference_steps=4, generator=torch.Generator("cpu").manual_seed(seed), height=64, width=64,
+                 max_sequence_length=32, **options).images[0]
+    return np.asarray(image).astype(int)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_seed_gives_the_librarys_image(precis, float_pipelines, tmp_path, family):
+    directory, prompt = float_pipelines(family), "A lighthouse at dusk, oil on canvas"
+    out = tmp_path / "image.png"
+    precis("generate", directory, "--prompt", prompt, "--steps", 4, "--seed", 7, "--height", 64, "--width", 64,
+           "--max-sequence-length", 32, "-o", out)
+    got = np.asarray(Image.open(out)).astype(int)
+    want = library_image(directory, family, prompt, 7)
+    assert got.shape == want.shape
+    # A value on the edge between two numbers of 8 bits may fall to either side.
+    assert np.abs(got - want).max() <= 1
+
+
+def test_guidance_and_negative_prompt_are_the_librarys(precis, float_pipelines, tmp_path):
+    directory, out = float_pipelines("sd3"), tmp_path / "image.png"
+    precis("generate", directory, "--prompt", "a cat", "--negative-prompt", "dogs", "--guidance", "2.5", "--steps", 4,
+           "--seed", 3, "--max-sequence-length", 32, "-o", out)
+    want = library_image(directory, "sd3", "a cat", 3, negative_prompt="dogs", guidance_scale=2.5)
+    assert np.abs(np.asarray(Image.open(out)).astype(int) - want).max() <= 1
+
+
+def test_components_of_different_methods(precis, float_pipelines, tmp_path):
+    directory, out = float_pipelines("sd3"), tmp_path / "image.png"
+    report = precis.json("generate", directory, "--prompt", "a cat", "--steps", 4, "--max-sequence-length", 32, "-o", out,
+                         "--component", "transformer=nf4", "--component", "text_encoder_3=qint8", "--compare-float")
+    components = {c["name"]: c for c in report["components"]}
+    assert {name: c["method"] for name, c in components.items() if c["method"]} == {
+        "transformer": "nf4", "text_encoder_3": "qint8"}
+    for name in ("transformer", "text_encoder_3"):
+        assert components[name]["loaded_bytes"] < components[name]["source_bytes"]
+    assert components["vae"]["loaded_bytes"] <= components["vae"]["source_bytes"]
+    assert 10 < report["float"]["psnr_db"] < 60
+    assert 0.1 < report["float"]["ssim"] < 1
+
+
+def test_a_saved_quantized_pipeline_gives_the_image_of_one_quantized_while_loading(precis, float_pipelines, tmp_path):
+    directory = float_pipelines("sd3")
+    methods = ["--component", "transformer=nf4", "--component", "text_encoder_3=int8"]
+    common = ["--prompt", "a cat", "--steps", 4, "--max-sequence-length", 32]
+    precis("quantize", directory, "-o", tmp_path / "saved", *methods, "--progress", "none")
+    precis("generate", tmp_path / "saved", *common, "-o", tmp_path / "saved.png")
+    precis("generate", directory, *common, *methods, "-o", tmp_path / "loaded.png")
+    saved, loaded = (np.asarray(Image.open(tmp_path / name)) for name in ("saved.png", "loaded.png"))
+    assert np.array_equal(saved, loaded)
+
+
+TEXTS = ["", " ", "a cat", "It's 2 o'clock, isn't it?", "ÀÉÎ straße ﬁne ½ cafe\u0301", "日本語のテキスト 🦊🦊", "tabs\tand\nlines  twice",
+         "word " * 200, "a.b,c!d?e", "<|endoftext|> in the middle", " a blank in front"]
+
+
+@pytest.mark.parametrize("family, component", [("sd3", "tokenizer"), ("sd3", "tokenizer_3"), ("auraflow", "tokenizer")])
+@pytest.mark.parametrize("text", TEXTS)
+def test_tokenizers_give_the_librarys_ids(float_pipelines, family, component, text):
+    if (family, text) == ("auraflow", " "):
+        pytest.skip("transformers gives one blank, sentencepiece two, for a text that is a blank and nothing else")
+    directory = float_pipelines(family) / component
+    run = subprocess.run([DIFFERENCES, "--tokenize", directory, text], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == AutoTokenizer.from_pretrained(directory)(text)["input_ids"]
+
+
+def test_errors_come_before_the_work(precis, float_pipelines, tmp_path):
+    directory, out = float_pipelines("sd3"), tmp_path / "image.png"
+    for arguments, words in [(["--component", "unet=nf4"], "unet"), (["--component", "transformer=nf5"], "nf5"),
+                             (["--height", "65"], "multiples of 16"), (["--dtype", "int8"], "one of f32")]:
+        run = subprocess.run([precis.path, "generate", directory, "--prompt", "x", "-o", out, *arguments], capture_output=True,
+                             text=True)
+        assert run.returncode != 0 and words in run.stderr, run.stderr
+        assert not out.exists()
+
+
+def test_a_network_whose_config_does_not_fit_its_weights(precis, float_pipelines, tmp_path):
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(float_pipelines("sd3"), broken)
+    file = broken / "transformer" / "config.json"
+    for change, words in [({"num_layers": 3}, "different models"), ({"num_layers": 1}, "norm1_context"), ({"attention_head_dim": 32, "caption_projection_dim": 128}, "shape"),
+                          ({"num_layers": "two"}, "num_layers")]:
+        config = json.loads((float_pipelines("sd3") / "transformer" / "config.json").read_text())
+        file.write_text(json.dumps(config | change))
+        run = subprocess.run([precis.path, "generate", broken, "--prompt", "x", "-o", tmp_path / "x.png"], capture_output=True,
+                             text=True)
+        assert run.returncode == 2 and words in run.stderr and "transformer" in run.stderr, run.stderr
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    """A small BERT with its word pieces, seeded."""
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    directory = tmp_path_factory.mktemp("bert")
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz0123456789.,!?'()-",
+              *("##" + c for c in "abcdefghijklmnopqrstuvwxyz0123456789"), "the", "cat", "##ing", "sleep", "日", "本", "strasse"]
+    (directory / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(pieces), hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128,
+                         max_position_embeddings=48)).save_pretrained(directory)
+    BertTokenizer(vocab=str(directory / "vocab.txt")).save_pretrained(directory)
+    (directory / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    return directory
+
+
+def test_embeddings_are_the_means_of_the_librarys_states(precis, bert):
+    from transformers import AutoModel, AutoTokenizer
+
+    texts = ["The cat, sleeping.", "a", "Café au lait!", "x" * 300]
+    got = precis.json("embed", bert, *(x for text in texts for x in ("--text", text)))["embeddings"]
+    model, tokenizer = AutoModel.from_pretrained(bert).eval(), AutoTokenizer.from_pretrained(bert)
+    for text, vector in zip(texts, got):
+        with torch.inference_mode():
+            want = model(**tokenizer(text, truncation=True, max_length=48, return_tensors="pt")).last_hidden_state[0].mean(0)
+        assert (torch.tensor(vector) - want).abs().max() <= 1e-4 * want.abs().max()
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "ÄÖÜ éà", "don't stop-me (now)", "日本 cat", "\u200bzero\u00a0width", "$5 + €7 = ~12^2"])
+def test_word_pieces_are_the_librarys(bert, text):
+    run = subprocess.run([DIFFERENCES, "--tokenize", bert, text], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == AutoTokenizer.from_pretrained(bert)(text)["input_ids"]
+
+
+def test_a_quantized_sentence_encoder_is_smaller_and_near(precis, bert):
+    plain, quantized = (precis.json("embed", bert, "--text", "the cat sleeps", *method) for method in ([], ["--type", "qint8"]))
+    assert quantized["loaded_bytes"] < plain["loaded_bytes"]
+    a, b = (np.array(report["embeddings"][0]) for report in (plain, quantized))
+    assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.999
