@@ -16,8 +16,9 @@ inline constexpr uint64_t kRows = 8192;
 struct Codec {
   std::string library;  // "precis", "ggml", "bitsandbytes"
   std::string format;   // "nf4", "q4_k"
-  // Searches for scales: so slow that a part of the weight suffices.
-  bool searches = false;
+  // Not 0: the encoder searches for scales, so slowly that a part of the weight must do, and a row
+  // is stored in as many bytes, one after another.
+  uint64_t searched_row_bytes = 0;
   // Encodes rows [begin, end) of weights[kRows][kColumns] into `stored`, which holds the whole
   // weight and is the codec's own affair: at most 4 bytes a weight. Null: no encoder.
   std::function<void(const float* weights, uint64_t begin, uint64_t end, uint8_t* stored)> quantize;

@@ -106,31 +106,35 @@ void add_limits(const Memory& memory) {
   });
 }
 
+uint64_t encoded_rows(const Codec& codec) {
+  return codec.searched_row_bytes != 0 ? kSearchRows : kRows;
+}
+
 void add_quantize(const Codec& codec, const Memory& memory) {
   add(fmt::format("quantize/{}/f32/{}", codec.format, codec.library),
       [&codec, &memory](benchmark::State& state) {
-        run(state, codec.searches ? kSearchRows : kRows, kColumns * 4,
-            [&](uint64_t begin, uint64_t end) {
-              codec.quantize(memory.weights, begin, end, memory.stored);
-            });
+        run(state, encoded_rows(codec), kColumns * 4, [&](uint64_t begin, uint64_t end) {
+          codec.quantize(memory.weights, begin, end, memory.stored);
+        });
       });
+}
+
+// Fills memory.stored with a whole weight: random bytes would hold scales that are NaN or
+// subnormal.
+void encode_all(const Codec& codec, const Memory& memory) {
+  codec.quantize(memory.weights, 0, encoded_rows(codec), memory.stored);
+  const uint64_t bytes = encoded_rows(codec) * codec.searched_row_bytes;
+  for (uint64_t row = kSearchRows; bytes != 0 && row < kRows; row += kSearchRows)
+    std::memcpy(memory.stored + row * codec.searched_row_bytes, memory.stored, bytes);
 }
 
 void add_dequantize(const Codec& codec, WeightType type, const char* type_name,
                     const Memory& memory) {
   add(fmt::format("dequantize/{}/{}/{}", codec.format, type_name, codec.library),
       [&codec, &memory, type](benchmark::State& state) {
-        if (state.thread_index() == 0) {
-          // Codes of real weights: random bytes would hold scales that are NaN or subnormal.
-          static const Codec* encoded = nullptr;
-          if (encoded != &codec && codec.quantize) {
-            const uint64_t rows = codec.searches ? kSearchRows : kRows;
-            codec.quantize(memory.weights, 0, rows, memory.stored);
-            encoded = &codec;
-          }
-        }
-        run(state, codec.searches ? kSearchRows : kRows,
-            kColumns * (type == WeightType::f32 ? 4 : 2), [&](uint64_t begin, uint64_t end) {
+        if (state.thread_index() == 0 && codec.quantize) encode_all(codec, memory);
+        run(state, kRows, kColumns * (type == WeightType::f32 ? 4 : 2),
+            [&](uint64_t begin, uint64_t end) {
               codec.dequantize(memory.stored, begin, end, type, memory.out);
             });
       });

@@ -68,7 +68,7 @@ std::vector<Codec> ggml_codecs(const std::string& path) {
         std::string("dequantize_row_") + type.function);
     for (const bool with_importance : {false, true}) {
       if (to_float == nullptr || (with_importance && !knows_importance(type))) continue;
-      Codec codec{"ggml", type.format, type.number >= 10 || with_importance, nullptr, nullptr};
+      Codec codec{"ggml", type.format, row_bytes, nullptr, nullptr};
       if (with_importance) codec.format += "+imatrix";
       codec.quantize = [=](const float* weights, uint64_t begin, uint64_t end, uint8_t* stored) {
         quantize_chunk(type.number, weights, stored, static_cast<int64_t>(begin * kColumns),
@@ -102,7 +102,7 @@ std::vector<Codec> bitsandbytes_codecs(const std::string& path) {
       if (decoders[i] == nullptr) throw std::runtime_error(path + ": no " + name + " decoder");
     }
     // It has no native encoder of 4-bit codes; precis' storage is the same.
-    Codec codec{"bitsandbytes", name, false, nullptr, nullptr};
+    Codec codec{"bitsandbytes", name, 0, nullptr, nullptr};
     codec.dequantize = [f32 = decoders[0], f16 = decoders[1], bf16 = decoders[2]](
                            const uint8_t* stored, uint64_t begin, uint64_t end, WeightType type,
                            void* out) {

@@ -34,7 +34,7 @@ const T* statistics(const uint8_t* stored) {
 Codec four_bit(const char* name, kernels::FourBitType type) {
   constexpr uint64_t kBlock = 64;
   const auto& kernel = kernels::blockwise_kernels(kernels::current_isa());
-  Codec codec{"precis", name, false, nullptr, nullptr};
+  Codec codec{"precis", name, 0, nullptr, nullptr};
   codec.quantize = [=, &kernel](const float* weights, uint64_t begin, uint64_t end,
                                 uint8_t* stored) {
     kernel.quantize_4bit(type, WeightType::f32, weights, kElements, kBlock,
@@ -53,7 +53,7 @@ Codec four_bit(const char* name, kernels::FourBitType type) {
 
 Codec int8_rows() {
   const auto& kernel = kernels::int8_row_kernels(kernels::current_isa());
-  Codec codec{"precis", "int8", false, nullptr, nullptr};
+  Codec codec{"precis", "int8", 0, nullptr, nullptr};
   codec.quantize = [&kernel](const float* weights, uint64_t begin, uint64_t end, uint8_t* stored) {
     kernel.quantize(WeightType::f32, weights, kColumns, begin, end,
                     reinterpret_cast<int8_t*>(stored), statistics<float>(stored));
@@ -69,7 +69,7 @@ Codec int8_rows() {
 
 Codec quanto_bytes(const char* name, kernels::QuantoByteType type) {
   const auto& kernel = kernels::quanto_kernels(kernels::current_isa());
-  Codec codec{"precis", name, false, nullptr, nullptr};
+  Codec codec{"precis", name, 0, nullptr, nullptr};
   codec.quantize = [=, &kernel](const float* weights, uint64_t begin, uint64_t end,
                                 uint8_t* stored) {
     kernel.quantize_bytes(type, WeightType::f32, weights, kColumns, begin, end, stored,
@@ -87,7 +87,7 @@ Codec quanto_bytes(const char* name, kernels::QuantoByteType type) {
 Codec quanto_groups(const char* name, int bits) {
   constexpr uint64_t kGroup = 128, kGroups = kElements / kGroup;
   const auto& kernel = kernels::quanto_kernels(kernels::current_isa());
-  Codec codec{"precis", name, false, nullptr, nullptr};
+  Codec codec{"precis", name, 0, nullptr, nullptr};
   codec.quantize = [=, &kernel](const float* weights, uint64_t begin, uint64_t end,
                                 uint8_t* stored) {
     float* scales = statistics<float>(stored);
@@ -109,7 +109,7 @@ Codec gguf_type(const kernels::GgufCodec& type, bool with_importance) {
   const uint64_t row_bytes = kColumns / type.block_size * type.block_bytes;
   const bool searches = type.name.ends_with("_k") || type.name.starts_with("iq") ||
                         type.name == "nvfp4" || with_importance;
-  Codec codec{"precis", std::string(type.name), searches, nullptr, nullptr};
+  Codec codec{"precis", std::string(type.name), searches ? row_bytes : 0, nullptr, nullptr};
   if (with_importance) codec.format += "+imatrix";
   const auto importance = std::make_shared<std::vector<float>>(kColumns, 1.0f);
   if (type.quantize != nullptr) {

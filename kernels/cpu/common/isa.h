@@ -4,6 +4,10 @@
 // names the one at hand; everything such a source defines, inline functions of the headers
 // included, stands in an inline namespace of that name. Two compilations of one inline function
 // thus never share a symbol, and the linker cannot put AVX-512 code where the baseline belongs.
+//
+// The baseline compilation is the reference of every format: plain scalar loops in the order of the
+// named library, with no lane of lanes.h. It is what golden outputs are compared with first, and
+// what the variants_test beside each kernel holds the other compilations to, bit for bit.
 #pragma once
 
 #ifndef PRECIS_ISA

@@ -18,9 +18,9 @@
 #endif
 
 #if PRECIS_LANES == 16
-#include "kernels/cpu/common/lanes_avx512.h"
+#include "kernels/cpu/common/lines_avx512.h"
 #elif PRECIS_LANES == 8
-#include "kernels/cpu/common/lanes_avx2.h"
+#include "kernels/cpu/common/lines_avx2.h"
 #endif
 
 #if PRECIS_LANES > 1

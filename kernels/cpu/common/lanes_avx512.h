@@ -185,13 +185,6 @@ inline float smallest_of(Floats a) {
   return _mm512_reduce_min_ps(a.v);
 }
 
-// Tables of 16 numbers.
-struct Table16 {
-  __m512 v;
-  static Table16 load(const float* values) { return {_mm512_loadu_ps(values)}; }
-  Floats operator[](Ints index) const { return {_mm512_permutexvar_ps(index.v, v)}; }
-};
-
 // The low byte of each lane.
 inline void store_bytes(uint8_t* to, Ints values) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(values.v));
@@ -199,59 +192,6 @@ inline void store_bytes(uint8_t* to, Ints values) {
 // Toward zero; what int32 cannot hold becomes its smallest number, as a cast does on x86.
 inline Ints truncate(Floats values) {
   return {_mm512_cvttps_epi32(values.v)};
-}
-
-// IEEE binary16 both ways, rounded to nearest, ties to even.
-inline Floats load_halves(const void* from) {
-  return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(from)))};
-}
-inline Floats round_through_half(Floats a) {
-  return {_mm512_cvtph_ps(_mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT))};
-}
-inline Floats half_bits_to_floats(Ints bits) {
-  return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(bits.v))};
-}
-
-// 64 bytes of numbers, ready to be stored at once: 16 float32, or 32 narrower ones.
-using Line = __m512i;
-inline constexpr uint64_t kLineBytes = 64;
-inline Line line_of(Floats a) {
-  return _mm512_castps_si512(a.v);
-}
-inline Line line_of_halves(Floats a, Floats b) {
-  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT)),
-                            _mm512_cvtps_ph(b.v, _MM_FROUND_TO_NEAREST_INT), 1);
-}
-// The upper 16 bits of every lane.
-inline Line line_of_upper(Ints a, Ints b) {
-  alignas(64) static constexpr uint16_t kOdd[32] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21,
-                                                    23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43,
-                                                    45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
-  return _mm512_permutex2var_epi16(a.v, _mm512_load_si512(kOdd), b.v);
-}
-// Tables of 16 two-byte numbers. words: the 16, twice.
-struct Words16 {
-  Line words;
-  // The numbers of 32 codes.
-  Line operator[](const uint8_t* codes) const {
-    const __m256i index = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
-    return _mm512_permutexvar_epi16(_mm512_cvtepu8_epi16(index), words);
-  }
-};
-// The 64 codes of 32 bytes, the high nibble of each first.
-inline void unpack_nibbles(const uint8_t* packed, uint8_t* codes) {
-  const __m512i both =
-      _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(packed)));
-  const __m512i pairs = _mm512_or_si512(_mm512_srli_epi16(both, 4), _mm512_slli_epi16(both, 8));
-  _mm512_storeu_si512(codes, _mm512_and_si512(pairs, _mm512_set1_epi8(15)));
-}
-
-inline void store(void* to, Line line) {
-  _mm512_storeu_si512(to, line);
-}
-// Past the caches; `to` is aligned to kLineBytes.
-inline void stream(void* to, Line line) {
-  _mm512_stream_si512(static_cast<__m512i*>(to), line);
 }
 
 }  // namespace PRECIS_ISA

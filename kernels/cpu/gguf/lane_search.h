@@ -188,8 +188,8 @@ inline bool search_with_minimum_lanes(int nmax, const Floats* x, const Floats* w
     const Floats determinant = sum_w * sum_l2 - sum_l * sum_l;
     const Floats free_minimum = (sum_l2 * sum_x - sum_l * sum_xl) / determinant;
     const Mask positive = zero < free_minimum;
-    const Floats new_scale =
-        select(positive, sum_xl / sum_l2, (sum_w * sum_xl - sum_x * sum_l) / determinant);
+    const Floats new_scale = select(positive, sum_xl, sum_w * sum_xl - sum_x * sum_l) /
+                             select(positive, sum_l2, determinant);
     const Floats new_minimum = select(positive, zero, free_minimum);
     const Floats error = error_of(new_scale, new_minimum, levels);
     const Mask better = (zero < determinant) & (error < best);
