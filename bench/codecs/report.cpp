@@ -27,7 +27,8 @@ void ShareReporter::ReportRuns(const std::vector<Run>& runs) {
     const auto [row, library] = split_library(run.run_name.function_name);
     const std::pair<std::string, int> key(row, static_cast<int>(run.threads));
     double& best = rates_[key][library];
-    best = std::max(best, static_cast<double>(rate->second));
+    // The rate is that of one of the threads.
+    best = std::max(best, static_cast<double>(rate->second) * static_cast<double>(run.threads));
   }
 }
 

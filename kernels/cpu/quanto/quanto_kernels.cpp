@@ -14,6 +14,27 @@ inline float clamp(float value, float low, float high) {
   return value > high ? high : value;
 }
 
+#if PRECIS_LANES > 1
+// The nearest 8-bit floating-point codes of values clamped to +-largest, ties to even; a NaN gives
+// kNanByte. dropped: bits that the mantissa loses; bias: by how much its exponents are smaller than
+// float32's. Below smallest_normal, adding `shifter` leaves the rounded mantissa in the low bits.
+inline Ints encode_float8_lanes(Floats value, float largest, int dropped, int bias,
+                                float smallest_normal, float shifter) {
+  const Floats clamped = min(Floats::of(largest), max(Floats::of(-largest), value));
+  const Ints magnitude = as_ints(clamped) & Ints::of(0x7fffffff);
+  const Ints sign = (as_ints(clamped) >> 24) & Ints::of(0x80);
+  const Ints odd = (magnitude >> dropped) & Ints::of(1);
+  const Ints rounded = magnitude + Ints::of((1 << (dropped - 1)) - 1) + odd;
+  const Ints normal = (rounded >> dropped) - Ints::of(bias << (23 - dropped));
+  const Ints subnormal =
+      as_ints(as_floats(magnitude) + Floats::of(shifter)) - as_ints(Floats::of(shifter));
+  const Floats code = select(as_floats(magnitude) < Floats::of(smallest_normal),
+                             as_floats(subnormal), as_floats(normal));
+  return as_ints(
+      select(value == value, as_floats(as_ints(code) | sign), as_floats(Ints::of(kNanByte))));
+}
+#endif
+
 struct Int8 {
   static constexpr float kMax = 127.0f;
   static uint8_t encode(float value) {
@@ -23,6 +44,10 @@ struct Int8 {
   }
   static float decode(uint8_t code) { return static_cast<float>(static_cast<int8_t>(code)); }
 #if PRECIS_LANES > 1
+  // A NaN passes the bounds and becomes 0.
+  static Ints encode_lanes(Floats value) {
+    return truncate(nearest(min(Floats::of(127.0f), max(Floats::of(-128.0f), value))));
+  }
   static Floats decode_lanes(const uint8_t* codes) {
     return to_floats(Ints::load(reinterpret_cast<const int8_t*>(codes)));
   }
@@ -35,6 +60,9 @@ struct E4M3 {
   }
   static float decode(uint8_t code) { return float8_e4m3fn_to_float(code); }
 #if PRECIS_LANES > 1
+  static Ints encode_lanes(Floats value) {
+    return encode_float8_lanes(value, kMax, 20, 120, 0x1p-6f, 16384.0f);
+  }
   // As a float16 of the same bits, whose exponents are 8 lower; only the NaNs are not among them.
   static Floats decode_lanes(const uint8_t* codes) {
     const Ints code = Ints::load(codes), magnitude = code & Ints::of(0x7f);
@@ -52,6 +80,9 @@ struct E5M2 {
   }
   static float decode(uint8_t code) { return float8_e5m2_to_float(code); }
 #if PRECIS_LANES > 1
+  static Ints encode_lanes(Floats value) {
+    return encode_float8_lanes(value, kMax, 21, 112, 0x1p-14f, 128.0f);
+  }
   static Floats decode_lanes(const uint8_t* codes) {
     return half_bits_to_floats(Ints::load(codes) << 8);
   }
@@ -70,6 +101,18 @@ void with_byte_type(QuantoByteType type, Body&& body) {
   }
 }
 
+template <typename Byte, typename Type>
+void encode_row(const typename Type::Stored* values, uint64_t columns, float scale, uint8_t* out) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  for (; i + kLanes <= columns; i += kLanes) {
+    const Floats scaled = load_numbers<Type>(values + i) / Floats::of(scale);
+    store_bytes(out + i, Byte::encode_lanes(round_as<Type>(scaled)));
+  }
+#endif
+  for (; i < columns; ++i) out[i] = Byte::encode(Type::round(Type::load(values, i) / scale));
+}
+
 void quantize_bytes(QuantoByteType type, WeightType weight_type, const void* weight,
                     uint64_t columns, uint64_t row_begin, uint64_t row_end, uint8_t* codes,
                     void* scales) {
@@ -81,9 +124,7 @@ void quantize_bytes(QuantoByteType type, WeightType weight_type, const void* wei
         const auto* values = static_cast<const typename Type::Stored*>(weight) + row * columns;
         const float scale = Type::round(absmax_of<Type>(values, 0, columns) / Byte::kMax);
         Type::store(static_cast<typename Type::Stored*>(scales), row, scale);
-        uint8_t* out = codes + row * columns;
-        for (uint64_t i = 0; i < columns; ++i)
-          out[i] = Byte::encode(Type::round(Type::load(values, i) / scale));
+        encode_row<Byte, Type>(values, columns, scale, codes + row * columns);
       }
     });
   });
