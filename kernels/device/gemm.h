@@ -113,7 +113,8 @@ const char* launch_gemm(const typename Format::Weight& weight, const Activation*
   if (m <= 32)
     return launch_gemm_tile<Format, Activation, DeviceMatrixUnit, 32>(weight, x, bias, y, m,
                                                                       stream);
-  return launch_gemm_tile<Format, Activation, DeviceMatrixUnit, 128>(weight, x, bias, y, m, stream);
+  return launch_gemm_tile<Format, Activation, DeviceMatrixUnit, kLargeTileM>(weight, x, bias, y, m,
+                                                                             stream);
 }
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -70,7 +70,7 @@ const char* launch_int8_gemm(const Int8Product& product, const Activation* bias,
                              void* stream) {
   if (product.m <= 32)
     return launch_int8_gemm_tile<Activation, DeviceMatrixUnit, 32>(product, bias, y, stream);
-  return launch_int8_gemm_tile<Activation, DeviceMatrixUnit, 128>(product, bias, y, stream);
+  return launch_int8_gemm_tile<Activation, DeviceMatrixUnit, kLargeTileM>(product, bias, y, stream);
 }
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -19,10 +19,14 @@
 
 #include "kernels/device/numbers.h"
 
-#include "kernels/device/matrix_cdna.h"
-#include "kernels/device/matrix_nvidia.h"
 #include "kernels/device/matrix_plain.h"
+#if !defined(__CUDACC__)
+#include "kernels/device/matrix_cdna.h"
 #include "kernels/device/matrix_rdna.h"
+#endif
+#if !defined(__HIP__)
+#include "kernels/device/matrix_nvidia.h"
+#endif
 
 namespace precis::kernels::PRECIS_DEVICE {
 
@@ -34,7 +38,7 @@ struct DeviceMatrixUnit : CdnaUnit {};
 struct DeviceMatrixUnit : Rdna3Unit {};
 #elif defined(__gfx1201__)
 struct DeviceMatrixUnit : Rdna4Unit {};
-#elif defined(__HIP_DEVICE_COMPILE__)
+#elif defined(__HIP__)
 struct DeviceMatrixUnit : PlainUnit {};
 #else
 struct DeviceMatrixUnit : NvidiaUnit {};

@@ -15,6 +15,7 @@
 //   PRECIS_SHARED(T, name)          static shared memory: T& name
 //   PRECIS_DYNAMIC_SHARED(name)     dynamic shared memory: unsigned char* name, aligned to 16
 //   PRECIS_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)   null, or what went wrong
+//   kBlockSharedBytes               most shared memory of a block, on the least of the devices
 //   shuffle_xor(value, lanes), warp_barrier()
 //   load_vector<V>(from), store_vector(to, v)    4, 8 or 16 bytes, aligned to their size
 //   async_copy_16(to_shared, from, valid)        16 bytes, of which `valid` (0 or 16) are read and

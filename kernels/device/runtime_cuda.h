@@ -20,6 +20,8 @@
 
 namespace precis::kernels::PRECIS_DEVICE {
 
+inline constexpr int kBlockSharedBytes = 99 << 10;  // of compute capability 8.9, the least
+
 template <class T>
 PRECIS_FUNCTION T shuffle_xor(T value, int lanes) {
   return __shfl_xor_sync(0xffffffffu, value, lanes);

@@ -25,6 +25,8 @@
 
 namespace precis::kernels::PRECIS_DEVICE {
 
+inline constexpr int kBlockSharedBytes = 99 << 10;
+
 template <class T>
 T shuffle_xor(T value, int lanes) {
   return simt::shuffle_xor(~0u, value, lanes);

@@ -29,6 +29,10 @@ struct TileShape {
   static constexpr int kSharedBytes = kTileBytes > TileM* kOutPitch ? kTileBytes : TileM* kOutPitch;
 };
 
+// Rows of x that the tile of a large product takes.
+inline constexpr int kLargeTileM =
+    TileShape<DeviceMatrixUnit, 128, 128>::kSharedBytes + 1024 <= kBlockSharedBytes ? 128 : 64;
+
 template <class Unit, class Shape, class T>
 struct TileSums {
   typename Unit::template Sum<T> products[Shape::kProductsM][Shape::kProductsN];

@@ -1,0 +1,76 @@
+"""The checked-in tables of what compilers made of each kernel, and their comparison.
+
+A table belongs to one version of a compiler: under another the comparison is left out.
+"""
+
+import os
+import re
+import sys
+
+GROWTH = 1.1  # of a number, before it is a regression
+
+
+def dynamic_shared(kernel):
+    """Bytes that a launch of `kernel` asks for, by its name. kernels/device/tile.h: two stages of
+    tiles of x and of the weight, or the result where that is larger."""
+    tile = re.search(r"gemm_kernel<.*, (\d+), (\d+)>", kernel)
+    if not tile:
+        return 0
+    m, n = int(tile[1]), int(tile[2])
+    return max(2 * 144 * (m + n), m * (2 * n + 16))
+
+
+class Table:
+    """Rows of numbers by (kernel, target). `growing` are the columns that may not grow by more than
+    10 %, `falling` those that may not fall."""
+
+    def __init__(self, compiler, columns, growing, falling):
+        self.compiler, self.columns, self.growing, self.falling = compiler, columns, growing, falling
+        self.rows = {}
+
+    def write(self, path):
+        with open(path, "w") as file:
+            file.write(f"# {self.compiler}\n# kernel | target | {' | '.join(self.columns)}\n")
+            for (name, target), row in sorted(self.rows.items()):
+                file.write(f"{name} | {target} | {' | '.join(map(str, row))}\n")
+
+    def compare(self, path):
+        """Regressions against the table at `path`, or None when it is of another compiler."""
+        if not os.path.exists(path):
+            return [f"{path} does not exist"]
+        with open(path) as file:
+            lines = file.read().splitlines()
+        if lines[0] != f"# {self.compiler}":
+            print(f"left out: the table is of{lines[0][1:]}, this is {self.compiler}")
+            return None
+        old = {}
+        for line in lines[2:]:
+            name, target, *numbers = (part.strip() for part in line.split("|"))
+            old[name, target] = tuple(map(int, numbers))
+        faults = [f"{name} on {target} is in the table only" for name, target in old.keys() - self.rows.keys()]
+        for key, row in self.rows.items():
+            faults += self._regressions(key, old[key], row) if key in old else [f"{key[0]} on {key[1]} is not in the table"]
+        return faults
+
+    def _regressions(self, key, old, new):
+        faults = []
+        for i, column in enumerate(self.columns):
+            grown = column in self.growing and new[i] > old[i] * GROWTH
+            fallen = column in self.falling and new[i] < old[i]
+            if grown or fallen:
+                faults.append(f"{key[0]} on {key[1]}: {column} {old[i]} -> {new[i]}")
+        return faults
+
+
+def report(table, path, faults, write):
+    """Writes the table or compares with it, prints all faults and exits."""
+    if write:
+        table.write(path)
+    faults = faults + (table.compare(path) or [])
+    for fault in faults:
+        print("FAILED", fault)
+    targets = {target for _, target in table.rows}
+    print(f"{table.compiler}: {len(table.rows)} kernels and targets, {len(targets)} targets, {len(faults)} faults")
+    if faults:
+        print(f"when a change is meant: {' '.join(sys.argv)} --write")
+    sys.exit(1 if faults else 0)
