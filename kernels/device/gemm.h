@@ -50,11 +50,15 @@ struct TileRuns {
   }
 };
 
+// Blocks on a multiprocessor that registers are kept for: runs of many words leave room for one.
+template <class Format>
+inline constexpr int kGemmBlocks = sizeof(typename Format::Run) > 16 ? 1 : 2;
+
 // x[m][columns], y[m][rows], bias[rows] or null; columns is a multiple of 8 and x is aligned to 16
 // bytes. Each decoded weight is rounded to Activation. Sums are float32 in the matrix unit's order:
 // the error is below columns * 2^-23 * sum |w x| before y is rounded.
 template <class Format, class Activation, class Unit, int TileM, int TileN>
-__global__ void __launch_bounds__(kGemmThreads, 2)
+__global__ void __launch_bounds__(kGemmThreads, kGemmBlocks<Format>)
     gemm_kernel(PRECIS_PARAMETER typename Format::Weight weight, const Activation* x,
                 const Activation* bias, Activation* y, uint32_t m) {
   using Shape = TileShape<Unit, TileM, TileN>;

@@ -32,6 +32,9 @@ TEST_P(DeviceKernels, FourBit) {
 TEST_P(DeviceKernels, Int8) {
   run(device_simt::int8_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Gguf) {
+  run(device_simt::gguf_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, MatrixUnits) {
   run(device_simt::fragment_checks());
 }

@@ -2,6 +2,7 @@
 // and bounds on scattered accesses and bank conflicts.
 #define PRECIS_DEVICE device_simt
 #include "kernels/device/bitsandbytes.h"
+#include "kernels/device/gguf.h"
 
 #include <gtest/gtest.h>
 
@@ -123,6 +124,27 @@ TEST_F(DeviceTraffic, Int8Products) {
   expect(linear_int8_int8(weight, x.data(), x_absmax.data(), WeightType::f16, nullptr, y.data(), 16,
                           nullptr),
          {1.3, 1.3});
+}
+
+// Blocks of 34 and 18 bytes are read by pieces of 2 bytes: many sectors a request, all from cache
+// but the first. The bytes fetched from memory are the least.
+TEST_F(DeviceTraffic, GgufBlocks) {
+  struct Case {
+    GgufType type;
+    size_t bytes;
+    Limits limits;
+  };
+  for (const Case& c : {Case{GgufType::q8_0, 4 * 2048 / 32 * 34, {3.5, 1.0}},
+                        Case{GgufType::q4_0, 4 * 2048 / 32 * 18, {2.5, 1.0}},
+                        Case{GgufType::q4_k, 4 * 2048 / 256 * 144, {1.4, 1.0}}}) {
+    simt::trace_reset();
+    const Array<uint8_t> blocks(c.bytes);
+    const Array<uint16_t> x(2048), y(4);
+    expect(linear_gguf({c.type, 4, 2048, blocks.data()}, WeightType::f16, x.data(), nullptr,
+                       y.data(), 1, nullptr),
+           c.limits);
+    EXPECT_EQ(simt::trace_report().global_bytes_read, c.bytes + 2048 * 2);
+  }
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ struct Int8Matrices : testing::Test {
   }
 
   // Small whole numbers: every sum is exact in float16's range, so any fault of layout shows.
-  template <class Unit>
+  template <class Unit, int TileM>
   void decoded_weight() {
     std::vector<Half> halves;
     for (const int8_t code : x) halves.push_back(from_float<Half>(code));
@@ -44,7 +44,7 @@ struct Int8Matrices : testing::Test {
     const DeviceArray<float> scales(scb);
     const DeviceArray<Half> device_x(halves), y(kM * kRows);
     const Int8Row::Weight tensor{kRows, kColumns, codes.data(), scales.data()};
-    const auto launched = launch_gemm_tile<Int8Row, Half, Unit, 32>(
+    const auto launched = launch_gemm_tile<Int8Row, Half, Unit, TileM>(
         tensor, device_x.data(), static_cast<const Half*>(nullptr), y.data(), kM, nullptr);
     ASSERT_EQ(launched, nullptr);
     const auto values = y.values();
@@ -77,7 +77,8 @@ struct Int8Matrices : testing::Test {
     for (const simt::Order order :
          {simt::Order::forward, simt::Order::reverse, simt::Order::random}) {
       simt::options().order = order;
-      decoded_weight<Unit>();
+      decoded_weight<Unit, 32>();
+      decoded_weight<Unit, 64>();
       integers<Unit>();
     }
   }

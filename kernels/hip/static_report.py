@@ -4,9 +4,10 @@
     static_report.py --clang VERSION --table FILE ASSEMBLIES            compares
     static_report.py --clang VERSION --table FILE ASSEMBLIES --write    writes the table
 
-ASSEMBLIES is a folder of TARGET.s, as clang -S writes them. A kernel fails when it uses scratch
-memory, when its shared memory exceeds a block's, when its registers or its code grew by more than 10 %, when fewer waves fit on a SIMD by its
-registers and static shared memory, or when the table lacks it.
+ASSEMBLIES is a folder of SOURCE.TARGET.s, as clang -S writes them. A kernel fails when it uses scratch
+memory, when its shared memory exceeds a block's, when its registers or its code grew by more than
+10 %, when fewer waves fit on a SIMD by its registers and static shared memory, or when the table
+lacks it.
 """
 
 import argparse
@@ -66,7 +67,7 @@ def main():
     table = static_table.Table(f"clang {version}", tuple(FIELDS), growing, ("waves",))
     faults = []
     for path in sorted(glob.glob(os.path.join(arguments.assemblies, "*.s"))):
-        target = os.path.splitext(os.path.basename(path))[0]
+        target = os.path.basename(path).split(".")[-2]
         found = list(kernels(path))
         for name, (_, numbers, scratch) in zip(demangle([mangled for mangled, _, _ in found]), found):
             table.rows[name, target] = numbers

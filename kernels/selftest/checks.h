@@ -19,12 +19,14 @@ struct Check {
 namespace device_simt {
 std::vector<Check> four_bit_checks(CheckSize size);
 std::vector<Check> int8_checks(CheckSize size);
+std::vector<Check> gguf_checks(CheckSize size);
 std::vector<Check> fragment_checks();
 }  // namespace device_simt
 
 namespace device_cuda {
 std::vector<Check> four_bit_checks(CheckSize size);
 std::vector<Check> int8_checks(CheckSize size);
+std::vector<Check> gguf_checks(CheckSize size);
 std::vector<Check> fragment_checks();
 }  // namespace device_cuda
 
