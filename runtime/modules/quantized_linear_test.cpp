@@ -120,7 +120,10 @@ TEST(QuantizedLinear, IsTheProductWithTheDecodedWeightInEveryMethodAndDtype) {
                                            layer.named_parameters()["bias"].to(at::kDouble));
         const at::Tensor got = layer.forward(x);
         EXPECT_EQ(got.sizes(), want.sizes());
-        if (rows > 0) EXPECT_LE(distance(got, want, x, weight), rounding(type));
+        // GGUF's product rounds x to 8 bits in blocks of 32, as ggml's does.
+        const bool rounds_x = spec.starts_with("q8_") || spec.starts_with("q4_");
+        const double bound = rounding(type) + (rounds_x ? 4e-3 : 0.0);
+        if (rows > 0) EXPECT_LE(distance(got, want, x, weight), bound);
       }
     }
   }
