@@ -24,7 +24,8 @@ at::Tensor read(const Container& file, const std::string& name) {
 }
 
 QuantizedWeight encode(const std::string& spec, const at::Tensor& weight) {
-  Param param{"layer.weight", "Linear", *dtype_of(weight.scalar_type()), weight.sizes().vec()};
+  Param param{"layer.weight",       "Linear", *dtype_of(weight.scalar_type()),
+              weight.sizes().vec(), true,     nullptr};
   auto made =
       QuantizedWeight::encode(test_plugins().from_spec(spec, "diffusers").value(), param, weight);
   if (!made.ok()) throw std::runtime_error(spec + ": " + made.error().text());
@@ -123,7 +124,9 @@ TEST(QuantizedLinear, IsTheProductWithTheDecodedWeightInEveryMethodAndDtype) {
         // GGUF's product rounds x to 8 bits in blocks of 32, as ggml's does.
         const bool rounds_x = spec.starts_with("q8_") || spec.starts_with("q4_");
         const double bound = rounding(type) + (rounds_x ? 4e-3 : 0.0);
-        if (rows > 0) EXPECT_LE(distance(got, want, x, weight), bound);
+        if (rows > 0) {
+          EXPECT_LE(distance(got, want, x, weight), bound);
+        }
       }
     }
   }
@@ -148,7 +151,8 @@ TEST(QuantizedLinear, SaysWhichInputItCannotTake) {
 TEST(QuantizedWeight, AShapeThatDoesNotFitIsNamed) {
   const auto quantizer = test_plugins().from_spec("q4_k", "diffusers").value();
   const auto made = QuantizedWeight::encode(
-      quantizer, {"layer.weight", "Linear", DType::f32, {4, 100}}, at::zeros({4, 100}));
+      quantizer, {"layer.weight", "Linear", DType::f32, {4, 100}, true, nullptr},
+      at::zeros({4, 100}));
   ASSERT_FALSE(made.ok());
   EXPECT_NE(made.error().text().find("layer.weight"), std::string::npos);
 }
