@@ -31,7 +31,7 @@ function(precis_find_torch)
     if(PRECIS_TORCH STREQUAL "ON")
       message(FATAL_ERROR "precis: no LibTorch ${PRECIS_TORCH_OLDEST} or newer in '${PRECIS_TORCH_DIR}' nor in "
                           ".precis/venv (found: '${root}' ${version}). Pass -DPRECIS_TORCH_DIR=DIR, or run "
-                          "./bootstrap build, which fetches it.")
+                          "./bootstrap test, which fetches it.")
     endif()
     return()
   endif()
