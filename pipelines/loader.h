@@ -4,6 +4,7 @@
 #include <torch/nn/module.h>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,11 @@
 #include "pipelines/pipeline.h"
 
 namespace precis::pipelines {
+
+// A failure of loading on its way out of a constructor.
+struct LoadError {
+  Error error;
+};
 
 // Loads the components of one pipeline directory. Failures leave as LoadError, for a constructor
 // has no other way; Pipeline::from_pretrained turns them into Results.
@@ -36,9 +42,14 @@ class Loader {
   template <typename Network, typename... Args>
   std::shared_ptr<Network> network(const std::string& name, bool partial, Args&&... args) {
     const Timer timer(*this, name);
-    auto made = std::make_shared<Network>(config(name), std::forward<Args>(args)...);
-    fill(*made, name, partial);
-    return made;
+    try {
+      auto made = std::make_shared<Network>(config(name), std::forward<Args>(args)...);
+      fill(*made, name, partial);
+      return made;
+    } catch (const std::invalid_argument& failure) {
+      throw LoadError{
+          Error(ErrorCode::unsupported, failure.what()).with_context("component " + name)};
+    }
   }
 
   std::vector<ComponentReport>& reports() { return reports_; }
@@ -64,11 +75,6 @@ class Loader {
   const LoadOptions& options_;
   MethodResolver& methods_;
   std::vector<ComponentReport> reports_;
-};
-
-// A failure of loading on its way out of a constructor.
-struct LoadError {
-  Error error;
 };
 
 }  // namespace precis::pipelines
