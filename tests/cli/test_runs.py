@@ -108,7 +108,10 @@ def test_a_recipe_repeats_a_plan(precis, pipelines, tmp_path):
                "--rule", r"transformer_blocks\.0\..*to_k=gguf:q8_0", "--skip", r"attn\.to_q"]
     recipe = tmp_path / "recipe.toml"
     first = precis.json("plan", pipelines("sd3"), *options, "--emit-recipe", recipe)
-    assert precis.json("plan", pipelines("sd3"), "--recipe", recipe) == first
+    again = precis.json("plan", pipelines("sd3"), "--recipe", recipe)
+    # The prediction holds what the process itself takes at that moment.
+    assert first.pop("peak_memory_bytes") == pytest.approx(again.pop("peak_memory_bytes"), rel=0.05)
+    assert again == first
 
 
 def test_gguf_goes_to_safetensors_and_back(precis, pipelines, tmp_path):

@@ -1,16 +1,17 @@
 """Networks, schedulers, tokenizers and whole pipelines in C++ against the Python libraries, on the same weights."""
 import json
+import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from diffusers import DiffusionPipeline
 from PIL import Image
 from transformers import AutoTokenizer
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 DIFFERENCES = ROOT / "build" / "tests" / "network_differences"
 NETWORKS = ROOT / "build" / "bin" / "precis-networks"
 pytestmark = pytest.mark.skipif(not NETWORKS.exists(), reason="built without LibTorch")
