@@ -74,14 +74,8 @@ struct DescribedComponent {
 class ComponentFiles {
  public:
   ComponentFiles(const Checkpoint& checkpoint, const Component& component,
-                 const ResolveOptions& options, MethodResolver& methods, Plan& plan,
-                 ComponentPlan& out)
-      : checkpoint_(checkpoint),
-        component_(component),
-        options_(options),
-        methods_(methods),
-        plan_(plan),
-        out_(out) {}
+                 const ResolveOptions& options, Plan& plan, ComponentPlan& out)
+      : checkpoint_(checkpoint), component_(component), options_(options), plan_(plan), out_(out) {}
 
   Status run() {
     describe();
@@ -299,7 +293,6 @@ class ComponentFiles {
   const Checkpoint& checkpoint_;
   const Component& component_;
   const ResolveOptions& options_;
-  MethodResolver& methods_;
   Plan& plan_;
   ComponentPlan& out_;
   ComponentDescription description_;
@@ -365,8 +358,7 @@ Status check_config(const Component& component, const ComponentPlan& plan) {
   return {};
 }
 
-Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& options,
-                         MethodResolver& methods, Plan& plan) {
+Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& options, Plan& plan) {
   if (options.container && checkpoint.components.size() != 1) {
     return Error(ErrorCode::invalid_argument,
                  "a pipeline of several components does not fit into one file",
@@ -376,8 +368,7 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
   for (std::size_t i = 0; i < checkpoint.components.size(); ++i) {
     ComponentPlan& component = plan.components[i];
     Status status =
-        ComponentFiles(checkpoint, checkpoint.components[i], options, methods, plan, component)
-            .run();
+        ComponentFiles(checkpoint, checkpoint.components[i], options, plan, component).run();
     if (!status.ok()) {
       if (component.name.empty()) return status;
       return std::move(status).error().with_context(fmt::format("component {}", component.name));

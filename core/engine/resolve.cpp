@@ -224,7 +224,7 @@ Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options
     plan.components.push_back(*std::move(component_plan));
   }
   PRECIS_TRY(rules.check_all_matched());
-  PRECIS_TRY(plan_output_files(checkpoint, options, methods, plan));
+  PRECIS_TRY(plan_output_files(checkpoint, options, plan));
   return plan;
 }
 

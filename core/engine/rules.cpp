@@ -39,7 +39,7 @@ std::string component_names(const Checkpoint& checkpoint) {
 Status check_components(const ResolveOptions& options, const Checkpoint& checkpoint) {
   for (const auto& [name, spec] : options.components) {
     const bool known = std::any_of(checkpoint.components.begin(), checkpoint.components.end(),
-                                   [&](const Component& c) { return c.name == name; });
+                                   [&name = name](const Component& c) { return c.name == name; });
     if (known) continue;
     return Error(ErrorCode::invalid_argument,
                  fmt::format("component '{}={}' matches nothing", name, spec),

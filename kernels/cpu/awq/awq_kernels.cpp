@@ -4,7 +4,7 @@
 #include "kernels/cpu/awq/awq.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 constexpr uint64_t kTogether = 8;  // rows that share words

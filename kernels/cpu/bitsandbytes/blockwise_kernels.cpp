@@ -9,7 +9,7 @@
 #include "kernels/cpu/common/output.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 constexpr uint64_t kTogether = 64;  // elements encoded at once; the smallest usual block

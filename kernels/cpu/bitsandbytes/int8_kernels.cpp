@@ -6,7 +6,7 @@
 #include "kernels/cpu/common/output.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 // The largest |float16(value)|; a NaN wins.

@@ -5,9 +5,11 @@
 
 // PRECIS_DISPATCH(Table, function): defines `const Table& function(Isa)` over the functions of the
 // same name that stand in the instruction sets' namespaces. Use inside namespace precis::kernels.
+// The baseline is inline as it is in the kernels' headers, which the file that dispatches may
+// include.
 #if defined(__x86_64__)
 #define PRECIS_DISPATCH(Table, function) \
-  namespace baseline {                   \
+  inline namespace baseline {            \
   const Table& function();               \
   }                                      \
   namespace avx2 {                       \
@@ -30,7 +32,7 @@
   }
 // The same for sources that are compiled with WITH_DOT.
 #define PRECIS_DISPATCH_DOT(Table, function) \
-  namespace baseline {                       \
+  inline namespace baseline {                \
   const Table& function();                   \
   }                                          \
   namespace avx2 {                           \
@@ -57,7 +59,7 @@
   }
 #else
 #define PRECIS_DISPATCH(Table, function) \
-  namespace baseline {                   \
+  inline namespace baseline {            \
   const Table& function();               \
   }                                      \
   const Table& function(Isa) {           \

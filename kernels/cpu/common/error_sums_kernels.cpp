@@ -9,7 +9,7 @@
 #include "kernels/cpu/common/output.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 // Between them the squares of the originals, and those of errors a million times smaller, are

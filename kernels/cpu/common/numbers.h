@@ -29,7 +29,8 @@ struct F32 {
 };
 struct F16 {
   using Stored = uint16_t;
-#if defined(__F16C__)
+// clang 14 has _Float16 for AVX512-FP16 alone.
+#if defined(__F16C__) && !(defined(__clang_major__) && __clang_major__ < 15)
   static float load(const Stored* data, uint64_t i) {
     _Float16 half;
     std::memcpy(&half, data + i, sizeof half);

@@ -2,7 +2,7 @@
 #include "kernels/cpu/eetq/eetq.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 // The place of each of 16 neighbouring columns.

@@ -5,7 +5,7 @@
 #include "kernels/cpu/fp8/fp8.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 constexpr float kLargest = 448.0f;

@@ -2,7 +2,7 @@
 #include "kernels/cpu/gguf/codecs.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 
 const GgufCodecList& gguf_codecs() {
   static constexpr GgufCodec kCodecs[] = {

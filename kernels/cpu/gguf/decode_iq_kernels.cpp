@@ -4,7 +4,7 @@
 #include "kernels/cpu/gguf/iq_grids.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 // n magnitudes with their signs.

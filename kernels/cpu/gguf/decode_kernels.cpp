@@ -6,7 +6,7 @@
 #include "kernels/cpu/gguf/codecs.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 
 #if PRECIS_LANES == 1
 

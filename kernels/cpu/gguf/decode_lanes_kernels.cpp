@@ -10,7 +10,7 @@
 #if PRECIS_LANES > 1
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 // The 4-bit codes of 16 bytes: low nibbles to out[0 ... 15], high ones to out[16 ... 31].

@@ -3,7 +3,7 @@
 #include "kernels/cpu/gguf/codecs.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 void decode(const GgufCodec& codec, const uint8_t* blocks, uint64_t count, WeightType type,

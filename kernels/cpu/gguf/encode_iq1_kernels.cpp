@@ -9,7 +9,7 @@
 #include "kernels/cpu/gguf/scale_search.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 constexpr int kBlock = 256;

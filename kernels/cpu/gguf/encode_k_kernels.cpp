@@ -7,7 +7,7 @@
 #include "kernels/cpu/gguf/k_quants.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 // The largest of n values and zero.

@@ -4,7 +4,7 @@
 #include "kernels/cpu/gguf/lattice_fit.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 constexpr int kBlock = 256;

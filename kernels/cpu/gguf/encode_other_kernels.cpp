@@ -4,7 +4,7 @@
 #include "kernels/cpu/gguf/scale_search.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 int round_half_away(float value) {

@@ -7,7 +7,7 @@
 #include "kernels/cpu/gguf/scale_search.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 // Importance times how far a value stands out of its row.

@@ -5,7 +5,7 @@
 #include "kernels/cpu/gptq/packing.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 constexpr uint64_t kTogether = 32;  // rows and columns that share words

@@ -4,7 +4,7 @@
 #include "kernels/cpu/quanto/quanto.h"
 
 namespace precis::kernels {
-namespace PRECIS_ISA {
+inline namespace PRECIS_ISA {
 namespace {
 
 constexpr uint8_t kNanByte = 0xff;  // x86's default NaN, sign set, cast to float8
