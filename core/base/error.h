@@ -21,9 +21,9 @@ enum class ErrorCode : int {
   internal = 10,
   invalid_type = 11,
   // Beyond the ABI: only the host meets these.
-  io = 100,           // the file system refused: missing file, no permission
-  plugin = 101,       // no plugin for a method, or a plugin that was refused
-  quality = 102,      // a measured error is beyond the one allowed
+  io = 100,            // the file system refused: missing file, no permission
+  plugin = 101,        // no plugin for a method, or a plugin that was refused
+  quality = 102,       // a measured error is beyond the one allowed
   verification = 103,  // a written checkpoint is not what it claims to be
   no_space = 104       // the disk is full, or will be
 };
