@@ -31,6 +31,13 @@ json value_of(const toml::node& node) {
   return text.str();
 }
 
+// Whether a quote stands where a key or a value may begin; elsewhere it is part of what is no TOML.
+bool begins_string(std::string_view text, std::size_t at) {
+  if (text[at] != '"' && text[at] != '\'') return false;
+  return at == 0 ||
+         std::string_view(" \t\r\n=,[{.\xBF").find(text[at - 1]) != std::string_view::npos;
+}
+
 // The place behind the TOML string that begins at `at`. A string of one line ends with it at the
 // latest.
 std::size_t skip_string(std::string_view text, std::size_t at) {
@@ -60,7 +67,7 @@ Status check_ascii_outside_strings(std::string_view text, const std::string& pat
   while (at < text.size()) {
     if (text[at] == '#') {
       at = std::min(text.find('\n', at), text.size());
-    } else if (text[at] == '"' || text[at] == '\'') {
+    } else if (begins_string(text, at)) {
       at = skip_string(text, at);
     } else if (static_cast<unsigned char>(text[at]) >= 0x80) {
       const std::string_view before = text.substr(0, at);
