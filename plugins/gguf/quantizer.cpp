@@ -232,12 +232,16 @@ std::string GgufQuantizer::metadata(const precis_component& component) const {
       {"WanTransformer3DModel", "wan"},
       {"UNet2DConditionModel", "sdxl"},
       {"BertModel", "bert"}};
-  // llama_ftype of the usual types; 1024: guessed.
+  // llama_ftype (gguf 0.19, LlamaFileType); a type alone is what llama.cpp's _S mixes are but for a
+  // few tensors. 1024: guessed.
   static const std::map<std::string_view, uint32_t> file_types{
-      {"f16", 1},     {"q4_0", 2},    {"q4_1", 3},    {"q8_0", 7},    {"q5_0", 8},    {"q5_1", 9},
-      {"q2_k", 10},   {"q3_k", 12},   {"q3_k_s", 11}, {"q3_k_m", 12}, {"q3_k_l", 13}, {"q4_k", 14},
-      {"q4_k_s", 14}, {"q4_k_m", 15}, {"q5_k", 16},   {"q5_k_s", 16}, {"q5_k_m", 17}, {"q6_k", 18},
-      {"iq4_nl", 25}, {"iq4_xs", 30}, {"bf16", 32},   {"tq1_0", 36},  {"tq2_0", 37}};
+      {"f16", 1},     {"q4_0", 2},     {"q4_1", 3},    {"q8_0", 7},     {"q5_0", 8},
+      {"q5_1", 9},    {"q2_k", 10},    {"q3_k", 11},   {"q3_k_s", 11},  {"q3_k_m", 12},
+      {"q3_k_l", 13}, {"q4_k", 14},    {"q4_k_s", 14}, {"q4_k_m", 15},  {"q5_k", 16},
+      {"q5_k_s", 16}, {"q5_k_m", 17},  {"q6_k", 18},   {"iq2_xxs", 19}, {"iq2_xs", 20},
+      {"q2_k_s", 21}, {"iq3_xxs", 23}, {"iq1_s", 24},  {"iq4_nl", 25},  {"iq3_s", 26},
+      {"iq2_s", 28},  {"iq4_xs", 30},  {"iq1_m", 31},  {"bf16", 32},    {"tq1_0", 36},
+      {"tq2_0", 37},  {"mxfp4", 38},   {"nvfp4", 39},  {"q1_0", 40}};
   const auto architecture = architectures.find(sdk::view(component.class_name));
   const auto file_type = file_types.find(config_.type);
   const auto entry = [](const char* type, sdk::Json value) {

@@ -104,6 +104,20 @@ def test_gguf_files_are_read_by_gguf_and_diffusers(precis, pipelines, tmp_path, 
     assert sum(type(module).__name__ == "GGUFLinear" for module in model.modules()) > 0
 
 
+@pytest.mark.parametrize("type_name, file_type", [
+    ("f16", "F16"), ("bf16", "BF16"), ("q4_0", "Q4_0"), ("q8_0", "Q8_0"), ("q5_1", "Q5_1"), ("q2_k", "Q2_K"),
+    ("q2_k_s", "Q2_K_S"), ("q3_k_s", "Q3_K_S"), ("q3_k_m", "Q3_K_M"), ("q3_k_l", "Q3_K_L"), ("q4_k_s", "Q4_K_S"),
+    ("q4_k_m", "Q4_K_M"), ("q5_k_m", "Q5_K_M"), ("q6_k", "Q6_K"), ("iq4_xs", "IQ4_XS"), ("iq3_s", "IQ3_S"),
+    ("iq2_s", "IQ2_S"), ("tq1_0", "TQ1_0"), ("mxfp4", "MXFP4_MOE"), ("nvfp4", "NVFP4"), ("q1_0", "Q1_0")])
+def test_a_gguf_file_names_its_type_as_gguf_does(precis, tmp_path, type_name, file_type):
+    weight = torch.randn(16, 512, generator=torch.Generator().manual_seed(0))
+    save_file({"blk.0.ffn_up.weight": weight}, tmp_path / "model.safetensors")
+    precis("quantize", tmp_path / "model.safetensors", "-o", tmp_path / "model.gguf", "--type", f"gguf:{type_name}",
+           "--progress", "none")
+    field = gguf.GGUFReader(tmp_path / "model.gguf").fields["general.file_type"]
+    assert field.contents() == gguf.LlamaFileType["MOSTLY_" + file_type]
+
+
 def write_imatrix(path, columns_of):
     """An importance matrix as llama-imatrix writes it: sums of squares and the count they were summed over."""
     rng = np.random.default_rng(1)
