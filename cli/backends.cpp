@@ -127,7 +127,12 @@ int backends(const std::string& name, Session& session) {
 Result<nlohmann::json> config_of(const std::string& text, const std::string& library,
                                  Session& session) {
   std::error_code error;
-  if (std::filesystem::is_regular_file(text, error)) return read_config_file(text);
+  const std::filesystem::path path(text);
+  if (std::filesystem::is_regular_file(path, error) ||
+      std::filesystem::exists(path / "config.json", error) ||
+      std::filesystem::exists(path / "model_index.json", error)) {
+    return read_config_file(text);
+  }
   if (text.starts_with('{')) {
     nlohmann::json config = nlohmann::json::parse(text, nullptr, false);
     if (config.is_discarded()) return Error(ErrorCode::invalid_argument, "the config is not JSON");
@@ -233,15 +238,17 @@ void add_config(CLI::App& app, Session& session, int& result) {
       "resolve", "the full config that a dict, a file, a preset or a config string stands for");
   auto text = std::make_shared<std::string>(), library = std::make_shared<std::string>(),
        checkpoint = std::make_shared<std::string>();
-  resolve->add_option("CONFIG", *text, "a file, JSON text, a preset or a config string")
+  resolve
+      ->add_option("CONFIG", *text,
+                   "a file, a quantized model's directory, JSON text, a preset or a config string")
       ->required();
   resolve->add_option("--library", *library, "read it exactly as this library does")
       ->check(CLI::IsMember({"diffusers", "transformers"}));
   resolve
       ->add_option("--checkpoint-config", *checkpoint,
-                   "config.json of a checkpoint that is already quantized: what loading it with "
-                   "CONFIG comes to")
-      ->check(CLI::ExistingFile);
+                   "config.json or directory of a model that is already quantized: what loading it "
+                   "with CONFIG comes to")
+      ->check(CLI::ExistingPath);
   resolve->add_flag("--lenient", session.lenient,
                     "where the library goes on silently, warn instead of stopping");
   session.add_options(*resolve);

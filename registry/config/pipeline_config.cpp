@@ -128,9 +128,26 @@ Status check_forms(const json& backend, const json& kwargs, const json& mapping)
   return {};
 }
 
+// Whether a document is a model's config.json, which may have a quantization_config, and not a
+// config itself.
+bool describes_model(const json& document) {
+  return document.is_object() &&
+         (document.contains("_class_name") || document.contains("architectures") ||
+          document.contains("model_type"));
+}
+
 }  // namespace
 
-Result<json> read_config_file(const std::string& path) {
+Result<json> read_config_file(const std::string& name) {
+  std::error_code ignored;
+  const bool directory = std::filesystem::is_directory(name, ignored);
+  const std::string path =
+      directory ? (std::filesystem::path(name) / "config.json").string() : name;
+  if (directory && !std::filesystem::exists(path, ignored)) {
+    const bool pipeline = std::filesystem::exists(name + "/model_index.json", ignored);
+    return Error(ErrorCode::invalid_argument, fmt::format("{}: has no config.json", name),
+                 pipeline ? "this is a pipeline; name the directory of one of its components" : "");
+  }
   PRECIS_ASSIGN(const std::string text, read_file(path, 16 << 20));
   if (path.ends_with(".toml")) return parse_toml(text, path);
   json document = json::parse(text, nullptr, false);
@@ -138,6 +155,11 @@ Result<json> read_config_file(const std::string& path) {
     return Error(ErrorCode::invalid_argument, fmt::format("{}: is not JSON", path));
   if (document.is_object() && document.contains("quantization_config"))
     return document["quantization_config"];
+  if (describes_model(document)) {
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("{}: has no quantization_config; this model is not quantized", path),
+                 "name a config, or the config.json of a quantized model");
+  }
   return document;
 }
 

@@ -54,8 +54,10 @@ Result<std::optional<nlohmann::json>> component_config(const PipelineConfig& con
 Status apply_pipeline_config(const std::string& config, const Checkpoint& checkpoint, bool lenient,
                              ResolveOptions& options);
 
-// A config file as JSON; TOML when the name ends in .toml. A model's config.json gives its
-// quantization_config. Errors name file and line.
-Result<nlohmann::json> read_config_file(const std::string& path);
+// A config file as JSON; TOML when the name ends in .toml. A model's config.json, or the directory
+// it is in, gives its quantization_config (transformers 4.5x, AutoQuantizationConfig's
+// from_pretrained). Errors name file and line; invalid_argument also for a model that is not
+// quantized.
+Result<nlohmann::json> read_config_file(const std::string& name);
 
 }  // namespace precis

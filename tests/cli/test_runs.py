@@ -140,3 +140,14 @@ def test_an_installed_precis_finds_its_plugins(precis, tmp_path):
     plugins = json.loads(installed.stdout)["plugins"]
     assert {p["id"] for p in plugins} >= {"bitsandbytes", "gguf", "quanto"}
     assert all(str(prefix) in json.dumps(p) for p in plugins)
+
+
+def test_config_resolve_reads_a_model_directory(precis, pipelines, tmp_path):
+    precis("quantize", pipelines("sd3"), "-o", tmp_path / "out", "--component", "transformer=nf4", "--progress", "none")
+    resolved = precis.json("config", "resolve", tmp_path / "out" / "transformer")
+    assert resolved["method"] == "bitsandbytes_4bit" and resolved["config"]["bnb_4bit_quant_type"] == "nf4"
+    assert resolved == precis.json("config", "resolve", tmp_path / "out" / "transformer" / "config.json")
+    float_model = precis("config", "resolve", tmp_path / "out" / "vae", code=1)
+    assert "vae/config.json: has no quantization_config" in float_model.stderr
+    pipeline = precis("config", "resolve", tmp_path / "out", code=1)
+    assert "one of its components" in pipeline.stderr
