@@ -75,17 +75,24 @@ function(precis_add_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 600)
 endfunction()
 
-# precis_add_method_test(NAME SOURCES ...): the tests that every method passes (tests/method), for plugin NAME. One of
-# the sources defines method_under_test().
+# precis_add_method_test(NAME [PRODUCTS] SOURCES ...): the tests that every method passes (tests/method), for plugin
+# NAME. One of the sources defines method_under_test(). PRODUCTS: those of the products run once more for each
+# instruction set.
 function(precis_add_method_test name)
   if(NOT PRECIS_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "" "" "SOURCES" ${ARGN})
+  cmake_parse_arguments(arg "PRODUCTS" "" "SOURCES" ${ARGN})
   precis_add_test(${name}_test
     SOURCES ${arg_SOURCES} $<TARGET_OBJECTS:precis_method_tests> $<TARGET_OBJECTS:precis_method_cases>
     LINK precis_registry_config)
   add_dependencies(${name}_test precis_plugin_${name})
+  if(arg_PRODUCTS)
+    foreach(isa baseline avx2 avx512)
+      add_test(NAME ${name}_products_${isa} COMMAND ${name}_test "--gtest_filter=*Product*")
+      set_tests_properties(${name}_products_${isa} PROPERTIES ENVIRONMENT PRECIS_CPU=${isa} TIMEOUT 600)
+    endforeach()
+  endif()
 endfunction()
 
 # precis_add_fuzzer(NAME SOURCES ... [LINK ...]): a libFuzzer program; its seeds live in tests/fuzz/corpus/NAME.

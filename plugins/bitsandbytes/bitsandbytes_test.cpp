@@ -28,6 +28,28 @@ void same_four_bit_part(const PartSpec& part, Bytes got, Bytes want) {
   EXPECT_EQ(left.substr(0, right.size()), right) << part.name;
 }
 
+std::vector<ProductCase> products() {
+  const std::vector<std::pair<int64_t, int64_t>> shapes{{1, 7}, {3, 50}, {33, 320}, {100, 1312}};
+  return {{"nf4", shapes},
+          {"bitsandbytes_4bit:bnb_4bit_quant_type=fp4", shapes},
+          {"bitsandbytes_4bit:bnb_4bit_quant_type=nf4,bnb_4bit_use_double_quant=true", shapes},
+          {"bitsandbytes_4bit:bnb_4bit_quant_type=nf4,bnb_4bit_blocksize=128", shapes},
+          {"int8", shapes, Sums::int8_rows},
+          {"bitsandbytes_8bit:llm_int8_threshold=0.0", shapes, Sums::int8_rows},
+          {"bitsandbytes_8bit:llm_int8_threshold=2.5", shapes, Sums::int8_rows}};
+}
+
+// Integers of 8 bits: a longer sum could leave 32 bits.
+TEST(Int8Product, RefusesRowsWhoseSumsCouldOverflow) {
+  const auto quantizer = *test_resolver(false).from_spec("int8", "");
+  Param param;
+  param.name = "layer.weight";
+  param.shape = {4, 70000};
+  const auto plan = Linear::plan(*quantizer, {kCpuDevice, DType::f32, 1}, param);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_NE(plan.error().text().find("in_features 70000 is above 65536"), std::string::npos);
+}
+
 std::string on_purpose(const json& config) {
   if (config.value("bnb_4bit_compute_dtype", json()) == "Tensor") {
     return "torch.Tensor exists but is no dtype: a TypeError there by accident, an unknown dtype "
@@ -47,9 +69,12 @@ const MethodUnderTest& method_under_test() {
   static const MethodUnderTest method{
       .plugin = "bitsandbytes",
       .golden = {{.folder = "bnb4", .config = four_bit_config, .same_part = same_four_bit_part},
-                 {.folder = "bnb8", .config = [](const json&) { return eight; }}},
+                 {.folder = "bnb8",
+                  .config = [](const json&) { return eight; },
+                  .sums = [](const json&) { return Sums::int8_rows; }}},
       .skip_lists = {{"bitsandbytes_4bit", four, "llm_int8_skip_modules"},
                      {"bitsandbytes_8bit", eight, "llm_int8_skip_modules"}},
+      .products = products(),
       .least_configs = 450,
       .on_purpose = on_purpose};
   return method;

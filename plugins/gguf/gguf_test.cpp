@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "tests/method/method_test.h"
 
@@ -45,6 +46,25 @@ void same_blocks(const PartSpec& part, Bytes got, Bytes want) {
   same_numbers(part, displaced, want);
 }
 
+// ggml's own products turn activations into integers for these types.
+Sums sums_of(const std::string& type) {
+  static const std::set<std::string> integers{"q4_0", "q4_1", "q5_0", "q5_1",
+                                              "q8_0", "q4_k", "q5_k", "q6_k"};
+  return integers.contains(type) ? Sums::int8_blocks : Sums::floats;
+}
+
+std::vector<ProductCase> products() {
+  const std::vector<std::pair<int64_t, int64_t>> blocks{{5, 32}, {33, 320}, {100, 1312}};
+  const std::vector<std::pair<int64_t, int64_t>> super_blocks{{5, 256}, {100, 1280}, {33, 512}};
+  std::vector<ProductCase> cases;
+  for (const char* type :
+       {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "mxfp4", "f16", "bf16"})
+    cases.push_back({std::string("gguf:type=") + type, blocks, sums_of(type)});
+  for (const char* type : {"q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_xs", "tq2_0"})
+    cases.push_back({std::string("gguf:type=") + type, super_blocks, sums_of(type)});
+  return cases;
+}
+
 TEST(GgufImportance, IsDemandedWhereGgmlDemandsIt) {
   Param param;
   param.name = "layer.weight";
@@ -78,10 +98,12 @@ const MethodUnderTest& method_under_test() {
                         return json{{"quant_method", "gguf"}, {"type", type_of(options)}};
                       },
                   .same_part = same_blocks,
-                  .opaque_parts = true}},
+                  .opaque_parts = true,
+                  .sums = [](const json& options) { return sums_of(type_of(options)); }}},
       .skip_lists = {{"gguf",
                       {{"quant_method", "gguf"}, {"type", "q8_0"}},
                       "modules_to_not_convert"}},
+      .products = products(),
       .least_configs = 45};
   return method;
 }

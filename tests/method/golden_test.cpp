@@ -9,54 +9,12 @@
 #include <filesystem>
 
 #include "core/engine/logical_tensor.h"
-#include "core/format/container.h"
-#include "tests/method/method_test.h"
+#include "tests/method/golden.h"
 
 namespace precis {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
-
-std::vector<fs::path> golden_files() {
-  std::vector<fs::path> files;
-  for (const GoldenFolder& golden : method_under_test().golden) {
-    for (const auto& entry : fs::directory_iterator(fs::path(PRECIS_SOURCE_DIR) /
-                                                    "tests/oracle/golden" / golden.folder)) {
-      files.push_back(entry.path());
-    }
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-struct Golden {
-  std::shared_ptr<const Container> file;
-  const GoldenFolder* folder = nullptr;
-  json options;
-  Param param;
-
-  explicit Golden(const fs::path& path) {
-    auto opened = Container::open(path);
-    EXPECT_TRUE(opened.ok()) << (opened.ok() ? "" : opened.error().text());
-    file = *opened;
-    for (const GoldenFolder& candidate : method_under_test().golden) {
-      if (candidate.folder == path.parent_path().filename()) folder = &candidate;
-    }
-    options = json::parse(file->metadata().at("config").get<std::string>());
-    const TensorEntry& weight = *file->find("input.weight");
-    param.name = "layer.weight";
-    param.module_kind = "Linear";
-    param.dtype = weight.dtype;
-    param.shape = weight.shape;
-    if (options.contains("imatrix") && !options["imatrix"].is_null()) {
-      auto importance = std::make_shared<std::vector<float>>(param.row_elements(), 1.0f);
-      if (options["imatrix"].is_array()) *importance = options["imatrix"].get<std::vector<float>>();
-      param.importance = importance;
-    }
-  }
-  Bytes data(const std::string& name) const { return *file->data(*file->find(name)); }
-};
 
 // FP4 has two codes for zero, and bitsandbytes' table gives both +0.
 void expect_same_values(const std::vector<float>& got, const std::vector<float>& want) {
@@ -123,8 +81,7 @@ class GoldenTest : public testing::TestWithParam<fs::path> {};
 
 TEST_P(GoldenTest, EncodesAndDecodesAsTheLibraryDoes) {
   const Golden golden(GetParam());
-  const std::string config = golden.folder->config(golden.options).dump();
-  auto quantizer = test_resolver(false).from_spec(config, "");
+  auto quantizer = test_resolver(false).from_spec(golden.spec(), "");
   ASSERT_TRUE(quantizer.ok()) << quantizer.error().text();
   auto plan = (*quantizer)->plan(golden.param);
   if (golden.folder->read_only) {
@@ -142,7 +99,7 @@ TEST_P(GoldenTest, EncodesAndDecodesAsTheLibraryDoes) {
 // Half of the codes, and the codes alone: an error that blames the data, and no byte read beyond.
 TEST_P(GoldenTest, RefusesPartsSmallerThanTheShapeNeeds) {
   const Golden golden(GetParam());
-  auto quantizer = test_resolver(false).from_spec(golden.folder->config(golden.options).dump(), "");
+  auto quantizer = test_resolver(false).from_spec(golden.spec(), "");
   ASSERT_TRUE(quantizer.ok()) << quantizer.error().text();
   auto plan = (*quantizer)->plan(golden.param);
   if (!plan.ok()) return;  // what is only read has no plan to take the parts from
@@ -175,14 +132,7 @@ TEST_P(GoldenTest, RefusesPartsSmallerThanTheShapeNeeds) {
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenTest);
 INSTANTIATE_TEST_SUITE_P(Oracle, GoldenTest, testing::ValuesIn(golden_files()),
-                         [](const auto& info) {
-                           std::string name = info.param.parent_path().filename().string() + "_" +
-                                              info.param.stem().string();
-                           for (char& c : name) {
-                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-                           }
-                           return name;
-                         });
+                         [](const auto& info) { return golden_name(info.param); });
 
 }  // namespace
 

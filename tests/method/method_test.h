@@ -1,5 +1,6 @@
-// What the tests of a method's plugin need to be told. The tests themselves, golden_test.cpp and
-// config_test.cpp, are the same for all: plugins/ID/ID_test.cpp defines method_under_test().
+// What the tests of a method's plugin need to be told. The tests themselves, golden_test.cpp,
+// config_test.cpp and product_test.cpp, are the same for all: plugins/ID/ID_test.cpp defines
+// method_under_test().
 #pragma once
 
 #include <functional>
@@ -11,6 +12,7 @@
 
 #include "core/abi/quantizer.h"
 #include "registry/config/registry_resolver.h"
+#include "tests/method/product.h"
 
 namespace precis {
 
@@ -35,6 +37,16 @@ struct GoldenFolder {
 
   // The library shows these tensors as bytes: their dtypes and shapes differ from the plan's.
   bool opaque_parts = false;
+
+  // How products with these weights treat activations.
+  std::function<Sums(const nlohmann::json& options)> sums = [](const nlohmann::json&) {
+    return Sums::floats;
+  };
+
+  // Relative error of one addition in the library's own product; float32's, where it adds as it
+  // should.
+  std::function<double(const nlohmann::json& options, DType activation)> sums_roundoff =
+      [](const nlohmann::json&, DType) { return 0x1p-24; };
 };
 
 // A method whose handling of lists of modules not to convert the libraries' answers are known of.
@@ -48,7 +60,8 @@ struct MethodUnderTest {
   std::string plugin;
   std::vector<GoldenFolder> golden;
   std::vector<SkipList> skip_lists = {};
-  std::size_t least_configs = 0;  // recorded config dicts that must agree, at least
+  std::vector<ProductCase> products = {};  // empty: the method has none
+  std::size_t least_configs = 0;           // recorded config dicts that must agree, at least
 
   // Why precis answers a recorded dict otherwise on purpose; empty: it does not.
   std::function<std::string(const nlohmann::json& config)> on_purpose = {};
