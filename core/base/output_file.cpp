@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -12,6 +13,12 @@
 
 namespace precis {
 namespace fs = std::filesystem;
+
+namespace {
+
+constexpr uint64_t kPage = 4096;  // what O_DIRECT asks of offsets, sizes and memory
+
+}  // namespace
 
 Error system_error(const fs::path& path, std::string_view doing, int error_number) {
   std::string hint;
@@ -42,6 +49,9 @@ Result<OutputFile> OutputFile::open(const fs::path& path, uint64_t size) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor < 0) return system_error(path, "open for writing", errno);
   OutputFile file(descriptor, path);
+#if defined(O_DIRECT)
+  if (size >= kPastCacheBytes) file.direct_ = ::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+#endif
   if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0) {
     return system_error(path, "set the size", errno);
   }
@@ -56,19 +66,20 @@ Result<OutputFile> OutputFile::open(const fs::path& path, uint64_t size) {
 }
 
 OutputFile::OutputFile(OutputFile&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      direct_(std::exchange(other.direct_, -1)),
+      path_(std::move(other.path_)) {}
 
 OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
-  if (this != &other) {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    descriptor_ = std::exchange(other.descriptor_, -1);
-    path_ = std::move(other.path_);
-  }
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(direct_, other.direct_);
+  std::swap(path_, other.path_);
   return *this;
 }
 
 OutputFile::~OutputFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
+  if (direct_ >= 0) ::close(direct_);
 }
 
 Status OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) const {
@@ -83,6 +94,26 @@ Status OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) c
     offset += static_cast<uint64_t>(written);
   }
   return {};
+}
+
+Status OutputFile::write_past_cache(uint64_t offset, std::span<const std::byte> bytes,
+                                    std::span<std::byte> staging) const {
+  const uint64_t head = std::min<uint64_t>((kPage - offset % kPage) % kPage, bytes.size());
+  if (direct_ < 0 || bytes.size() < kPastCacheBytes) return write_at(offset, bytes);
+  PRECIS_TRY(write_at(offset, bytes.first(head)));
+  offset += head;
+  bytes = bytes.subspan(head);
+  while (bytes.size() >= kPage) {
+    const std::size_t chunk = std::min(bytes.size(), staging.size()) / kPage * kPage;
+    std::memcpy(staging.data(), bytes.data(), chunk);
+    const ssize_t written = ::pwrite(direct_, staging.data(), chunk, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    // Some file systems refuse only when written to; a full disk is told by write_at.
+    if (written <= 0 || written % static_cast<ssize_t>(kPage) != 0) break;
+    offset += static_cast<uint64_t>(written);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return write_at(offset, bytes);
 }
 
 Status OutputFile::read_at(uint64_t offset, std::span<std::byte> bytes) const {

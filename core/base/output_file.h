@@ -25,6 +25,14 @@ class OutputFile {
 
   // Writes all of `bytes` at `offset`. [any thread]
   Status write_at(uint64_t offset, std::span<const std::byte> bytes) const;
+  // Below this a write is as cheap through the cache.
+  static constexpr uint64_t kPastCacheBytes = 1 << 20;
+  // As write_at, past the system's cache where the file system allows that: a result of many GB
+  // then costs no copy in the kernel and pushes nothing out of memory. What lies on no whole page
+  // of the file is written as ever. `staging`: page-aligned memory of whole pages that the bytes
+  // pass through. [any thread, with a staging of its own]
+  Status write_past_cache(uint64_t offset, std::span<const std::byte> bytes,
+                          std::span<std::byte> staging) const;
   // Reads `bytes.size()` bytes back from `offset`. [any thread]
   Status read_at(uint64_t offset, std::span<std::byte> bytes) const;
   // Asks the system to begin writing a finished range to the disk, without waiting. [any thread]
@@ -39,6 +47,7 @@ class OutputFile {
       : descriptor_(descriptor), path_(std::move(path)) {}
 
   int descriptor_ = -1;
+  int direct_ = -1;  // the same file past the cache; -1: not offered here
   std::filesystem::path path_;
 };
 

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <memory>
+
 namespace precis {
 namespace {
 
@@ -31,6 +34,34 @@ TEST_F(OutputFileTest, HasItsSizeBeforeAnythingIsWritten) {
   ASSERT_TRUE(file->read_at(96, std::as_writable_bytes(std::span(back))).ok());
   EXPECT_EQ(back, "tail");
   EXPECT_EQ(fs::file_size(directory_ / "a"), 100u);
+}
+
+// Also on file systems that have no way past the cache, such as a tmpfs of an older kernel.
+TEST_F(OutputFileTest, WritingPastTheCacheWritesTheSameBytes) {
+  constexpr std::size_t kSize = 5 << 20;
+  auto* staging = static_cast<std::byte*>(std::aligned_alloc(4096, 1 << 20));
+  const std::unique_ptr<std::byte, decltype(&std::free)> owner(staging, &std::free);
+  std::string text(kSize, ' ');
+  for (std::size_t i = 0; i < kSize; ++i) text[i] = static_cast<char>('a' + i * i % 23);
+  for (const fs::path& directory : {directory_, fs::path("/dev/shm")}) {
+    const fs::path path = directory / ("past_cache_" + std::to_string(::getpid()));
+    for (const std::size_t offset : {0u, 1u, 4095u, 4096u, 10000u}) {
+      for (const std::size_t size : {std::size_t{10}, std::size_t{1 << 20}, kSize - 20000}) {
+        std::string want = text;
+        {
+          auto file = OutputFile::open(path, kSize);
+          ASSERT_TRUE(file.ok());
+          ASSERT_TRUE(file->write_at(0, as_bytes(want)).ok());
+          want.replace(offset, size, std::string_view(text).substr(1, size));
+          ASSERT_TRUE(file->write_past_cache(offset, as_bytes(text).subspan(1, size),
+                                             {staging, std::size_t{1 << 20}})
+                          .ok());
+        }
+        EXPECT_EQ(*read_file(path, kSize), want) << path << " " << offset << " " << size;
+      }
+    }
+    fs::remove(path);
+  }
 }
 
 TEST_F(OutputFileTest, OpeningAgainKeepsWhatWasWritten) {

@@ -12,6 +12,7 @@
 #include "core/engine/memory_usage.h"
 #include "core/engine/method_resolver.h"
 #include "core/engine/verify.h"
+#include "core/engine/write_behind.h"
 
 namespace precis {
 namespace {
@@ -365,6 +366,7 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
                  "write to a directory, or convert one component's directory");
   }
   std::vector<uint64_t> working_sets;
+  uint64_t largest_write = 0;
   for (std::size_t i = 0; i < checkpoint.components.size(); ++i) {
     ComponentPlan& component = plan.components[i];
     Status status =
@@ -378,6 +380,8 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
     for (TensorPlan& tensor : component.tensors) {
       tensor.working_set_bytes = working_set_bytes(tensor);
       working_sets.push_back(tensor.working_set_bytes);
+      for (const OutputTensor& output : tensor.outputs)
+        largest_write = std::max(largest_write, output.planned.nbytes);
     }
   }
   plan.output_bytes = plan.weight_bytes;
@@ -388,7 +392,8 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
   plan.fingerprint = fingerprint_of(checkpoint, plan);
   plan.peak_memory_bytes = anonymous_memory_bytes() +
                            BufferArena::predict_peak(working_sets, plan.threads, plan.max_memory) +
-                           uint64_t{plan.threads} * kThreadOverheadBytes;
+                           uint64_t{plan.threads} * kThreadOverheadBytes +
+                           WriteBehind::memory_bytes(largest_write);
   return {};
 }
 

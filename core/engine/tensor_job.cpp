@@ -86,14 +86,22 @@ Status TensorJob::copy(JournalEntry& entry) const {
     const LogicalTensor::Part& part = tensor.source.parts[i];
     PRECIS_ASSIGN(const std::span<const std::byte> bytes, part.file->data(*part.entry));
     Sha256 hash;
-    for (uint64_t begin = 0; begin < bytes.size(); begin += kChunkBytes) {
-      if (cancelled(cancel)) return cancelled_error();
+    std::future<Status> written;
+    Status status;
+    for (uint64_t begin = 0; begin < bytes.size() && status.ok(); begin += kChunkBytes) {
       const auto chunk =
           bytes.subspan(begin, std::min<uint64_t>(kChunkBytes, bytes.size() - begin));
+      if (written.valid()) status = written.get();
+      if (status.ok() && cancelled(cancel)) status = cancelled_error();
+      if (!status.ok()) break;
+      written = writer.write(*targets[i].file, targets[i].offset + begin, chunk);
       hash.update(chunk);
-      PRECIS_TRY(targets[i].file->write_at(targets[i].offset + begin, chunk));
     }
-    targets[i].file->start_writeback(targets[i].offset, bytes.size());
+    if (written.valid()) {
+      Status last = written.get();
+      if (status.ok()) status = std::move(last);
+    }
+    PRECIS_TRY(std::move(status));
     entry.digests.push_back(shorten(hash.finish()));
   }
   return {};

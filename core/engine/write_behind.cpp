@@ -1,10 +1,23 @@
 #include "core/engine/write_behind.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace precis {
+namespace {
 
-WriteBehind::WriteBehind() : thread_([this] { work(); }) {}
+constexpr std::size_t kWriters = 2;
+constexpr uint64_t kStagingBytes = 4 << 20;  // of one writer
+
+}  // namespace
+
+uint64_t WriteBehind::memory_bytes(uint64_t largest) {
+  return largest < OutputFile::kPastCacheBytes ? 0 : kWriters * std::min(kStagingBytes, largest);
+}
+
+WriteBehind::WriteBehind() {
+  for (std::size_t i = 0; i < kWriters; ++i) threads_.emplace_back([this] { work(); });
+}
 
 WriteBehind::~WriteBehind() {
   {
@@ -12,13 +25,13 @@ WriteBehind::~WriteBehind() {
     stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 std::future<Status> WriteBehind::write(const OutputFile& file, uint64_t offset,
                                        std::span<const std::byte> bytes) {
-  std::packaged_task<Status()> task([&file, offset, bytes]() -> Status {
-    PRECIS_TRY(file.write_at(offset, bytes));
+  Task task([&file, offset, bytes](std::span<std::byte> staging) -> Status {
+    PRECIS_TRY(file.write_past_cache(offset, bytes, staging));
     file.start_writeback(offset, bytes.size());
     return {};
   });
@@ -32,14 +45,17 @@ std::future<Status> WriteBehind::write(const OutputFile& file, uint64_t offset,
 }
 
 void WriteBehind::work() {
+  Buffer staging;
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
     if (tasks_.empty()) return;
-    std::packaged_task<Status()> task = std::move(tasks_.front());
+    Task task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
-    task();
+    // Without staging the bytes go through the cache.
+    (void)staging.reserve(kStagingBytes);
+    task(staging.bytes(staging.capacity()));
     lock.lock();
   }
 }

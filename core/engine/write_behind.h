@@ -1,4 +1,4 @@
-// Writing beside computing: one thread that hands finished bytes to the system.
+// Writing beside computing: threads that hand finished bytes to the system.
 #pragma once
 
 #include <condition_variable>
@@ -6,15 +6,21 @@
 #include <future>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "core/base/output_file.h"
+#include "core/engine/buffer_arena.h"
 
 namespace precis {
 
-// The system makes a writer wait when the disk is behind; computing goes on meanwhile. The thread
-// sleeps or copies, so it is not one of the threads that the user's --threads counts.
+// A writer waits for the disk; computing goes on meanwhile. The threads sleep or copy, so they are
+// not among those that the user's --threads counts. There are two, so that one copies while the
+// disk works for the other.
 class WriteBehind {
  public:
+  // Memory that all the writers need when the largest write has `largest` bytes.
+  static uint64_t memory_bytes(uint64_t largest);
+
   WriteBehind();
   // Waits for what is queued.
   ~WriteBehind();
@@ -26,13 +32,16 @@ class WriteBehind {
                             std::span<const std::byte> bytes);
 
  private:
+  // What is to be done with a thread's page-aligned staging memory.
+  using Task = std::packaged_task<Status(std::span<std::byte>)>;
+
   void work();
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::packaged_task<Status()>> tasks_;
+  std::deque<Task> tasks_;
   bool stopping_ = false;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace precis
