@@ -79,7 +79,8 @@ Status write_all(int descriptor, const std::filesystem::path& path, std::string_
 
 }  // namespace
 
-Result<Journal> Journal::open(const std::filesystem::path& path, const std::string& fingerprint) {
+Result<Journal> Journal::open(const std::filesystem::path& path, const std::string& fingerprint,
+                              bool resume) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor < 0) return system_error(path, "open the journal", errno);
   Journal journal(descriptor, path);
@@ -88,7 +89,8 @@ Result<Journal> Journal::open(const std::filesystem::path& path, const std::stri
                  fmt::format("{}: another process is writing this result", path.string()),
                  "wait for it to finish, or write to another place");
   }
-  PRECIS_ASSIGN(const std::string contents, read_file(path, uint64_t{1} << 30));
+  PRECIS_ASSIGN(std::string contents, read_file(path, uint64_t{1} << 30));
+  if (!resume) contents.clear();
 
   // The header line names the fingerprint; every line after it is an entry. The file is cut behind
   // the last line that is whole, and a line torn by a kill goes with the rest.

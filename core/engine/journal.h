@@ -28,9 +28,11 @@ struct JournalEntry {
 class Journal {
  public:
   // Opens the journal of a result with this fingerprint and locks it against a second process. An
-  // existing journal with the same fingerprint is continued, one with another is begun anew.
+  // existing journal with the same fingerprint is continued; one with another is begun anew, as is
+  // every one unless `resume`.
   // Errors: io; failed_precondition when another process holds it.
-  static Result<Journal> open(const std::filesystem::path& path, const std::string& fingerprint);
+  static Result<Journal> open(const std::filesystem::path& path, const std::string& fingerprint,
+                              bool resume = true);
   Journal(Journal&& other) noexcept;
   ~Journal();
 

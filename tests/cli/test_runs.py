@@ -151,3 +151,40 @@ def test_config_resolve_reads_a_model_directory(precis, pipelines, tmp_path):
     assert "vae/config.json: has no quantization_config" in float_model.stderr
     pipeline = precis("config", "resolve", tmp_path / "out", code=1)
     assert "one of its components" in pipeline.stderr
+
+
+def test_force_replaces_a_checkpoint_and_nothing_else(precis, pipelines, tmp_path):
+    source = tmp_path / "models" / "source"
+    shutil.copytree(pipelines("sd3"), source)
+    before = {name: path.read_bytes() for name, path in files_of(source).items()}
+    options = ["--component", "transformer=nf4", "--progress", "none", "--force"]
+    for out, reason in ((source, "is the source itself"), (source / "transformer", "lies in the source"),
+                        (source / "new", "lies in the source"), (tmp_path / "models", "contains the source")):
+        refused = precis("quantize", source, "-o", out, *options, code=2)
+        assert reason in refused.stderr
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
+    assert "no checkpoint" in precis("quantize", source, "-o", tmp_path / "thesis", *options, code=2).stderr
+    for name in ("out.old", "out2.partial"):
+        shutil.copytree(tmp_path / "thesis", tmp_path / name)
+    precis("quantize", source, "-o", tmp_path / "out", *options)
+    precis("quantize", source, "-o", tmp_path / "out", *options)
+    for resume in ("--resume", "--no-resume"):
+        refused = precis("quantize", source, "-o", tmp_path / "out2", *options, resume, code=2)
+        assert "out2.partial" in refused.stderr and "is in the way" in refused.stderr
+    for name in ("thesis", "out.old", "out2.partial"):
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["thesis.txt"], name
+    assert {name: path.read_bytes() for name, path in files_of(source).items()} == before
+
+
+def test_a_single_file_does_not_replace_its_source(precis, tmp_path):
+    save_file({"a.weight": np.ones((64, 64), np.float32)}, tmp_path / "model.safetensors")
+    refused = precis("quantize", tmp_path / "model.safetensors", "-o", tmp_path / "model.safetensors", "--type", "nf4",
+                     "--force", "--progress", "none", code=2)
+    assert "is the source itself" in refused.stderr
+
+
+def test_an_empty_directory_may_become_the_result(precis, pipelines, tmp_path):
+    (tmp_path / "out").mkdir()
+    precis("quantize", pipelines("sd3"), "-o", tmp_path / "out", "--component", "transformer=nf4", "--progress", "none")
+    assert (tmp_path / "out" / "model_index.json").exists()
