@@ -176,9 +176,12 @@ TEST(Configs, TheSameModulesOfRealArchitecturesAreReplaced) {
       if (list.method != record["method"]) continue;
       json config = list.config;
       config.update(record["kwargs"]);
-      json skip = record["skip"].is_null() ? json::array() : record["skip"];
-      for (const std::string& module : added_by_the_loader(record)) skip.push_back(module);
-      config[list.key] = skip;
+      json skip = record["skip"];
+      if (list.loader_adds) {
+        if (skip.is_null()) skip = json::array();
+        for (const std::string& module : added_by_the_loader(record)) skip.push_back(module);
+      }
+      if (!skip.is_null()) config[list.key] = skip;
       const std::string library = record["library"];
       RegistryResolver& resolver =
           record.contains("era") ? test_resolver_of_2025(library) : test_resolver(true);

@@ -35,6 +35,12 @@ struct GoldenFolder {
   // Compares an encoded part with the library's, in place of same_numbers.
   std::function<void(const PartSpec& part, Bytes got, Bytes want)> same_part = {};
 
+  // The library fits these weights step by step in float32, in an order of sums that depends on the
+  // machine: the mean error of the result is compared in place of the bytes.
+  std::function<bool(const nlohmann::json& options)> fitted = [](const nlohmann::json&) {
+    return false;
+  };
+
   // The library shows these tensors as bytes: their dtypes and shapes differ from the plan's.
   bool opaque_parts = false;
 
@@ -54,6 +60,8 @@ struct SkipList {
   std::string method;     // "method" of the recorded cases
   nlohmann::json config;  // a config without the list
   std::string key;        // of the list
+  // The library's loader adds modules of its own to the list; false: the list alone counts.
+  bool loader_adds = true;
 };
 
 struct MethodUnderTest {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <ostream>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ struct ProductCase {
   std::vector<std::pair<int64_t, int64_t>> shapes;
   Sums sums = Sums::floats;
 };
+inline void PrintTo(const ProductCase& test, std::ostream* out) {
+  *out << test.spec;
+}
 
 double unit_roundoff(DType dtype);
 std::vector<float> normal_numbers(std::size_t count, unsigned seed, float deviation);

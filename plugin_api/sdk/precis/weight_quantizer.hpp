@@ -82,6 +82,19 @@ class StoredModule {
     }
     return *found;
   }
+  // The bytes of a small tensor that describes others. Throws PRECIS_DATA_LOSS when it is absent,
+  // larger than `most` bytes or cannot be read.
+  std::string bytes(std::string_view part, uint64_t most = 4096) const {
+    std::string content;
+    const precis_sink sink{&content, [](void* ctx, const char* data, uint64_t size) {
+                             static_cast<std::string*>(ctx)->append(data, size);
+                           }};
+    if (at(part).nbytes > most ||
+        state_dict_->read(state_dict_, static_cast<uint64_t>(index(part)), &sink) != PRECIS_OK) {
+      throw PluginError(PRECIS_DATA_LOSS, "'" + key(part) + "' cannot be read");
+    }
+    return content;
+  }
 
  private:
   const precis_state_dict* state_dict_;

@@ -1,0 +1,33 @@
+#include "plugins/linear.h"
+
+#include "plugins/hqq/quantizer.h"
+#include "plugins/hqq/stored_weight.h"
+
+namespace precis::hqq {
+
+void HqqQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
+                               sdk::PlanWriter& plan) const {
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  plan.keeps_parts();
+  plan.workspace(
+      plugins::product_workspace(options, plugins::float_arithmetic(options), matrix.columns));
+}
+
+std::unique_ptr<sdk::Linear> HqqQuantizer::prepare_linear(const precis_call&,
+                                                          const precis_linear_options& options,
+                                                          const precis_param& param,
+                                                          const sdk::ConstParts& parts,
+                                                          const sdk::Parts&) const {
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  kernels::LinearWeight weight{};
+  weight.arithmetic = plugins::float_arithmetic(options);
+  weight.out_features = matrix.rows;
+  weight.in_features = matrix.columns;
+  weight.decode_floats = kernels::hqq_kernels(kernels::current_isa()).decode_floats;
+  return std::make_unique<plugins::Product<kernels::HqqProductWeight>>(
+      options, weight,
+      kernels::HqqProductWeight{stored_weight(param, parts), matrix.columns,
+                                plugins::decoded_type(weight.arithmetic)});
+}
+
+}  // namespace precis::hqq

@@ -1,0 +1,45 @@
+// HQQ's weights: written with its proximal solver, read by what the stored tensors say of
+// themselves.
+#pragma once
+
+#include "plugins/hqq/stored.h"
+
+namespace precis::hqq {
+
+class HqqQuantizer : public sdk::WeightQuantizer {
+ public:
+  explicit HqqQuantizer(Config config);
+
+  void storage(const precis_param& param, precis_storage& out) const override;
+  // Over the frame's: a stored weight is laid out as its own tensors say, whatever the config.
+  void dequantize(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+                  int64_t row_begin, precis_tensor& weight) const override;
+  void check(const precis_param& param,
+             const std::vector<const precis_tensor_info*>& parts) const override;
+
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
+
+ protected:
+  std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
+  void check_writable(const precis_param& param) const override;
+  uint64_t workspace(const precis_param& param) const override;
+  std::string_view anchor() const override { return "W_q"; }
+  sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
+  void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+              const sdk::Parts& parts) const override;
+  void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& out) const override;
+
+ private:
+  Description description_of(const precis_param& param) const;
+
+  Config config_;
+};
+
+}  // namespace precis::hqq
