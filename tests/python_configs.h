@@ -27,6 +27,11 @@ inline nlohmann::json dict_of_python_config(const nlohmann::json& object) {
     config["quant_method"] = facts.name;
     break;
   }
+  // Its dict has none of the constructor's arguments; precis takes both forms.
+  if (name == "HqqConfig") {
+    const auto dict = test_resolver(true).normalize(config, "transformers", false);
+    if (dict.ok()) return *dict;
+  }
   return config;
 }
 
