@@ -20,6 +20,14 @@ class MethodResolver {
 
   // The quantizer that a component's stored tensors were made with; null when it is not quantized.
   virtual Result<std::shared_ptr<const Quantizer>> from_component(const Component& component) = 0;
+
+  // What a user must know to load a component that this method wrote in the Python library that its
+  // float form is for; empty: it loads like any other.
+  virtual std::string loading_remark(const Quantizer& method, const std::string& library) const {
+    (void)method;
+    (void)library;
+    return {};
+  }
 };
 
 }  // namespace precis

@@ -187,6 +187,8 @@ class ComponentFiles {
       PRECIS_ASSIGN(const std::string text, method->metadata(description_));
       const ordered_json entries = ordered_json::parse(text);
       for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+        // What the model is stands in the source; a method cannot know it better.
+        if (entry.key() == "general.architecture" && metadata.contains(entry.key())) continue;
         metadata[entry.key()] = entry.value();
       }
     }

@@ -87,7 +87,7 @@ class ComponentResolver {
   }
 
   // quantizable: of the kind that methods replace. A rule that finds other tensors too, such as the
-  // bias beside a weight, means the weight; it may still ask for a convolution.
+  // bias beside a weight, means the weight.
   Status choose_method(TensorPlan& plan, const Choice& choice, bool quantizable) {
     PRECIS_ASSIGN(const auto quantizer, quantizer_for(choice.spec));
     if (quantizer == nullptr) {
@@ -95,6 +95,12 @@ class ComponentResolver {
       return {};
     }
     Param& param = plan.source.param;
+    if (choice.by_rule && param.shape.size() < 2) {
+      keep(plan);
+      plan.reason = "not a weight that methods replace";
+      rules_.withdraw(choice);
+      return {};
+    }
     if (!plan.source.plain() && !options_.allow_requantize) {
       return Error(
           ErrorCode::failed_precondition,
@@ -105,9 +111,10 @@ class ComponentResolver {
     }
     if (options_.importance) param.importance = options_.importance->find(param.name);
     PRECIS_ASSIGN(const Storage storage, quantizer->storage(param));
-    if (storage.keep && !choice.by_rule) {
+    if (storage.keep) {
       keep(plan);
       plan.reason = fmt::format("{} keeps it: {}", choice.spec, storage.reason);
+      if (choice.by_rule) rules_.withdraw(choice);
       return {};
     }
     auto parts = quantizer->plan(param);
@@ -203,6 +210,20 @@ Result<ComponentPlan> resolve_component(const Component& component, const Resolv
   return second;
 }
 
+// Tells how the Python library loads what it cannot load like a float component.
+void add_loading_remarks(const ComponentPlan& component, const MethodResolver& methods,
+                         Plan& plan) {
+  std::set<const Quantizer*> seen;
+  for (const TensorPlan& tensor : component.tensors) {
+    if (tensor.action != Action::quantize || !seen.insert(tensor.quantizer.get()).second) continue;
+    const std::string remark = methods.loading_remark(*tensor.quantizer, component.library);
+    if (remark.empty()) continue;
+    plan.warnings.push_back(fmt::format("{}{}: {}",
+                                        component.name.empty() ? "" : component.name + ": ",
+                                        tensor.quantizer->spec(), remark));
+  }
+}
+
 }  // namespace
 
 Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options,
@@ -221,6 +242,7 @@ Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options
       if (!component.name.empty()) error.with_context(fmt::format("component {}", component.name));
       return error;
     }
+    add_loading_remarks(*component_plan, methods, plan);
     plan.components.push_back(*std::move(component_plan));
   }
   PRECIS_TRY(rules.check_all_matched());

@@ -15,7 +15,7 @@ constexpr uint64_t kElementsAtOnce = 16 << 10;
 
 // What llama-quantize takes when rows do not fill whole blocks of 256.
 std::string_view smaller_block(std::string_view name) {
-  if (name.substr(0, 2) == "iq") return "iq4_nl";
+  if (name.substr(0, 2) == "iq") return name == "iq4_nl" ? "" : "iq4_nl";
   if (name == "q2_k" || name == "q3_k" || name.substr(0, 2) == "tq") return "q4_0";
   if (name == "q4_k") return "q5_0";
   if (name == "q5_k") return "q5_1";
@@ -71,25 +71,26 @@ GgufQuantizer::GgufQuantizer(Config config) : config_(std::move(config)) {
   }
 }
 
+const kernels::GgufCodec* GgufQuantizer::fitting_codec(const precis_param& param) const {
+  const uint64_t columns = row_length(param);
+  const std::string wanted(block_type(config_.type, sdk::view(param.name)));
+  for (std::string_view name = wanted; !name.empty(); name = smaller_block(name)) {
+    const kernels::GgufCodec* codec = kernels::gguf_codec(kernels::current_isa(), name);
+    if (codec != nullptr && columns % codec->block_size == 0) return codec;
+  }
+  return nullptr;
+}
+
 const kernels::GgufCodec& GgufQuantizer::codec_for(const precis_param& param) const {
   if (config_.type.empty()) {
     throw PluginError(PRECIS_FAILED_PRECONDITION,
                       "this config only reads; to write, say which type: gguf:q4_k");
   }
-  const uint64_t columns = row_length(param);
-  const std::string wanted(block_type(config_.type, sdk::view(param.name)));
-  std::string_view name = wanted;
-  const kernels::GgufCodec* codec = nullptr;
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    codec = kernels::gguf_codec(kernels::current_isa(), name);
-    if (codec != nullptr && columns % codec->block_size == 0) break;
-    codec = nullptr;
-    name = smaller_block(name);
-    if (name.empty()) break;
-  }
+  const kernels::GgufCodec* codec = fitting_codec(param);
   if (codec == nullptr) {
-    throw PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(columns) +
-                                              " is not a multiple of " + wanted + "'s block size");
+    throw PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(row_length(param)) +
+                                              " is not a multiple of the block size of " +
+                                              config_.type);
   }
   return *codec;
 }
@@ -176,14 +177,14 @@ void GgufQuantizer::storage(const precis_param& param, precis_storage& out) cons
     out.keep = 1;
     out.reason = sdk::str("listed in modules_to_not_convert");
   }
-  // diffusers takes BF16 tensors of a GGUF for blocks of bytes, which other modules than Linear
-  // cannot use.
-  if (sdk::same(param.dtype, sdk::kBFloat16)) out.dtype = sdk::kFloat32;
+  // diffusers takes BF16 tensors of a GGUF for blocks of bytes, which Linear modules alone can use.
+  const bool linear = kind == "Linear" && param.ndim == 2;
+  if (!linear && sdk::same(param.dtype, sdk::kBFloat16)) out.dtype = sdk::kFloat32;
   const uint32_t bits = out.dtype.bits != 0 ? out.dtype.bits : param.dtype.bits;
   out.bytes = elements * bits / 8;
-  if (out.keep == 0 && !config_.type.empty()) {
-    const kernels::GgufCodec& codec = codec_for(param);
-    out.bytes = elements / codec.block_size * codec.block_bytes;
+  if (out.keep != 0 || config_.type.empty()) return;
+  if (const kernels::GgufCodec* codec = fitting_codec(param)) {
+    out.bytes = elements / codec->block_size * codec->block_bytes;
     out.dtype = {};
   }
 }
@@ -219,19 +220,14 @@ std::string GgufQuantizer::config(const precis_component&) const {
 }
 
 std::string GgufQuantizer::metadata(const precis_component& component) const {
+  // Those of the diffusers models, whose tensors keep diffusers' names. llama.cpp's architectures
+  // promise llama.cpp's names; precis does not rename.
   static const std::map<std::string_view, const char*> architectures{
       {"FluxTransformer2DModel", "flux"},
       {"SD3Transformer2DModel", "sd3"},
       {"AuraFlowTransformer2DModel", "aura"},
       {"PixArtTransformer2DModel", "pixart"},
-      {"T5EncoderModel", "t5encoder"},
-      {"UMT5EncoderModel", "t5encoder"},
-      {"CLIPTextModel", "clip"},
-      {"CLIPTextModelWithProjection", "clip"},
-      {"LlamaForCausalLM", "llama"},
-      {"WanTransformer3DModel", "wan"},
-      {"UNet2DConditionModel", "sdxl"},
-      {"BertModel", "bert"}};
+      {"WanTransformer3DModel", "wan"}};
   // llama_ftype (gguf 0.19, LlamaFileType); a type alone is what llama.cpp's _S mixes are but for a
   // few tensors. 1024: guessed.
   static const std::map<std::string_view, uint32_t> file_types{

@@ -37,6 +37,8 @@ class GgufQuantizer : public sdk::Quantizer {
   // The codec a weight is written with: the config's, or the one that takes its place when rows are
   // no multiple of its block.
   const kernels::GgufCodec& codec_for(const precis_param& param) const;
+  // The same, null where no block fits.
+  const kernels::GgufCodec* fitting_codec(const precis_param& param) const;
 
   Config config_;
   std::map<std::string_view, std::string> encodings_;  // by codec name: "gguf.q4_k"

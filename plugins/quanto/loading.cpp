@@ -31,9 +31,40 @@ void QuantoQuantizer::storage(const precis_param& param, precis_storage& out) co
                             : elements * static_cast<uint64_t>(config_.bits()) / 8;
 }
 
+namespace {
+
+// Metadata of the file: module to out_features. Grouped weights are stored in an order that does
+// not tell their shape, which quanto takes from the model's own class.
+constexpr const char* kRowsKey = "quanto.out_features";
+
+sdk::Json rows_by_module(const precis_state_dict& state_dict) {
+  const sdk::Json metadata = sdk::Json::parse(sdk::view(state_dict.metadata_json), nullptr, false);
+  if (!metadata.is_object() || !metadata.contains(kRowsKey) || !metadata[kRowsKey].is_string())
+    return sdk::Json::object();
+  const sdk::Json rows =
+      sdk::Json::parse(metadata[kRowsKey].get_ref<const std::string&>(), nullptr, false);
+  return rows.is_object() ? rows : sdk::Json::object();
+}
+
+// out_features of a module: its bias tells it, else the metadata; 0: unknown.
+int64_t rows_of(const precis_state_dict& state_dict, const std::string& module,
+                const sdk::Json& rows) {
+  const std::string bias_key = module + ".bias";
+  const int64_t bias = state_dict.find(&state_dict, sdk::str(bias_key));
+  if (bias >= 0) {
+    const precis_tensor_info* info = state_dict.info(&state_dict, static_cast<uint64_t>(bias));
+    return info->ndim == 1 ? info->shape[0] : 0;
+  }
+  const auto found = rows.find(module);
+  return found != rows.end() && found->is_number_unsigned() ? found->get<int64_t>() : 0;
+}
+
+}  // namespace
+
 void QuantoQuantizer::quantized_params(const precis_state_dict& state_dict,
                                        const sdk::EmitParam& emit) const {
   const bool grouped = config_.bits() != 8;
+  const sdk::Json rows = grouped ? rows_by_module(state_dict) : sdk::Json::object();
   const std::string suffix = grouped ? ".weight._data._data" : ".weight._data";
   for (uint64_t i = 0; i < state_dict.count; ++i) {
     const std::string_view name = sdk::view(state_dict.info(&state_dict, i)->name);
@@ -65,13 +96,10 @@ void QuantoQuantizer::quantized_params(const precis_state_dict& state_dict,
     param.ndim = data->ndim;
     param.shape = data->shape;
     if (grouped) {
-      // Packed planes tell the number of elements; the bias, when there is one, tells the rows.
+      // Packed planes tell the number of elements alone.
       const int64_t elements =
           sdk::elements(scale->ndim, scale->shape) * static_cast<uint64_t>(data->shape[1]);
-      const std::string bias_key = module + ".bias";
-      const int64_t bias = state_dict.find(&state_dict, sdk::str(bias_key));
-      shape[0] =
-          bias >= 0 ? state_dict.info(&state_dict, static_cast<uint64_t>(bias))->shape[0] : 0;
+      shape[0] = rows_of(state_dict, module, rows);
       shape[1] = shape[0] > 0 ? elements / shape[0] : 0;
       param.ndim = shape[0] > 0 && shape[0] * shape[1] == elements ? 2 : -1;
       param.shape = shape;
@@ -121,6 +149,16 @@ std::string QuantoQuantizer::config(const precis_component& component) const {
   }
   if (!skip.empty()) object["modules_to_not_convert"] = skip;
   return object.dump();
+}
+
+std::string QuantoQuantizer::metadata(const precis_component& component) const {
+  if (config_.bits() == 8) return "{}";
+  sdk::Json rows = sdk::Json::object();
+  for (uint64_t i = 0; i < component.quantized_count; ++i) {
+    const precis_param& param = *component.quantized[i];
+    rows[std::string(sdk::module_of(sdk::view(param.name)))] = param.shape[0];
+  }
+  return sdk::Json{{kRowsKey, rows.dump()}}.dump();
 }
 
 std::string QuantoQuantizer::sidecar_files(const precis_component& component) const {

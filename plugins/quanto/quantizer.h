@@ -30,6 +30,7 @@ class QuantoQuantizer : public sdk::Quantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
   std::string config(const precis_component& component) const override;
+  std::string metadata(const precis_component& component) const override;
   std::string sidecar_files(const precis_component& component) const override;
 
  private:

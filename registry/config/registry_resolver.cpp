@@ -74,6 +74,27 @@ Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_spec(const std::
   return create(*choice, library, flags, spec.starts_with('{') ? spec_of(*choice) : spec);
 }
 
+std::string RegistryResolver::loading_remark(const Quantizer& method,
+                                             const std::string& library) const {
+  if (library.empty()) return {};
+  std::string names;
+  for (const FoundPlugin& plugin : plugins_.plugins()) {
+    if (plugin.manifest.id != method.plugin_id()) continue;
+    for (const QuantMethodEntry& entry : plugin.manifest.quant_methods) {
+      if (entry.method != method.method()) continue;
+      const auto remark = entry.remarks.find(library);
+      if (remark != entry.remarks.end()) return remark->second;
+      const auto& libraries = entry.libraries;
+      if (std::find(libraries.begin(), libraries.end(), library) != libraries.end()) return {};
+      names = entry.name;
+    }
+  }
+  if (names.empty()) return {};
+  return fmt::format(
+      "{} has no quant_method '{}': precis loads and runs this component, {} does not", library,
+      names, library);
+}
+
 Result<json> RegistryResolver::merge(const json& checkpoint, const json& user,
                                      const std::string& library) {
   if (!lenient_ || user.is_null()) return merge_configs(checkpoint, user, library);

@@ -19,6 +19,7 @@ class RegistryResolver : public MethodResolver {
                             std::string library_version = {})
       : plugins_(plugins), lenient_(lenient), library_version_(std::move(library_version)) {}
 
+  std::string loading_remark(const Quantizer& method, const std::string& library) const override;
   Result<std::shared_ptr<const Quantizer>> from_spec(const std::string& spec,
                                                      const std::string& library) override;
   Result<std::shared_ptr<const Quantizer>> from_component(const Component& component) override {

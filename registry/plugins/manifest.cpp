@@ -117,9 +117,14 @@ Manifest read(const json& document, const std::filesystem::path& path) {
     const json priority = item.value("priority", json(0));
     if (!priority.is_number_integer())
       throw BadManifest{"'quant_methods.priority' is not a whole number"};
+    std::map<std::string, std::string> remarks;
+    const json remarks_object = entry.object("remarks");
+    const Reader remarks_reader(remarks_object, "quant_methods.remarks.");
+    for (const auto& [library, text] : remarks_object.items())
+      remarks[library] = remarks_reader.text(library.c_str());
     manifest.quant_methods.push_back({entry.text("name"), entry.texts("libraries"),
                                       entry.object("when"), entry.text("method"),
-                                      priority.get<int>()});
+                                      priority.get<int>(), std::move(remarks)});
   }
   for (const json& item : top.array("presets")) {
     const Reader entry(item, "presets.");

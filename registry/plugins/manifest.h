@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ struct QuantMethodEntry {
   nlohmann::json when = nlohmann::json::object();
   std::string method;  // id of the method in the factory
   int priority = 0;    // the higher one wins; equal ones are a conflict
+  // By library: what a user must know to load there what this method wrote.
+  std::map<std::string, std::string> remarks;
 };
 
 // A short name for a method with a config: "nf4".
