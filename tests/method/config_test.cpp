@@ -151,6 +151,7 @@ std::vector<std::string> added_by_the_loader(const json& record) {
   const std::string name = record["family"], class_name = name.substr(0, name.find('/'));
   const bool transformers = record["library"] == "transformers", era = record.contains("era");
   std::vector<std::string> added;
+  if (record["method"] == "compressed-tensors") return added;  // its library matches by itself
   if (transformers && class_name == "T5EncoderModel" && !(era && record["method"] == "quanto"))
     added.emplace_back("wo");
   if (!transformers && class_name == "WanTransformer3DModel") added.emplace_back("time_embedder");

@@ -5,6 +5,8 @@
 #ifndef PRECIS_SDK_WEIGHT_QUANTIZER_HPP
 #define PRECIS_SDK_WEIGHT_QUANTIZER_HPP
 
+#include <cstring>
+
 #include "module_match.hpp"
 #include "options.hpp"
 #include "plugin.hpp"
@@ -44,7 +46,20 @@ struct PartLayout {
   bool optional = false;
   // False: found in checkpoints of others, never written. Such parts stand behind the written ones.
   bool written = true;
+  // False: the shape does not tell how many elements a checkpoint holds; decode checks the bytes.
+  bool counted = true;
+  // Goes with the weight, and decoding does without: any of them may be absent, of any dtype and
+  // shape. Companions stand behind all other parts and are never written.
+  bool companion = false;
 };
+
+// A tensor of a quantized activation and the like.
+inline PartLayout companion(std::string_view name) {
+  PartLayout part{name, {}, {}};
+  part.written = false;
+  part.companion = true;
+  return part;
+}
 
 // A weight as the tensors of a checkpoint tell it.
 struct StoredWeight {
@@ -94,6 +109,23 @@ class StoredModule {
       throw PluginError(PRECIS_DATA_LOSS, "'" + key(part) + "' cannot be read");
     }
     return content;
+  }
+  // The numbers of such a tensor, which is int64 or int32.
+  std::vector<int64_t> integers(std::string_view part) const {
+    const precis_dtype dtype = at(part).dtype;
+    const bool wide = dtype.bits == 64;
+    if (dtype.code != PRECIS_TYPE_INT || (!wide && dtype.bits != 32))
+      throw PluginError(PRECIS_DATA_LOSS, "'" + key(part) + "' must be int64 or int32");
+    const std::string content = bytes(part);
+    const std::size_t size = wide ? sizeof(int64_t) : sizeof(int32_t);
+    std::vector<int64_t> numbers;
+    for (std::size_t at = 0; at + size <= content.size(); at += size) {
+      int64_t number = 0;
+      int32_t narrow = 0;
+      std::memcpy(wide ? static_cast<void*>(&number) : &narrow, content.data() + at, size);
+      numbers.push_back(wide ? number : narrow);
+    }
+    return numbers;
   }
 
  private:
@@ -156,9 +188,7 @@ class WeightQuantizer : public Quantizer {
     rows.end += weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]);
     if (row_begin < 0 || rows.end > whole.rows)
       throw PluginError(PRECIS_INVALID_ARGUMENT, "the rows are outside of the weight");
-    check_parts(param, parts.size(), [&](std::size_t i) {
-      return Described{parts[i]->view.dtype, parts[i]->view.ndim, parts[i]->view.shape};
-    });
+    check_parts(param, parts);
     decode(call, param, parts, rows, weight);
   }
 
@@ -185,22 +215,28 @@ class WeightQuantizer : public Quantizer {
   }
 
   void quantized_params(const precis_state_dict& state_dict, const EmitParam& emit) const override {
-    const std::string_view telling = anchor();
+    const std::vector<std::string_view> telling = anchors();
     for (uint64_t i = 0; i < state_dict.count; ++i) {
       const std::string_view name = view(state_dict.info(&state_dict, i)->name);
-      const bool inner = name.size() > telling.size() + 1 &&
-                         name[name.size() - telling.size() - 1] == '.' &&
-                         name.substr(name.size() - telling.size()) == telling;
-      if (!inner && name != telling) continue;
-      emit_module({state_dict, std::string(inner ? name.substr(0, name.size() - telling.size() - 1)
-                                                 : std::string_view())},
-                  emit);
+      for (auto anchor = telling.begin(); anchor != telling.end(); ++anchor) {
+        const bool inner = name.size() > anchor->size() + 1 &&
+                           name[name.size() - anchor->size() - 1] == '.' &&
+                           name.substr(name.size() - anchor->size()) == *anchor;
+        if (!inner && name != *anchor) continue;
+        const StoredModule module(
+            state_dict, std::string(inner ? name.substr(0, name.size() - anchor->size() - 1)
+                                          : std::string_view()));
+        const bool told = std::any_of(telling.begin(), anchor, [&](std::string_view earlier) {
+          return module.find(earlier) != nullptr;
+        });
+        if (!told && is_quantized(module)) emit_module(module, emit);
+      }
     }
   }
 
   void check(const precis_param& param,
              const std::vector<const precis_tensor_info*>& parts) const override {
-    check_parts(param, parts.size(), [&](std::size_t i) {
+    compare_parts(param, parts.size(), [&](std::size_t i) {
       return Described{parts[i]->dtype, parts[i]->ndim, parts[i]->shape};
     });
   }
@@ -240,7 +276,13 @@ class WeightQuantizer : public Quantizer {
   virtual uint64_t workspace(const precis_param&) const { return 0; }
 
   // The part whose presence makes a module a quantized one.
-  virtual std::string_view anchor() const = 0;
+  virtual std::string_view anchor() const { return {}; }
+
+  // Where there are several such parts: the first that a module has tells.
+  virtual std::vector<std::string_view> anchors() const { return {anchor()}; }
+
+  // Whether a module with an anchor is quantized indeed.
+  virtual bool is_quantized(const StoredModule&) const { return true; }
 
   // What the module's tensors tell of the weight. Throws PRECIS_DATA_LOSS when they contradict each
   // other; StoredModule::at does for a missing one.
@@ -257,6 +299,13 @@ class WeightQuantizer : public Quantizer {
   // Writes the list of kept modules into the config that is saved.
   virtual void write_skip_list(const ModuleList& modules, Json& config) const {
     config[skip_.key] = modules;
+  }
+
+  // Compares parts with the layout; throws PRECIS_DATA_LOSS where they are not those of `param`.
+  void check_parts(const precis_param& param, const ConstParts& parts) const {
+    compare_parts(param, parts.size(), [&](std::size_t i) {
+      return Described{parts[i]->view.dtype, parts[i]->view.ndim, parts[i]->view.shape};
+    });
   }
 
   bool keeps(std::string_view module) const { return skip_.keeps(module, skip_.modules); }
@@ -290,20 +339,24 @@ class WeightQuantizer : public Quantizer {
     param.ndim = static_cast<int32_t>(weight.shape.size());
     param.shape = weight.shape.data();
     std::vector<uint64_t> parts;
+    bool complete = true;
     for (const PartLayout& part : layout(param)) {
       const int64_t index = module.index(part.name);
-      if (index < 0 && part.optional) break;
-      if (index < 0) module.at(part.name);
-      parts.push_back(static_cast<uint64_t>(index));
+      if (!part.companion && index < 0) {
+        if (!part.optional) module.at(part.name);
+        complete = false;
+      }
+      if (index >= 0 && (complete || part.companion)) parts.push_back(static_cast<uint64_t>(index));
     }
     emit(param, parts);
   }
 
   template <typename Describe>
-  void check_parts(const precis_param& param, std::size_t count, Describe describe) const {
+  void compare_parts(const precis_param& param, std::size_t count, Describe describe) const {
     const std::vector<PartLayout> expected = layout(param);
     for (std::size_t i = 0; i < expected.size(); ++i) {
       const PartLayout& part = expected[i];
+      if (part.companion) break;
       if (i >= count) {
         if (part.optional) break;
         throw PluginError(PRECIS_DATA_LOSS, "'" + std::string(part.name) + "' is missing");
@@ -314,7 +367,7 @@ class WeightQuantizer : public Quantizer {
                                (part.alternative.bits != 0 && same(found.dtype, part.alternative));
       const uint64_t needed = elements(static_cast<int32_t>(part.shape.size()), part.shape.data());
       const uint64_t stored = elements(found.ndim, found.shape);
-      if (right_dtype && stored == needed) continue;
+      if (right_dtype && (stored == needed || !part.counted)) continue;
       throw PluginError(
           PRECIS_DATA_LOSS,
           "'" + std::string(part.name) + "' " +

@@ -1,0 +1,15 @@
+// The decoders of one instruction set; ScaledKernels has their contracts.
+#pragma once
+
+#include "kernels/cpu/scaled/scaled.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+
+void scaled_dequantize(const ScaledWeight& weight, uint64_t row_begin, uint64_t row_end,
+                       WeightType out_type, void* out);
+void scaled_decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t end,
+                          void* out);
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

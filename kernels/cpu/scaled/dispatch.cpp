@@ -1,0 +1,8 @@
+#include "kernels/cpu/common/dispatch.h"
+#include "kernels/cpu/scaled/scaled.h"
+
+namespace precis::kernels {
+
+PRECIS_DISPATCH(ScaledKernels, scaled_kernels)
+
+}  // namespace precis::kernels

@@ -1,0 +1,293 @@
+// Compiled once for each instruction set.
+#include <cmath>
+#include <limits>
+
+#include "kernels/cpu/scaled/decode.h"
+#include "kernels/cpu/scaled/narrow_rows.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace {
+
+constexpr uint64_t kPiece = 1024;  // columns at once
+constexpr float kLargestE4M3 = 448.0f, kLargestE2M1 = 6.0f, kLargestE2M3 = 7.5f;
+
+// torch.finfo's eps and tiny.
+template <typename Type>
+struct Limits;
+template <>
+struct Limits<F32> {
+  static constexpr float eps = 0x1p-23f, tiny = 0x1p-126f;
+  static constexpr int mantissa = 23;
+  static uint32_t bits(float value) { return std::bit_cast<uint32_t>(value); }
+  static float value(uint32_t bits) { return std::bit_cast<float>(bits); }
+};
+template <>
+struct Limits<F16> {
+  static constexpr float eps = 0x1p-10f, tiny = 0x1p-14f;
+  static constexpr int mantissa = 10;
+  static uint32_t bits(float value) { return float_to_half(value); }
+  static float value(uint32_t bits) { return half_to_float(static_cast<uint16_t>(bits)); }
+};
+template <>
+struct Limits<BF16> {
+  static constexpr float eps = 0x1p-7f, tiny = 0x1p-126f;
+  static constexpr int mantissa = 7;
+  static uint32_t bits(float value) { return float_to_bfloat16(value); }
+  static float value(uint32_t bits) { return bfloat16_to_float(static_cast<uint16_t>(bits)); }
+};
+
+template <typename Type>
+ValueRange range_of(const typename Type::Stored* weight, uint64_t begin, uint64_t end) {
+  const float absmax = absmax_of<Type>(weight, begin, end);
+  if (std::isnan(absmax)) return {absmax, absmax};
+  ValueRange range;
+  for (uint64_t i = begin; i < end; ++i) {
+    const float value = Type::load(weight, i);
+    range.low = value < range.low ? value : range.low;
+    range.high = value > range.high ? value : range.high;
+  }
+  return range;
+}
+
+// A NaN of either side wins.
+ValueRange join(ValueRange a, ValueRange b) {
+  if (std::isnan(a.low)) return a;
+  if (std::isnan(b.low)) return b;
+  return {std::min(a.low, b.low), std::max(a.high, b.high)};
+}
+
+ValueRange range(WeightType type, const void* weight, uint64_t begin, uint64_t end) {
+  ValueRange found;
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    found = range_of<Type>(static_cast<const typename Type::Stored*>(weight), begin, end);
+  });
+  return found;
+}
+
+float absmax_of_range(ValueRange range) {
+  return std::isnan(range.low) ? range.low : std::max(range.high, -range.low);
+}
+
+float global_scale(WeightType type, ValueRange whole) {
+  float scale = 1;
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const float absmax = absmax_of_range(whole);
+    const float floor = absmax < Limits<Type>::tiny ? Limits<Type>::tiny : absmax;
+    // In two roundings: torch divides a number by a tensor by way of the reciprocal.
+    scale = Type::round(Type::round(1.0f / floor) * (kLargestE4M3 * kLargestE2M1));
+  });
+  return std::isfinite(scale) ? scale : 1.0f;
+}
+
+float largest(const ScaledEncoding& encoding) {
+  switch (encoding.rows.type) {
+    case NarrowType::float8_e4m3fn:
+      return kLargestE4M3;
+    case NarrowType::float6_e2m3:
+      return kLargestE2M3;
+    case NarrowType::float4_e2m1:
+      return kLargestE2M1;
+    case NarrowType::packed_int:
+    case NarrowType::int8:
+      break;
+  }
+  return static_cast<float>((1 << encoding.bits) - 1) / 2;
+}
+
+// The biased exponent of MX: of the power of two that absmax is nearest to from below, with a
+// mantissa that would round beyond the largest number taken as the next power.
+template <typename Type>
+uint8_t exponent_of(NarrowType narrow, float absmax) {
+  const int mantissa = Limits<Type>::mantissa, kept = narrow == NarrowType::float6_e2m3 ? 3 : 1;
+  const uint32_t bits = Limits<Type>::bits(absmax) + (1u << (mantissa - kept - 1));
+  const float power = Limits<Type>::value(bits >> mantissa << mantissa);
+  if (!(power > 0)) return 0;
+  const int largest_exponent = narrow == NarrowType::float8_e4m3fn ? 8 : 2;
+  const int exponent = std::isfinite(power) ? std::ilogb(power) : 128;
+  return static_cast<uint8_t>(std::clamp(127 + exponent - largest_exponent, 0, 255));
+}
+
+// The power of two that a weight in `Type` is divided by: one that the dtype does not reach is 1.
+template <typename Type>
+float divisor_of(uint8_t exponent) {
+  const float power = Type::round(float8_e8m0_to_float(exponent));
+  return power == 0 ? 1.0f : power;
+}
+
+struct TileScale {
+  float scale = 1, zero = 0;
+};
+
+template <typename Type>
+TileScale own_scale(const ScaledEncoding& encoding, ValueRange range) {
+  TileScale tile;
+  if (encoding.symmetric) {
+    tile.scale = Type::round(absmax_of_range(range) / largest(encoding));
+  } else {
+    const auto levels = static_cast<float>((1 << encoding.bits) - 1);
+    const float lowest = -static_cast<float>(1 << (encoding.bits - 1));
+    tile.scale = Type::round(Type::round(range.high - range.low) / levels);
+    const float zero = Type::round(lowest - Type::round(range.low / tile.scale));
+    tile.zero = std::isnan(zero)
+                    ? 0.0f
+                    : round_to_even(std::clamp(zero, lowest, lowest + levels));
+  }
+  if (tile.scale == 0) tile.scale = Limits<Type>::eps;
+  return tile;
+}
+
+void store_zero(const ScaledEncoding& encoding, uint64_t row, uint64_t tile, int zero,
+                void* zeros) {
+  const ScaleTiles& tiles = encoding.tiles;
+  const uint64_t tile_row = row / tiles.rows;
+  if (encoding.zero_type == ZeroType::int8)
+    static_cast<int8_t*>(zeros)[tile_row * tiles.per_row + tile] = static_cast<int8_t>(zero);
+  if (encoding.zero_type != ZeroType::packed) return;
+  const auto bits = static_cast<uint64_t>(encoding.bits);
+  const uint64_t word = tile_row * bits / 32, bit = tile_row * bits % 32;
+  const auto code = static_cast<uint64_t>(zero + (1 << (bits - 1))) << bit;
+  auto* words = static_cast<uint32_t*>(zeros) + word * tiles.per_row + tile;
+  if (bit == 0) *words = 0;
+  *words |= static_cast<uint32_t>(code);
+  if (bit + bits > 32) words[tiles.per_row] = static_cast<uint32_t>(code >> 32);
+}
+
+template <typename Type>
+void store_tile(const ScaledEncoding& encoding, ValueRange range, float global, uint64_t row,
+                uint64_t tile, void* scales, void* zeros) {
+  const uint64_t i = row / encoding.tiles.rows * encoding.tiles.per_row + tile;
+  switch (encoding.scale_rule) {
+    case ScaleRule::own: {
+      const TileScale made = own_scale<Type>(encoding, range);
+      Type::store(static_cast<typename Type::Stored*>(scales), i, made.scale);
+      store_zero(encoding, row, tile, static_cast<int>(made.zero), zeros);
+      return;
+    }
+    case ScaleRule::two_levels: {
+      const float wanted = global * Type::round(absmax_of_range(range) / kLargestE2M1);
+      const uint8_t code = float_to_float8_e4m3fn(wanted > kLargestE4M3 ? kLargestE4M3 : wanted);
+      constexpr uint8_t kEighth = 0x20;
+      static_cast<uint8_t*>(scales)[i] = code == 0 ? kEighth : code;
+      return;
+    }
+    case ScaleRule::exponent: {
+      const uint8_t exponent = exponent_of<Type>(encoding.rows.type, absmax_of_range(range));
+      // What the scale is once it went through the weight's dtype.
+      const float power = divisor_of<Type>(exponent);
+      static_cast<uint8_t*>(scales)[i] =
+          std::isfinite(power) ? static_cast<uint8_t>(127 + std::ilogb(power)) : uint8_t{255};
+      return;
+    }
+  }
+}
+
+template <typename Type>
+void store_tiles(const ScaledEncoding& encoding, const typename Type::Stored* weight,
+                 const ValueRange* whole, float global, uint64_t row_begin, uint64_t row_end,
+                 void* scales, void* zeros) {
+  const uint64_t columns = encoding.rows.columns;
+  for (uint64_t tile = 0; tile < encoding.tiles.per_row; ++tile) {
+    const uint64_t begin = tile * encoding.tiles.columns;
+    const uint64_t end = std::min(begin + encoding.tiles.columns, columns);
+    ValueRange found;
+    for (uint64_t row = row_begin; row < row_end && whole == nullptr; ++row)
+      found = join(found, range_of<Type>(weight, row * columns + begin, row * columns + end));
+    store_tile<Type>(encoding, whole == nullptr ? found : *whole, global, row_begin, tile, scales,
+                     zeros);
+  }
+}
+
+template <typename Type>
+float stored_divisor(const ScaledEncoding& encoding, const void* scales, uint64_t i,
+                     float global) {
+  switch (encoding.scale_rule) {
+    case ScaleRule::own:
+      return Type::load(static_cast<const typename Type::Stored*>(scales), i);
+    case ScaleRule::two_levels:
+      return float8_e4m3fn_to_float(static_cast<const uint8_t*>(scales)[i]) / global;
+    case ScaleRule::exponent:
+      break;
+  }
+  return divisor_of<Type>(static_cast<const uint8_t*>(scales)[i]);
+}
+
+float clamp(float value, float low, float high) {
+  value = value < low ? low : value;
+  return value > high ? high : value;
+}
+
+// One number, divided and moved, as its stored integer or code.
+int narrow(const ScaledEncoding& encoding, float value) {
+  switch (encoding.rows.type) {
+    case NarrowType::float8_e4m3fn:
+      // The library adds a zero point of 0, which turns -0.0 into 0.
+      return float_to_float8_e4m3fn(clamp(value + 0.0f, -kLargestE4M3, kLargestE4M3));
+    case NarrowType::float6_e2m3:
+      return float_to_float6_e2m3(value);
+    case NarrowType::float4_e2m1:
+      return float_to_float4_e2m1(value);
+    case NarrowType::packed_int:
+    case NarrowType::int8:
+      break;
+  }
+  const auto half = static_cast<float>(1 << (encoding.bits - 1));
+  return std::isnan(value) ? 0 : static_cast<int>(round_to_even(clamp(value, -half, half - 1)));
+}
+
+template <typename Type, typename Quotient>
+void encode_row(const ScaledEncoding& encoding, const typename Type::Stored* weight, float global,
+                uint64_t row, void* codes, const void* scales, const void* zeros) {
+  const ScaleTiles& tiles = encoding.tiles;
+  const uint64_t columns = encoding.rows.columns;
+  int numbers[kPiece];
+  for (uint64_t begin = 0; begin < columns; begin += kPiece) {
+    const uint64_t end = std::min(begin + kPiece, columns);
+    for (uint64_t i = begin; i < end;) {
+      const uint64_t tile = i / tiles.columns, stop = std::min((tile + 1) * tiles.columns, end);
+      const float divisor = stored_divisor<Type>(
+          encoding, scales, row / tiles.rows * tiles.per_row + tile, global);
+      const float zero =
+          load_zero(encoding.zero_type, encoding.rows, tiles, zeros, row, tile);
+      for (; i < stop; ++i) {
+        const float quotient = Quotient::round(Type::load(weight, row * columns + i) / divisor);
+        numbers[i - begin] = narrow(encoding, encoding.symmetric
+                                                  ? quotient
+                                                  : Quotient::round(quotient + zero));
+      }
+    }
+    store_row(encoding.rows, numbers, begin, end - begin, codes, row);
+  }
+}
+
+void quantize(WeightType type, const void* weight, const ScaledEncoding& encoding,
+              const ValueRange* whole, float global, uint64_t row_begin, uint64_t row_end,
+              void* codes, void* scales, void* zeros) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* values = static_cast<const typename Type::Stored*>(weight);
+    const uint64_t together = encoding.tiles.rows;
+    for (uint64_t row = row_begin; row < row_end; row += together)
+      store_tiles<Type>(encoding, values, whole, global, row, std::min(row + together, row_end),
+                        scales, zeros);
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      if (encoding.scale_rule == ScaleRule::two_levels)
+        encode_row<Type, F32>(encoding, values, global, row, codes, scales, zeros);
+      else
+        encode_row<Type, Type>(encoding, values, global, row, codes, scales, zeros);
+    }
+  });
+}
+
+}  // namespace
+
+const ScaledKernels& scaled_kernels() {
+  static constexpr ScaledKernels kernels{range, global_scale, quantize, scaled_dequantize,
+                                         scaled_decode_floats};
+  return kernels;
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

@@ -1,0 +1,153 @@
+// Rows of narrow numbers to and from what they stand for: integers, or codes of a float format.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/common/microscaling.h"
+#include "kernels/cpu/scaled/scaled.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+
+inline uint32_t word_at(const void* words, uint64_t i) {
+  uint32_t word;
+  std::memcpy(&word, static_cast<const uint8_t*>(words) + i * sizeof word, sizeof word);
+  return word;
+}
+
+// 32 codes of `bits` bits out of as many words.
+inline void unpack_stream(int bits, const uint32_t* words, float* values) {
+  const uint32_t mask = (1u << bits) - 1;
+  const int offset = 1 << (bits - 1);
+  for (int i = 0; i < 32; ++i) {
+    const int word = i * bits / 32, bit = i * bits % 32;
+    const uint64_t both = words[word] | (bit + bits > 32 ? uint64_t{words[word + 1]} << 32 : 0);
+    values[i] = static_cast<float>(static_cast<int>(both >> bit & mask) - offset);
+  }
+}
+
+inline void load_packed(const NarrowRows& rows, const uint8_t* row, uint64_t begin, uint64_t end,
+                        float* values) {
+  if (rows.bits == 4) {
+    for (uint64_t i = begin; i < end; ++i)
+      values[i - begin] = static_cast<float>((row[i / 2] >> (i % 2 * 4) & 15) - 8);
+    return;
+  }
+  if (rows.bits == 8) {
+    for (uint64_t i = begin; i < end; ++i)
+      values[i - begin] = static_cast<float>(static_cast<int>(row[i]) - 128);
+    return;
+  }
+  const auto bits = static_cast<uint64_t>(rows.bits);
+  if (rows.padded) {
+    const uint64_t each = 32 / bits;
+    const int offset = 1 << (bits - 1);
+    for (uint64_t i = begin; i < end; ++i) {
+      const uint32_t code = word_at(row, i / each) >> (i % each * bits) & ((1u << bits) - 1);
+      values[i - begin] = static_cast<float>(static_cast<int>(code) - offset);
+    }
+    return;
+  }
+  const uint64_t row_words = rows.row_bytes() / 4;
+  for (uint64_t i = begin; i < end; i += 32) {
+    uint32_t words[8] = {};
+    const uint64_t first = i / 32 * bits, count = std::min(bits, row_words - first);
+    std::memcpy(words, row + first * 4, count * 4);
+    float group[32];
+    unpack_stream(rows.bits, words, group);
+    std::memcpy(values + (i - begin), group, std::min<uint64_t>(32, end - i) * sizeof(float));
+  }
+}
+
+// Columns [begin, end) of a row as numbers; `begin` is a multiple of 32.
+inline void load_row(const NarrowRows& rows, const void* codes, uint64_t row, uint64_t begin,
+                     uint64_t end, float* values) {
+  const uint8_t* from = static_cast<const uint8_t*>(codes) + row * rows.row_bytes();
+  switch (rows.type) {
+    case NarrowType::packed_int:
+      return load_packed(rows, from, begin, end, values);
+    case NarrowType::int8:
+      for (uint64_t i = begin; i < end; ++i)
+        values[i - begin] = static_cast<float>(static_cast<int8_t>(from[i]));
+      return;
+    case NarrowType::float8_e4m3fn:
+      for (uint64_t i = begin; i < end; ++i) values[i - begin] = float8_e4m3fn_to_float(from[i]);
+      return;
+    case NarrowType::float6_e2m3:
+      for (uint64_t i = begin; i < end; ++i) {
+        const uint8_t* four = from + i / 4 * 3;
+        const uint32_t word = four[0] | uint32_t{four[1]} << 8 | uint32_t{four[2]} << 16;
+        values[i - begin] = float6_e2m3_to_float(word >> (i % 4 * 6) & 63);
+      }
+      return;
+    case NarrowType::float4_e2m1:
+      for (uint64_t i = begin; i < end; ++i)
+        values[i - begin] = kFloat4E2M1[from[i / 2] >> (i % 2 * 4) & 15];
+      return;
+  }
+}
+
+// Stores columns [begin, begin + count) of a row of integers, or of codes of a float format;
+// `begin` is a multiple of 32.
+inline void store_row(const NarrowRows& rows, const int* numbers, uint64_t begin, uint64_t count,
+                      void* codes, uint64_t row) {
+  uint8_t* to = static_cast<uint8_t*>(codes) + row * rows.row_bytes();
+  switch (rows.type) {
+    case NarrowType::int8:
+    case NarrowType::float8_e4m3fn:
+      for (uint64_t i = 0; i < count; ++i) to[begin + i] = static_cast<uint8_t>(numbers[i]);
+      return;
+    case NarrowType::float4_e2m1:
+      for (uint64_t i = 0; i < count; i += 2) {
+        const int high = i + 1 < count ? numbers[i + 1] : 0;
+        to[(begin + i) / 2] = static_cast<uint8_t>(numbers[i] | high << 4);
+      }
+      return;
+    case NarrowType::float6_e2m3:
+      for (uint64_t i = 0; i < count; i += 4) {
+        uint32_t word = 0;
+        for (uint64_t j = 0; j < 4 && i + j < count; ++j)
+          word |= static_cast<uint32_t>(numbers[i + j]) << (6 * j);
+        for (uint64_t j = 0; j < 3; ++j)
+          to[(begin + i) / 4 * 3 + j] = static_cast<uint8_t>(word >> (8 * j));
+      }
+      return;
+    case NarrowType::packed_int:
+      break;
+  }
+  const auto bits = static_cast<uint64_t>(rows.bits);
+  const int offset = 1 << (bits - 1);
+  for (uint64_t i = 0; i < count; i += 32) {
+    uint32_t words[8] = {};
+    for (uint64_t j = 0; j < std::min<uint64_t>(32, count - i); ++j) {
+      const uint64_t word = j * bits / 32, bit = j * bits % 32;
+      const auto code = static_cast<uint64_t>(numbers[i + j] + offset) << bit;
+      words[word] |= static_cast<uint32_t>(code);
+      if (bit + bits > 32) words[word + 1] |= static_cast<uint32_t>(code >> 32);
+    }
+    const uint64_t first = (begin + i) / 32 * bits;
+    std::memcpy(to + first * 4, words, std::min(bits, rows.row_bytes() / 4 - first) * 4);
+  }
+}
+
+// The zero point of a tile.
+inline float load_zero(ZeroType type, const NarrowRows& rows, const ScaleTiles& tiles,
+                       const void* zeros, uint64_t row, uint64_t tile) {
+  const uint64_t tile_row = row / tiles.rows;
+  if (type == ZeroType::none) return 0;
+  if (type == ZeroType::int8)
+    return static_cast<const int8_t*>(zeros)[tile_row * tiles.per_row + tile];
+  const auto bits = static_cast<uint64_t>(rows.bits);
+  const uint64_t each = rows.padded ? 32 / bits : 0;
+  const uint64_t word = rows.padded ? tile_row / each : tile_row * bits / 32;
+  const uint64_t bit = rows.padded ? tile_row % each * bits : tile_row * bits % 32;
+  uint64_t both = word_at(zeros, word * tiles.per_row + tile);
+  if (bit + bits > 32) both |= uint64_t{word_at(zeros, (word + 1) * tiles.per_row + tile)} << 32;
+  return static_cast<float>(static_cast<int>(both >> bit & ((1u << bits) - 1)) -
+                            (1 << (bits - 1)));
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

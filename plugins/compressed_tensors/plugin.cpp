@@ -1,0 +1,11 @@
+#include "plugins/compressed_tensors/quantizer.h"
+
+const std::vector<precis::sdk::Method>& precis::sdk::methods() {
+  static const std::vector<Method> list{make_method<compressed_tensors::CompressedTensorsQuantizer>(
+      describe("compressed-tensors", "compressed-tensors", PRECIS_PLUGIN_VERSION, "safetensors",
+               PRECIS_METHOD_SERIALIZABLE, Products::linear),
+      compressed_tensors::options, compressed_tensors::read_config)};
+  return list;
+}
+
+PRECIS_PLUGIN()

@@ -1,0 +1,224 @@
+#include "plugins/compressed_tensors/quantizer.h"
+
+#include "plugins/compressed_tensors/module_match.h"
+
+namespace precis::compressed_tensors {
+
+using sdk::PluginError;
+
+namespace {
+
+constexpr const char* kFormatVersion = "0.20.0";  // whose stored forms are written
+constexpr int64_t kLargestSide = int64_t{1} << 31;
+
+// Scales that are numbers of their own tell the dtype of the weight.
+precis_dtype weight_dtype(const precis_tensor_info& scale) {
+  return sdk::is_weight_dtype(scale.dtype) ? scale.dtype : sdk::kBFloat16;
+}
+
+kernels::ScaleRule scale_rule(Storage storage) {
+  switch (storage) {
+    case Storage::nvfp4:
+      return kernels::ScaleRule::two_levels;
+    case Storage::mxfp4:
+    case Storage::mxfp6:
+    case Storage::mxfp8:
+      return kernels::ScaleRule::exponent;
+    default:
+      return kernels::ScaleRule::own;
+  }
+}
+
+const precis_tensor& part_at(const sdk::ConstParts& parts, int place) {
+  return *parts.at(static_cast<std::size_t>(place));
+}
+
+// Weights are multiplied in the dtype of the scales, those of Microscaling in bfloat16.
+kernels::WeightType rounding_of(kernels::ScaleType scale) {
+  switch (scale) {
+    case kernels::ScaleType::f32:
+      return kernels::WeightType::f32;
+    case kernels::ScaleType::f16:
+      return kernels::WeightType::f16;
+    default:
+      return kernels::WeightType::bf16;
+  }
+}
+
+}  // namespace
+
+CompressedTensorsQuantizer::CompressedTensorsQuantizer(Config config)
+    : ScaledQuantizer(config.normalized, config.skip), config_(std::move(config)) {
+  if (config_.has_transforms)
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "'transform_config': the weights are rotated, and the model must rotate its "
+                      "activations, which is not implemented");
+}
+
+const QuantizationScheme* CompressedTensorsQuantizer::weight_scheme(
+    std::string_view module) const {
+  const QuantizationScheme* scheme = scheme_of(module, config_.groups);
+  return scheme == nullptr || !scheme->weights ? nullptr : scheme;
+}
+
+const QuantizationScheme& CompressedTensorsQuantizer::scheme(const precis_param& param) const {
+  const std::string_view module = sdk::module_of(sdk::view(param.name));
+  const QuantizationScheme* found = weight_scheme(module);
+  if (found != nullptr) return *found;
+  throw PluginError(PRECIS_UNSUPPORTED,
+                    "no group of 'config_groups' quantizes the weight of '" +
+                        std::string(module) + "'");
+}
+
+void CompressedTensorsQuantizer::storage(const precis_param& param, precis_storage& out) const {
+  const std::string_view module = sdk::module_of(sdk::view(param.name));
+  if (weight_scheme(module) != nullptr) return ScaledQuantizer::storage(param, out);
+  out.keep = 1;
+  out.reason = sdk::str("no group of the config quantizes it");
+  out.bytes =
+      param.ndim < 0 ? 0 : sdk::elements(param.ndim, param.shape) * param.dtype.bits / 8;
+}
+
+std::vector<sdk::PartLayout> CompressedTensorsQuantizer::layout(const precis_param& param) const {
+  if (param.ndim != 2)
+    throw PluginError(PRECIS_UNSUPPORTED, "only matrices [out_features, in_features] are stored");
+  return stored_parts(config_, scheme(param), param.dtype, {param.shape[0], param.shape[1]});
+}
+
+void CompressedTensorsQuantizer::check_writable(const precis_param& param) const {
+  plugins::weight_type(param.dtype);
+  check_scheme_writable(config_, scheme(param));
+}
+
+bool CompressedTensorsQuantizer::is_quantized(const sdk::StoredModule& module) const {
+  const QuantizationScheme* found = weight_scheme(module.name());
+  if (found == nullptr) return false;
+  const precis_tensor_info* weight = module.find("weight");
+  // A model that is not compressed keeps its floats, and the scales beside them.
+  return weight == nullptr || !sdk::is_weight_dtype(weight->dtype);
+}
+
+sdk::StoredWeight CompressedTensorsQuantizer::describe(const sdk::StoredModule& module) const {
+  const precis_dtype dtype = weight_dtype(module.at("weight_scale"));
+  const Storage storage = storage_of(format_of(config_, *weight_scheme(module.name())));
+  if (storage == Storage::packed) {
+    const std::vector<int64_t> shape = module.integers("weight_shape");
+    if (shape.size() != 2 || shape[0] < 0 || shape[1] < 0 || shape[0] > kLargestSide ||
+        shape[1] > kLargestSide)
+      throw PluginError(PRECIS_DATA_LOSS, "'" + module.key("weight_shape") +
+                                              "' must be [out_features, in_features]");
+    return {dtype, shape};
+  }
+  const bool whole = storage == Storage::bytes || storage == Storage::mxfp8;
+  const precis_tensor_info& codes = module.at(whole ? "weight" : "weight_packed", 2);
+  int64_t columns = codes.shape[1];
+  if (storage == Storage::nvfp4 || storage == Storage::mxfp4) columns *= 2;
+  if (storage == Storage::mxfp6) columns = columns / 3 * 4;
+  return {dtype, {codes.shape[0], columns}};
+}
+
+void CompressedTensorsQuantizer::encode(const precis_call& call, const precis_param& param,
+                                        const precis_tensor& weight,
+                                        const sdk::Parts& parts) const {
+  const QuantizationScheme& scheme = this->scheme(param);
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const StoredShape shape = stored_shape(config_, scheme, matrix);
+  const PartPlaces places = part_places(config_, scheme);
+  const auto type = plugins::weight_type(param.dtype);
+  const void* values = sdk::data<const void>(weight);
+  const auto data = [&](int place) {
+    return place < 0 ? nullptr : sdk::data<void>(*parts.at(static_cast<std::size_t>(place)));
+  };
+  kernels::ScaledEncoding encoding{shape.rows, shape.tiles};
+  encoding.scale_rule = scale_rule(storage_of(format_of(config_, scheme)));
+  encoding.symmetric = scheme.weights->symmetric;
+  encoding.bits = static_cast<int>(scheme.weights->bits);
+  if (places.zeros >= 0) {
+    const auto& zeros = *parts.at(static_cast<std::size_t>(places.zeros));
+    encoding.zero_type = sdk::same(zeros.view.dtype, sdk::kInt8) ? kernels::ZeroType::int8
+                                                                 : kernels::ZeroType::packed;
+  }
+  if (places.shape >= 0) {
+    auto* stored = static_cast<int64_t*>(data(places.shape));
+    stored[0] = param.shape[0];
+    stored[1] = param.shape[1];
+  }
+  const bool whole_tensor = scheme.weights->strategy == Strategy::tensor;
+  kernels::ValueRange whole;
+  if (whole_tensor || places.global_scale >= 0)
+    whole = plugins::whole_range(call, matrix, type, values);
+  float global = 1;
+  if (places.global_scale >= 0) {
+    global = plugins::scaled_kernel().global_scale(type, whole);
+    *static_cast<float*>(data(places.global_scale)) = global;
+  }
+  const auto run = [&](sdk::RowRange rows) {
+    plugins::scaled_kernel().quantize(type, values, encoding, whole_tensor ? &whole : nullptr,
+                                      global, rows.begin, rows.end, data(places.codes),
+                                      data(places.scales), data(places.zeros));
+  };
+  if (whole_tensor) return run({0, matrix.rows});
+  const bool packed = encoding.zero_type == kernels::ZeroType::packed;
+  sdk::for_rows(call, matrix, packed ? 32 : shape.tiles.rows, run);
+}
+
+kernels::ScaledWeight CompressedTensorsQuantizer::stored(const precis_param& param,
+                                                         const sdk::ConstParts& parts) const {
+  const QuantizationScheme& scheme = this->scheme(param);
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const StoredShape shape = stored_shape(config_, scheme, matrix);
+  const PartPlaces places = part_places(config_, scheme);
+  const precis_tensor& scales = part_at(parts, places.scales);
+  kernels::ScaledWeight weight{};
+  weight.rows = shape.rows;
+  weight.tiles = shape.tiles;
+  weight.codes = sdk::data<const void>(part_at(parts, places.codes));
+  weight.scale_type = plugins::scale_type(scales.view.dtype);
+  weight.scales = sdk::data<const void>(scales);
+  weight.rounding = rounding_of(weight.scale_type);
+  if (places.global_scale >= 0)
+    weight.divisor = plugins::single_number(part_at(parts, places.global_scale));
+  if (places.zeros >= 0) {
+    const precis_tensor& zeros = part_at(parts, places.zeros);
+    const bool packed = sdk::same(zeros.view.dtype, sdk::kInt32);
+    const auto tile_rows = shape.tile_rows;
+    const uint64_t bits = static_cast<uint64_t>(shape.rows.bits), each = 32 / bits;
+    const uint64_t words =
+        shape.rows.padded ? (tile_rows + each - 1) / each : (tile_rows * bits + 31) / 32;
+    plugins::require_bytes(zeros, (packed ? words * 4 : tile_rows) * shape.tiles.per_row);
+    weight.zero_type = packed ? kernels::ZeroType::packed : kernels::ZeroType::int8;
+    weight.zeros = sdk::data<const void>(zeros);
+  }
+  if (places.group_of >= 0)
+    weight.tile_of = plugins::checked_tiles(part_at(parts, places.group_of), matrix.columns,
+                                            shape.tiles.per_row);
+  return weight;
+}
+
+void CompressedTensorsQuantizer::write_skip_list(const sdk::ModuleList& modules,
+                                                 sdk::Json& config) const {
+  sdk::ModuleList needed;
+  for (const std::string& entry : modules) {
+    const bool given = sdk::contains(config_.skip.modules, entry);
+    if (given || weight_scheme(entry) != nullptr) needed.push_back(entry);
+  }
+  config["ignore"] = needed;
+}
+
+std::string CompressedTensorsQuantizer::config(const precis_component& component) const {
+  sdk::Json object = sdk::Json::parse(ScaledQuantizer::config(component));
+  std::string format;
+  for (const ConfigGroup& group : config_.groups) {
+    const std::string own = format_of(config_, group.scheme);
+    object["config_groups"][group.name]["format"] = own;
+    if (!group.scheme.weights) continue;
+    format = format.empty() || format == own ? own : "mixed-precision";
+  }
+  if (format.empty()) return object.dump();
+  object["format"] = format;
+  object["quantization_status"] = "compressed";
+  object["version"] = kFormatVersion;
+  return object.dump();
+}
+
+}  // namespace precis::compressed_tensors

@@ -1,0 +1,74 @@
+// The frame of a method whose stored weight is a kernels::ScaledWeight: decoding and products
+// follow from it.
+#pragma once
+
+#include <precis/weight_quantizer.hpp>
+
+#include "kernels/cpu/scaled/scaled.h"
+#include "plugins/linear.h"
+
+namespace precis::plugins {
+
+inline const kernels::ScaledKernels& scaled_kernel() {
+  return kernels::scaled_kernels(kernels::current_isa());
+}
+
+// Throws PRECIS_DATA_LOSS for what no scale is stored in.
+inline kernels::ScaleType scale_type(precis_dtype dtype) {
+  if (sdk::same(dtype, sdk::kFloat32)) return kernels::ScaleType::f32;
+  if (sdk::same(dtype, sdk::kFloat16)) return kernels::ScaleType::f16;
+  if (sdk::same(dtype, sdk::kBFloat16)) return kernels::ScaleType::bf16;
+  if (sdk::same(dtype, sdk::kFloat8E4M3FN)) return kernels::ScaleType::e4m3fn;
+  if (sdk::same(dtype, sdk::kFloat8E8M0FNU) || sdk::same(dtype, sdk::kUInt8))
+    return kernels::ScaleType::e8m0;
+  throw sdk::PluginError(PRECIS_DATA_LOSS,
+                         "the scales are neither float32, float16, bfloat16, float8_e4m3fn nor "
+                         "exponents (uint8)");
+}
+
+// The number of a tensor of one float32. Throws PRECIS_DATA_LOSS.
+inline float single_number(const precis_tensor& part) {
+  require_bytes(part, sizeof(float));
+  if (!sdk::same(part.view.dtype, sdk::kFloat32))
+    throw sdk::PluginError(PRECIS_DATA_LOSS, "the scale of the whole weight must be float32");
+  return *sdk::data<const float>(part);
+}
+
+// Throws PRECIS_DATA_LOSS for a map from columns to tiles that leaves them.
+inline const int32_t* checked_tiles(const precis_tensor& part, uint64_t columns, uint64_t tiles) {
+  const auto* map = sdk::data<const int32_t>(part);
+  for (uint64_t i = 0; i < columns; ++i) {
+    if (map[i] >= 0 && static_cast<uint64_t>(map[i]) < tiles) continue;
+    throw sdk::PluginError(PRECIS_DATA_LOSS, "column " + std::to_string(i) + " is of group " +
+                                                 std::to_string(map[i]) + " of " +
+                                                 std::to_string(tiles));
+  }
+  return map;
+}
+
+// The range of a whole weight, found on the host's threads.
+kernels::ValueRange whole_range(const precis_call& call, const sdk::Matrix& matrix,
+                                kernels::WeightType type, const void* weight);
+
+class ScaledQuantizer : public sdk::WeightQuantizer {
+ public:
+  using WeightQuantizer::WeightQuantizer;
+
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
+
+ protected:
+  // The stored weight, which refers to the parts; they have been compared with the layout.
+  virtual kernels::ScaledWeight stored(const precis_param& param,
+                                       const sdk::ConstParts& parts) const = 0;
+
+  void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& out) const override;
+};
+
+}  // namespace precis::plugins
