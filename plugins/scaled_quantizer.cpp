@@ -10,8 +10,8 @@ kernels::ValueRange whole_range(const precis_call& call, const sdk::Matrix& matr
   kernels::ValueRange whole;
   std::mutex mutex;
   sdk::for_rows(call, matrix, 1, [&](sdk::RowRange rows) {
-    const kernels::ValueRange found = scaled_kernel().range(
-        type, weight, rows.begin * matrix.columns, rows.end * matrix.columns);
+    const kernels::ValueRange found =
+        scaled_kernel().range(type, weight, rows.begin * matrix.columns, rows.end * matrix.columns);
     const std::lock_guard lock(mutex);
     if (std::isnan(whole.low)) return;
     whole = std::isnan(found.low) ? found

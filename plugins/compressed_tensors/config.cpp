@@ -28,6 +28,8 @@ Json read_sparsity(const Json& value, Config& config) {
   const std::string format = read_choice("sparsity_config.format", value.value("format", Json()),
                                          {"dense", "sparse-bitmask", "sparse-24-bitmask"});
   if (format != "dense") config.sparsity_format = format;
+  config.sparsity_targets = sdk::module_list(value.value("targets", Json()));
+  config.sparsity_ignore = sdk::module_list(value.value("ignore", Json()));
   const bool fixed = format == "sparse-24-bitmask";
   return {{"registry_requires_subclass", false},
           {"format", format},
@@ -81,7 +83,12 @@ void read_library_config(const Json& values, const Rules& rules, Config& config)
 const sdk::OptionTable& options(std::string_view) {
   static const sdk::OptionTable table(
       "compressed-tensors",
-      {{"config_groups", OptionType::any, true, nullptr, "name to scheme, or preset to targets", {}},
+      {{"config_groups",
+        OptionType::any,
+        true,
+        nullptr,
+        "name to scheme, or preset to targets",
+        {}},
        {"format", OptionType::string, false, "dense", "how weights are stored", {}},
        {"quantization_status", OptionType::string, false, "initialized", "state of the model", {}},
        {"kv_cache_scheme", OptionType::any, true, nullptr, "how keys and values are kept", {}},

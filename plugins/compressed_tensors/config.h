@@ -18,8 +18,9 @@ struct Config {
   std::string format;  // "pack-quantized" ...; "dense" and the like: by each group
   // Written before compressed-tensors 0.18: 32 / bits whole numbers a word.
   bool padded_words = false;
-  std::string sparsity_format;    // of sparsity_config: "sparse-24-bitmask" ...; empty: none
-  bool has_transforms = false;    // transform_config
+  std::string sparsity_format;  // of sparsity_config: "sparse-24-bitmask" ...; empty: none
+  sdk::ModuleList sparsity_targets, sparsity_ignore;  // no targets: all
+  bool has_transforms = false;                        // transform_config
   bool has_kv_cache_scheme = false;
   sdk::SkipList skip;
   sdk::Json normalized;

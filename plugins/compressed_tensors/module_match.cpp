@@ -18,8 +18,7 @@ bool names(std::string_view module, const std::string& entry) {
                              std::regex(entry.substr(kPattern.size())),
                              std::regex_constants::match_continuous);
   } catch (const std::regex_error&) {
-    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
-                           "'" + entry + "' is not a regular expression");
+    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "'" + entry + "' is not a regular expression");
   }
 }
 

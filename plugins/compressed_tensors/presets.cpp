@@ -49,10 +49,8 @@ Json integer_scheme(const std::string& name) {
   const std::string activation = name.substr(3);
   if (weight < 2 || weight > 8) return nullptr;
   if (activation == "16") return scheme(groups("int", weight, 128));
-  if (activation == "8" && weight < 8)
-    return scheme(groups("int", weight, 128), tokens("int", 8));
-  if (activation == "4" && weight <= 4)
-    return scheme(groups("int", weight, 128), tokens("int", 4));
+  if (activation == "8" && weight < 8) return scheme(groups("int", weight, 128), tokens("int", 8));
+  if (activation == "4" && weight <= 4) return scheme(groups("int", weight, 128), tokens("int", 4));
   return nullptr;
 }
 

@@ -1,5 +1,6 @@
 #include "plugins/compressed_tensors/quantizer.h"
 
+#include "plugins/compressed_tensors/bitmask.h"
 #include "plugins/compressed_tensors/module_match.h"
 
 namespace precis::compressed_tensors {
@@ -29,6 +30,16 @@ kernels::ScaleRule scale_rule(Storage storage) {
   }
 }
 
+// [out_features, in_features] of a tensor that holds them.
+std::vector<int64_t> stored_sides(const sdk::StoredModule& module, std::string_view part) {
+  std::vector<int64_t> sides = module.integers(part);
+  const auto absurd = [](int64_t side) { return side < 0 || side > kLargestSide; };
+  if (sides.size() != 2 || std::any_of(sides.begin(), sides.end(), absurd))
+    throw PluginError(PRECIS_DATA_LOSS,
+                      "'" + module.key(part) + "' must be [out_features, in_features]");
+  return sides;
+}
+
 const precis_tensor& part_at(const sdk::ConstParts& parts, int place) {
   return *parts.at(static_cast<std::size_t>(place));
 }
@@ -55,8 +66,7 @@ CompressedTensorsQuantizer::CompressedTensorsQuantizer(Config config)
                       "activations, which is not implemented");
 }
 
-const QuantizationScheme* CompressedTensorsQuantizer::weight_scheme(
-    std::string_view module) const {
+const QuantizationScheme* CompressedTensorsQuantizer::weight_scheme(std::string_view module) const {
   const QuantizationScheme* scheme = scheme_of(module, config_.groups);
   return scheme == nullptr || !scheme->weights ? nullptr : scheme;
 }
@@ -65,9 +75,8 @@ const QuantizationScheme& CompressedTensorsQuantizer::scheme(const precis_param&
   const std::string_view module = sdk::module_of(sdk::view(param.name));
   const QuantizationScheme* found = weight_scheme(module);
   if (found != nullptr) return *found;
-  throw PluginError(PRECIS_UNSUPPORTED,
-                    "no group of 'config_groups' quantizes the weight of '" +
-                        std::string(module) + "'");
+  throw PluginError(PRECIS_UNSUPPORTED, "no group of 'config_groups' quantizes the weight of '" +
+                                            std::string(module) + "'");
 }
 
 void CompressedTensorsQuantizer::storage(const precis_param& param, precis_storage& out) const {
@@ -75,14 +84,21 @@ void CompressedTensorsQuantizer::storage(const precis_param& param, precis_stora
   if (weight_scheme(module) != nullptr) return ScaledQuantizer::storage(param, out);
   out.keep = 1;
   out.reason = sdk::str("no group of the config quantizes it");
-  out.bytes =
-      param.ndim < 0 ? 0 : sdk::elements(param.ndim, param.shape) * param.dtype.bits / 8;
+  out.bytes = param.ndim < 0 ? 0 : sdk::elements(param.ndim, param.shape) * param.dtype.bits / 8;
+}
+
+bool CompressedTensorsQuantizer::is_sparse(std::string_view module) const {
+  if (config_.sparsity_format.empty() || matches_any(module, config_.sparsity_ignore)) return false;
+  return config_.sparsity_targets.empty() || matches_any(module, config_.sparsity_targets);
 }
 
 std::vector<sdk::PartLayout> CompressedTensorsQuantizer::layout(const precis_param& param) const {
   if (param.ndim != 2)
     throw PluginError(PRECIS_UNSUPPORTED, "only matrices [out_features, in_features] are stored");
-  return stored_parts(config_, scheme(param), param.dtype, {param.shape[0], param.shape[1]});
+  const std::vector<int64_t> shape{param.shape[0], param.shape[1]};
+  const std::string_view module = sdk::module_of(sdk::view(param.name));
+  if (is_sparse(module)) return bitmask_layout(config_, weight_scheme(module), param.dtype, shape);
+  return stored_parts(config_, scheme(param), param.dtype, shape);
 }
 
 void CompressedTensorsQuantizer::check_writable(const precis_param& param) const {
@@ -91,24 +107,23 @@ void CompressedTensorsQuantizer::check_writable(const precis_param& param) const
 }
 
 bool CompressedTensorsQuantizer::is_quantized(const sdk::StoredModule& module) const {
+  if (is_sparse(module.name())) return module.find("bitmask") != nullptr;
   const QuantizationScheme* found = weight_scheme(module.name());
-  if (found == nullptr) return false;
+  if (found == nullptr || module.find("weight_scale") == nullptr) return false;
   const precis_tensor_info* weight = module.find("weight");
   // A model that is not compressed keeps its floats, and the scales beside them.
   return weight == nullptr || !sdk::is_weight_dtype(weight->dtype);
 }
 
 sdk::StoredWeight CompressedTensorsQuantizer::describe(const sdk::StoredModule& module) const {
-  const precis_dtype dtype = weight_dtype(module.at("weight_scale"));
-  const Storage storage = storage_of(format_of(config_, *weight_scheme(module.name())));
-  if (storage == Storage::packed) {
-    const std::vector<int64_t> shape = module.integers("weight_shape");
-    if (shape.size() != 2 || shape[0] < 0 || shape[1] < 0 || shape[0] > kLargestSide ||
-        shape[1] > kLargestSide)
-      throw PluginError(PRECIS_DATA_LOSS, "'" + module.key("weight_shape") +
-                                              "' must be [out_features, in_features]");
-    return {dtype, shape};
+  const QuantizationScheme* scheme = weight_scheme(module.name());
+  if (is_sparse(module.name())) {
+    const char* numbers = scheme == nullptr ? "compressed" : "weight_scale";
+    return {weight_dtype(module.at(numbers)), stored_sides(module, "shape")};
   }
+  const precis_dtype dtype = weight_dtype(module.at("weight_scale"));
+  const Storage storage = storage_of(format_of(config_, *scheme));
+  if (storage == Storage::packed) return {dtype, stored_sides(module, "weight_shape")};
   const bool whole = storage == Storage::bytes || storage == Storage::mxfp8;
   const precis_tensor_info& codes = module.at(whole ? "weight" : "weight_packed", 2);
   int64_t columns = codes.shape[1];
@@ -193,6 +208,57 @@ kernels::ScaledWeight CompressedTensorsQuantizer::stored(const precis_param& par
     weight.tile_of = plugins::checked_tiles(part_at(parts, places.group_of), matrix.columns,
                                             shape.tiles.per_row);
   return weight;
+}
+
+void CompressedTensorsQuantizer::plan_linear(const precis_linear_options& options,
+                                             const precis_param& param,
+                                             sdk::PlanWriter& plan) const {
+  if (is_sparse(sdk::module_of(sdk::view(param.name))))
+    throw PluginError(PRECIS_UNSUPPORTED, "weights behind a mask have no product of their own");
+  ScaledQuantizer::plan_linear(options, param, plan);
+}
+
+void CompressedTensorsQuantizer::decode(const precis_call& call, const precis_param& param,
+                                        const sdk::ConstParts& parts, sdk::RowRange rows,
+                                        const precis_tensor& out) const {
+  if (is_sparse(sdk::module_of(sdk::view(param.name))))
+    return decode_sparse(param, parts, rows, out);
+  ScaledQuantizer::decode(call, param, parts, rows, out);
+}
+
+void CompressedTensorsQuantizer::decode_sparse(const precis_param& param,
+                                               const sdk::ConstParts& parts, sdk::RowRange rows,
+                                               const precis_tensor& out) const {
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const QuantizationScheme* scheme = weight_scheme(sdk::module_of(sdk::view(param.name)));
+  const precis_dtype number = parts.at(0)->view.dtype;
+  const auto out_type = plugins::weight_type(out.view.dtype);
+  const uint64_t out_bytes = matrix.columns * (out.view.dtype.bits / 8u);
+  auto* values = sdk::data<std::byte>(out);
+  std::vector<std::byte> dense(matrix.columns * (number.bits / 8u));
+  for (uint64_t row = rows.begin; row < rows.end; ++row, values += out_bytes) {
+    expand_row(config_, param, parts, row, dense.data());
+    if (scheme == nullptr) {
+      kernels::with_types(plugins::weight_type(number), out_type, [&](auto from, auto to) {
+        const auto* numbers =
+            reinterpret_cast<const typename decltype(from)::Stored*>(dense.data());
+        auto* results = reinterpret_cast<typename decltype(to)::Stored*>(values);
+        for (uint64_t i = 0; i < matrix.columns; ++i) to.store(results, i, from.load(numbers, i));
+      });
+      continue;
+    }
+    const precis_tensor& scales = part_at(parts, bitmask_parts(config_, scheme).scales);
+    const StoredShape shape = stored_shape(config_, unpacked(*scheme), matrix);
+    const uint64_t first = row / shape.tiles.rows * shape.tiles.per_row;
+    kernels::ScaledWeight weight{};
+    weight.rows = shape.rows;
+    weight.tiles = {1, shape.tiles.columns, shape.tiles.per_row};
+    weight.codes = dense.data();
+    weight.scale_type = plugins::scale_type(scales.view.dtype);
+    weight.scales = sdk::data<const std::byte>(scales) + first * (scales.view.dtype.bits / 8u);
+    weight.rounding = rounding_of(weight.scale_type);
+    plugins::scaled_kernel().dequantize(weight, 0, 1, out_type, values);
+  }
 }
 
 void CompressedTensorsQuantizer::write_skip_list(const sdk::ModuleList& modules,

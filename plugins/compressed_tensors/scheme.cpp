@@ -53,8 +53,7 @@ Strategy read_strategy(const std::string& path, const Json& args, const Rules& r
 
 void read_group_size(const std::string& path, const Json& args, QuantizationArgs& read) {
   const Json size = at(args, "group_size");
-  const bool grouped =
-      read.strategy == Strategy::group || read.strategy == Strategy::tensor_group;
+  const bool grouped = read.strategy == Strategy::group || read.strategy == Strategy::tensor_group;
   if (!size.is_null()) {
     // Python compares it with -1 before it is read as a number.
     if (!size.is_number() && !size.is_boolean())
@@ -137,10 +136,9 @@ std::string read_dtype(const std::string& path, const Json& value) {
 }
 
 void check_float_bits(const QuantizationArgs& args, const Rules& rules) {
-  if (!args.floating || rules.of_2025 || args.bits == 4 || args.bits == 6 || args.bits == 8)
-    return;
-  throw PluginError(PRECIS_UNSUPPORTED, "floating numbers have 4, 6 or 8 bits, not " +
-                                            std::to_string(args.bits));
+  if (!args.floating || rules.of_2025 || args.bits == 4 || args.bits == 6 || args.bits == 8) return;
+  throw PluginError(PRECIS_UNSUPPORTED,
+                    "floating numbers have 4, 6 or 8 bits, not " + std::to_string(args.bits));
 }
 
 void check_activations(const std::string& path, const std::optional<QuantizationArgs>& args,
@@ -167,10 +165,10 @@ QuantizationArgs read_args(const std::string& path, const Json& value, const Rul
                            Json& normalized) {
   if (!value.is_object()) refuse(path, value, "an object");
   if (!rules.of_2025)
-    refuse_unknown_keys(path, value,
-                        {"num_bits", "type", "symmetric", "group_size", "strategy",
-                         "block_structure", "dynamic", "actorder", "scale_dtype", "zp_dtype",
-                         "observer", "observer_kwargs"});
+    refuse_unknown_keys(
+        path, value,
+        {"num_bits", "type", "symmetric", "group_size", "strategy", "block_structure", "dynamic",
+         "actorder", "scale_dtype", "zp_dtype", "observer", "observer_kwargs"});
   QuantizationArgs args;
   args.bits = read_integer(path + ".num_bits", value.value("num_bits", Json(8)));
   const std::string type =
@@ -190,13 +188,14 @@ QuantizationArgs read_args(const std::string& path, const Json& value, const Rul
   const Json observer_options = value.value("observer_kwargs", Json::object());
   if (!observer_options.is_object())
     refuse(path + ".observer_kwargs", observer_options, "an object");
-  if (!rules.of_2025) args.scale_dtype = read_dtype(path + ".scale_dtype", at(value, "scale_dtype"));
+  if (!rules.of_2025)
+    args.scale_dtype = read_dtype(path + ".scale_dtype", at(value, "scale_dtype"));
   const std::string zero_dtype =
       rules.of_2025 ? "" : read_dtype(path + ".zp_dtype", at(value, "zp_dtype"));
   if (zero_dtype.empty()) check_float_bits(args, rules);
 
-  const Json dynamic = args.dynamic == Dynamic::local ? Json("local")
-                                                      : Json(args.dynamic == Dynamic::yes);
+  const Json dynamic =
+      args.dynamic == Dynamic::local ? Json("local") : Json(args.dynamic == Dynamic::yes);
   const Json size = at(value, "group_size");
   normalized = {{"num_bits", args.bits},
                 {"type", type},
@@ -204,14 +203,12 @@ QuantizationArgs read_args(const std::string& path, const Json& value, const Rul
                 {"group_size", size.is_null() ? Json() : Json(args.group_size)},
                 {"strategy", strategy_names()[static_cast<std::size_t>(args.strategy)]},
                 {"dynamic", dynamic}};
-  const Json block =
-      args.block_rows > 0 ? Json{args.block_rows, args.block_columns} : Json();
+  const Json block = args.block_rows > 0 ? Json{args.block_rows, args.block_columns} : Json();
   if (rules.of_2025) {
     normalized["block_structure"] = at(value, "block_structure");
     normalized["actorder"] = order;
     const bool dynamic_now = args.dynamic != Dynamic::no;
-    normalized["observer"] =
-        dynamic_now ? Json() : observer.is_null() ? Json("minmax") : observer;
+    normalized["observer"] = dynamic_now ? Json() : observer.is_null() ? Json("minmax") : observer;
     normalized["observer_kwargs"] = observer_options;
     return args;
   }

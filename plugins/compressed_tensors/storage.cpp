@@ -78,9 +78,9 @@ void check_arguments(Storage storage, const std::string& format, const Quantizat
     case Storage::packed:
       return demand(integers, "integers of 1 to 8 bits, by 'num_bits' and 'type'");
     case Storage::nvfp4:
-      return demand(weights.floating && weights.bits == 4 &&
-                        weights.strategy == Strategy::tensor_group,
-                    "4-bit floats of strategy tensor_group");
+      return demand(
+          weights.floating && weights.bits == 4 && weights.strategy == Strategy::tensor_group,
+          "4-bit floats of strategy tensor_group");
     case Storage::mxfp4:
     case Storage::mxfp6:
     case Storage::mxfp8:
@@ -178,8 +178,8 @@ std::vector<PartLayout> stored_parts(const Config& config, const QuantizationSch
                                           ? std::vector<int64_t>{1}
                                           : std::vector<int64_t>{tile_rows, per_row};
   const auto row_bytes = static_cast<int64_t>(stored.rows.row_bytes());
-  const bool exponents = storage == Storage::mxfp4 || storage == Storage::mxfp6 ||
-                         storage == Storage::mxfp8;
+  const bool exponents =
+      storage == Storage::mxfp4 || storage == Storage::mxfp6 || storage == Storage::mxfp8;
   const precis_dtype bytes = weights.floating ? sdk::kFloat8E4M3FN : sdk::kInt8;
   std::vector<PartLayout> parts;
   if (storage == Storage::bytes || storage == Storage::mxfp8)
@@ -201,8 +201,8 @@ std::vector<PartLayout> stored_parts(const Config& config, const QuantizationSch
     // Versions before 0.10 left packed weights' zero points unpacked.
     const bool packed = storage == Storage::packed && has_packed_zeros(weights);
     const auto each = static_cast<int64_t>(32 / weights.bits);
-    const int64_t words = stored.rows.padded ? (tile_rows + each - 1) / each
-                                             : (tile_rows * weights.bits + 31) / 32;
+    const int64_t words =
+        stored.rows.padded ? (tile_rows + each - 1) / each : (tile_rows * weights.bits + 31) / 32;
     PartLayout zeros{"weight_zero_point", packed ? sdk::kInt32 : sdk::kInt8,
                      packed ? std::vector<int64_t>{words, per_row} : scales};
     if (packed) {
@@ -225,6 +225,8 @@ void check_scheme_writable(const Config& config, const QuantizationScheme& schem
   const QuantizationArgs& weights = *scheme.weights;
   const std::string format = format_of(config, scheme);
   const Storage storage = storage_of(format);
+  if (config.padded_words)
+    unsupported("'version' is of a library before 0.18, whose forms are only read; leave it out");
   if (!config.sparsity_format.empty())
     unsupported("sparsity_config: compressed-tensors reads no bitmasks since 0.15");
   if (config.has_kv_cache_scheme)
@@ -238,8 +240,8 @@ void check_scheme_writable(const Config& config, const QuantizationScheme& schem
   if (weights.floating && !weights.symmetric)
     unsupported("floating numbers have no zero point: 'symmetric' must be true");
   if (weights.dynamic != Dynamic::no) unsupported("weights are static: 'dynamic' must be false");
-  const bool exponents = storage == Storage::mxfp4 || storage == Storage::mxfp6 ||
-                         storage == Storage::mxfp8;
+  const bool exponents =
+      storage == Storage::mxfp4 || storage == Storage::mxfp6 || storage == Storage::mxfp8;
   if (exponents && weights.scale_dtype != "uint8")
     unsupported("format " + format + " needs 'scale_dtype' torch.uint8");
   if (storage == Storage::nvfp4 && weights.scale_dtype != "float8_e4m3fn")

@@ -44,6 +44,11 @@ struct GoldenFolder {
   // The library shows these tensors as bytes: their dtypes and shapes differ from the plan's.
   bool opaque_parts = false;
 
+  // Forms that are decoded only, for a method that has products with others.
+  std::function<bool(const nlohmann::json& options)> without_product = [](const nlohmann::json&) {
+    return false;
+  };
+
   // How products with these weights treat activations.
   std::function<Sums(const nlohmann::json& options)> sums = [](const nlohmann::json&) {
     return Sums::floats;

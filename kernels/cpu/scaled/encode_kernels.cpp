@@ -131,9 +131,7 @@ TileScale own_scale(const ScaledEncoding& encoding, ValueRange range) {
     const float lowest = -static_cast<float>(1 << (encoding.bits - 1));
     tile.scale = Type::round(Type::round(range.high - range.low) / levels);
     const float zero = Type::round(lowest - Type::round(range.low / tile.scale));
-    tile.zero = std::isnan(zero)
-                    ? 0.0f
-                    : round_to_even(std::clamp(zero, lowest, lowest + levels));
+    tile.zero = std::isnan(zero) ? 0.0f : round_to_even(std::clamp(zero, lowest, lowest + levels));
   }
   if (tile.scale == 0) tile.scale = Limits<Type>::eps;
   return tile;
@@ -201,8 +199,7 @@ void store_tiles(const ScaledEncoding& encoding, const typename Type::Stored* we
 }
 
 template <typename Type>
-float stored_divisor(const ScaledEncoding& encoding, const void* scales, uint64_t i,
-                     float global) {
+float stored_divisor(const ScaledEncoding& encoding, const void* scales, uint64_t i, float global) {
   switch (encoding.scale_rule) {
     case ScaleRule::own:
       return Type::load(static_cast<const typename Type::Stored*>(scales), i);
@@ -223,6 +220,7 @@ float clamp(float value, float low, float high) {
 int narrow(const ScaledEncoding& encoding, float value) {
   switch (encoding.rows.type) {
     case NarrowType::float8_e4m3fn:
+      if (std::isnan(value)) return 0x7f;
       // The library adds a zero point of 0, which turns -0.0 into 0.
       return float_to_float8_e4m3fn(clamp(value + 0.0f, -kLargestE4M3, kLargestE4M3));
     case NarrowType::float6_e2m3:
@@ -247,15 +245,13 @@ void encode_row(const ScaledEncoding& encoding, const typename Type::Stored* wei
     const uint64_t end = std::min(begin + kPiece, columns);
     for (uint64_t i = begin; i < end;) {
       const uint64_t tile = i / tiles.columns, stop = std::min((tile + 1) * tiles.columns, end);
-      const float divisor = stored_divisor<Type>(
-          encoding, scales, row / tiles.rows * tiles.per_row + tile, global);
-      const float zero =
-          load_zero(encoding.zero_type, encoding.rows, tiles, zeros, row, tile);
+      const float divisor =
+          stored_divisor<Type>(encoding, scales, row / tiles.rows * tiles.per_row + tile, global);
+      const float zero = load_zero(encoding.zero_type, encoding.rows, tiles, zeros, row, tile);
       for (; i < stop; ++i) {
         const float quotient = Quotient::round(Type::load(weight, row * columns + i) / divisor);
-        numbers[i - begin] = narrow(encoding, encoding.symmetric
-                                                  ? quotient
-                                                  : Quotient::round(quotient + zero));
+        numbers[i - begin] =
+            narrow(encoding, encoding.symmetric ? quotient : Quotient::round(quotient + zero));
       }
     }
     store_row(encoding.rows, numbers, begin, end - begin, codes, row);

@@ -145,8 +145,7 @@ inline float load_zero(ZeroType type, const NarrowRows& rows, const ScaleTiles& 
   const uint64_t bit = rows.padded ? tile_row % each * bits : tile_row * bits % 32;
   uint64_t both = word_at(zeros, word * tiles.per_row + tile);
   if (bit + bits > 32) both |= uint64_t{word_at(zeros, (word + 1) * tiles.per_row + tile)} << 32;
-  return static_cast<float>(static_cast<int>(both >> bit & ((1u << bits) - 1)) -
-                            (1 << (bits - 1)));
+  return static_cast<float>(static_cast<int>(both >> bit & ((1u << bits) - 1)) - (1 << (bits - 1)));
 }
 
 }  // namespace PRECIS_ISA

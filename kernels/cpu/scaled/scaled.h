@@ -1,9 +1,9 @@
 // Weights stored as narrow numbers with a scale, and perhaps a zero point, for each tile of the
 // matrix: value = (number - zero point) * scale.
 //
-// compressed-tensors 0.20 (quantization/lifecycle/forward_helpers.py, quantization/utils/helpers.py,
-// compressors/): every step is rounded to the dtype that torch computes it in.
-// All functions are re-entrant; callers split the work by rows.
+// compressed-tensors 0.20 (quantization/lifecycle/forward_helpers.py,
+// quantization/utils/helpers.py, compressors/): every step is rounded to the dtype that torch
+// computes it in. All functions are re-entrant; callers split the work by rows.
 #pragma once
 
 #include <cstdint>
@@ -80,7 +80,7 @@ struct ScaledEncoding {
   NarrowRows rows;
   ScaleTiles tiles;
   ScaleRule scale_rule = ScaleRule::own;
-  bool symmetric = true;             // false: integers with a zero point
+  bool symmetric = true;                // false: integers with a zero point
   ZeroType zero_type = ZeroType::none;  // where it is stored
   // The bits of an integer, also where each has a byte.
   int bits = 8;
