@@ -11,9 +11,10 @@ namespace {
 
 using nlohmann::json;
 
-Result<json> merged(const json& checkpoint, const json& user, const std::string& library) {
+Result<json> merged(const json& checkpoint, const json& user, const std::string& library,
+                    const std::string& version) {
   PRECIS_ASSIGN(const json config, test_resolver(true).merge(checkpoint, user, library));
-  return test_resolver(true).normalize(config, library, true);
+  return test_resolver(true).normalize(config, library, true, version);
 }
 
 TEST(MergeOracle, WhoseValuesWin) {
@@ -29,12 +30,13 @@ TEST(MergeOracle, WhoseValuesWin) {
     // A gptq checkpoint that is asked for as auto-round becomes one.
     const json& becomes = test["outcome"].contains("normalized") ? want : checkpoint;
     if (!has_plugin(checkpoint) || !has_plugin(becomes)) return void(++without_plugin);
-    // A merge is today's library's. transformers 4.48 did not compare the classes, and its configs
-    // of gptq and awq had options that today's lack.
-    const std::string method = checkpoint.value("quant_method", "");
-    if (api == "seed-era" && (method == "gptq" || method == "awq")) return void(++stricter);
-    if (test["id"] == "era-t-merge-0022") return void(++stricter);
-    const auto got = merged(checkpoint, user, test["library"]);
+    // A merge is today's library's; transformers 4.48 did not compare the classes.
+    const std::string library = test["library"];
+    const std::string version = api != "seed-era" ? "" : library == "diffusers" ? "0.33" : "4.48";
+    const bool one_class = user.is_null() || user["quant_method"] == checkpoint["quant_method"];
+    if (api == "seed-era" && !one_class && !test["outcome"].contains("error"))
+      return void(++stricter);
+    const auto got = merged(checkpoint, user, library, version);
     ++checked;
     if (test["outcome"].contains("error")) {
       EXPECT_FALSE(got.ok()) << test["id"] << " gives " << got->dump() << " where the library has "

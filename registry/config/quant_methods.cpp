@@ -24,7 +24,7 @@ const std::vector<QuantMethodFacts>& quant_methods() {
        false,
        true,
        false,
-       {"run_compressed"}},
+       {"dequantize", "run_compressed", "use_optimized_inference"}},
       {"eetq", "EetqConfig", "eetq", false, true, false, {}},
       {"fbgemm_fp8", "FbgemmFp8Config", "fp8", false, true, false, {"activation_scale_ub"}},
       {"fouroversix", "FourOverSixConfig", "fouroversix", false, true, false, {}},
