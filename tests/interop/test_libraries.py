@@ -9,6 +9,7 @@ import torch
 import transformers
 from diffusers import DiffusionPipeline, GGUFQuantizationConfig
 from diffusers.quantizers.bitsandbytes import bnb_quantizer
+from optimum.quanto import requantize
 from safetensors.torch import load_file, save_file
 
 # diffusers refuses bitsandbytes on a machine without a GPU; its loading code itself runs on a CPU.
@@ -73,6 +74,20 @@ def test_transformers_loads_what_precis_writes(precis, pipelines, tmp_path, meth
     precis("quantize", pipelines("sd3"), "-o", out, "--component", f"text_encoder_3={method}", "--progress", "none")
     model = transformers.T5EncoderModel.from_pretrained(out / "text_encoder_3", device_map="cpu", dtype=torch.bfloat16)
     expect_equal(library_weights(model), decoded(precis, out / "text_encoder_3", tmp_path / "float"), method)
+
+
+@pytest.mark.parametrize("spec", ["qint8", "qint4", "qint2", "qfloat8"])
+def test_quanto_loads_a_text_encoder_that_transformers_cannot(precis, pipelines, tmp_path, spec):
+    out = tmp_path / "out"
+    precis("quantize", pipelines("sd3"), "-o", out, "--component", f"text_encoder_3={spec}", "--progress", "none")
+    encoder = out / "text_encoder_3"
+    config = transformers.T5Config.from_pretrained(pipelines("sd3") / "text_encoder_3")
+    model = transformers.T5EncoderModel(config).to(torch.bfloat16)
+    state_dict = {}
+    for file in encoder.glob("*.safetensors"):
+        state_dict.update(load_file(file))
+    requantize(model, state_dict, json.loads((encoder / "quanto_qmap.json").read_text()), device=torch.device("cpu"))
+    expect_equal(library_weights(model), decoded(precis, encoder, tmp_path / "float"), spec)
 
 
 def test_a_whole_pipeline_of_two_methods_loads(precis, pipelines, tmp_path):
