@@ -24,6 +24,7 @@ precis_linear_options to_abi(const LinearOptions& options) {
   abi.device = options.device;
   abi.activation = precis::to_abi(options.activation);
   abi.max_rows = options.max_rows;
+  if (options.may_round_activations) abi.flags |= PRECIS_LINEAR_MAY_ROUND_ACTIVATIONS;
   return abi;
 }
 

@@ -14,6 +14,9 @@ struct LinearOptions {
   precis_device device{PRECIS_DEVICE_CPU, 0};
   DType activation = DType::f32;  // of x, bias and y: f32, f16 or bf16
   int64_t max_rows = 1;           // most rows of x in one forward
+  // Allows a product that rounds x more than the Python library of the format does, where the
+  // method has a faster one (GGUF: to 8 bits in blocks of 32).
+  bool may_round_activations = false;
 };
 
 struct LinearPlan {

@@ -17,6 +17,8 @@ const kernels::GgufIntegerType* integer_type(std::string_view name) {
 }  // namespace
 
 // Each tensor of a file has a type of its own, known when it is prepared: room for the largest.
+// diffusers decodes a weight and multiplies in floating point; ggml rounds the activations to 8
+// bits and multiplies integers, which the host must allow.
 void GgufQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                 sdk::PlanWriter& plan) const {
   const sdk::Matrix matrix = plugins::product_shape(options, param);
@@ -45,7 +47,9 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
   kernels::LinearWeight weight{};
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
-  if (const kernels::GgufIntegerType* type = integer_type(codec.name)) {
+  const bool may_round = (options.flags & PRECIS_LINEAR_MAY_ROUND_ACTIVATIONS) != 0;
+  const kernels::GgufIntegerType* type = may_round ? integer_type(codec.name) : nullptr;
+  if (type != nullptr) {
     weight.arithmetic = kernels::Arithmetic::int8_blocks;
     weight.decode_codes = type->decode_codes;
     weight.block = type->block;

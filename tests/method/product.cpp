@@ -144,8 +144,8 @@ std::vector<float> Rows::row(std::size_t index) const {
   return as_floats(dtype, std::span(memory).subspan(index * stride * bytes, columns * bytes));
 }
 
-Product::Product(const StoredWeight& weight, DType activation, int64_t max_rows) {
-  const LinearOptions options{kCpuDevice, activation, max_rows};
+Product::Product(const StoredWeight& weight, DType activation, int64_t max_rows, bool may_round) {
+  const LinearOptions options{kCpuDevice, activation, max_rows, may_round};
   auto plan = Linear::plan(*weight.quantizer, options, weight.param);
   EXPECT_TRUE(plan.ok()) << plan.error().text();
   EXPECT_TRUE(plan->keeps_parts);
@@ -174,13 +174,14 @@ std::span<std::byte> Product::workspace() const {
 }
 
 void expect_product(const StoredWeight& weight, Sums sums, DType activation, std::size_t batch,
-                    bool with_bias) {
+                    bool with_bias, bool may_round) {
+  if (sums == Sums::int8_blocks && !may_round) sums = Sums::floats;
   const std::size_t rows = weight.rows(), columns = weight.columns();
   const std::vector<float> decoded = weight.decoded();
   Rows x(activation, batch, columns, normal_numbers(batch * columns, 11, 1.0f), 5);
   Rows bias(activation, 1, rows, normal_numbers(rows, 13, 0.5f));
   Rows y(activation, batch, rows, 3);
-  const Product product(weight, activation, static_cast<int64_t>(batch));
+  const Product product(weight, activation, static_cast<int64_t>(batch), may_round);
   const Status status = product.forward(x, with_bias ? &bias : nullptr, y);
   ASSERT_TRUE(status.ok()) << status.error().text();
   const std::vector<float> bias_values = bias.row(0);

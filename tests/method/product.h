@@ -15,8 +15,10 @@ namespace precis {
 
 // How a method's product treats activations, and with that how far it may be off.
 enum class Sums {
-  floats,       // activations as they are
-  int8_blocks,  // blocks of 32 as integers of 8 bits: off by at most 1/254 of the block's largest
+  floats,  // activations as they are
+  // Where the host allows it, blocks of 32 as integers of 8 bits: off by at most 1/254 of the
+  // block's largest; else as they are.
+  int8_blocks,
   int8_rows     // LLM.int8(): off by at most 1/254 of the row's largest, and float16's roundoff
 };
 
@@ -66,7 +68,7 @@ struct Rows {
 // Prepared once, used for any number of rows up to the planned.
 class Product {
  public:
-  Product(const StoredWeight& weight, DType activation, int64_t max_rows);
+  Product(const StoredWeight& weight, DType activation, int64_t max_rows, bool may_round = true);
   Status forward(Rows& x, Rows* bias, Rows& y) const;
 
  private:
@@ -81,6 +83,6 @@ class Product {
 // terms: K 2^-24 mag + u |y|, and twice its u mag more for each 16-bit dtype that decoded weights
 // are rounded to: that of the original weight, bfloat16 of activations. Sums says what is added.
 void expect_product(const StoredWeight& weight, Sums sums, DType activation, std::size_t batch,
-                    bool with_bias);
+                    bool with_bias, bool may_round = true);
 
 }  // namespace precis

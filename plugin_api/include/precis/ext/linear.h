@@ -14,6 +14,14 @@ extern "C" {
 
 #define PRECIS_LINEAR_1 "precis.linear/1"
 
+/* precis_linear_options.flags; unknown bits are ignored. */
+enum {
+  /* The method may take a faster product that rounds the activations more than the Python library
+   * of the format does, such as ggml's, which rounds them to 8 bits in blocks. Without the flag the
+   * product's arithmetic is that library's, up to the order and the width of the sums. */
+  PRECIS_LINEAR_MAY_ROUND_ACTIVATIONS = 1u << 0
+};
+
 /* What a product is made for; fixed for the life of a handle. */
 typedef struct precis_linear_options {
   uint32_t struct_size;
