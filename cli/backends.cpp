@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/networks_commands.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "core/base/byte_size.h"
@@ -198,9 +199,8 @@ int doctor(Session& session) {
                kernels::isa_name(kernels::current_isa()));
     fmt::print("memory       {}, free disk here {}\n", format_bytes(memory),
                format_bytes(free_disk));
-    fmt::print(
-        "left out     LibTorch runtime, CUDA and HIP kernels: this build works on checkpoints, on "
-        "the CPU\n");
+    fmt::print("left out     {}CUDA and HIP kernels\n",
+               has_networks() ? "" : "LibTorch runtime (networks and pipelines), ");
     fmt::print("plugins      {} load, {} do not\n", ready, refused);
   }
   for (const FoundPlugin& plugin : session.plugins().plugins()) {

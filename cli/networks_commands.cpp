@@ -37,6 +37,10 @@ int become(const std::string& command, const std::vector<std::string>& arguments
 
 }  // namespace
 
+bool has_networks() {
+  return access(networks_program().c_str(), X_OK) == 0;
+}
+
 void add_networks_commands(CLI::App& app, Session& session, int& result) {
   const std::pair<const char*, const char*> commands[] = {
       {"generate", "an image from a text, by a pipeline whose components may be quantized"},

@@ -5,6 +5,9 @@
 
 namespace precis::cli {
 
+// Whether that program is there.
+bool has_networks();
+
 // Registers generate and embed; `result` receives the exit code when that program is not there.
 void add_networks_commands(CLI::App& app, Session& session, int& result);
 

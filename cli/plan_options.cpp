@@ -16,8 +16,13 @@ namespace {
 
 using nlohmann::json;
 
-// "NAME=SPEC" at the first '='; a rule's regular expression may hold '=', its spec may too, so a
-// rule is cut at the last '=' before the spec's first ':'.
+Result<json> read_recipe(const std::string& path) {
+  PRECIS_ASSIGN(const std::string text, read_file(path, 16 << 20));
+  return parse_toml(text, path);
+}
+
+}  // namespace
+
 Result<std::pair<std::string, std::string>> split_assignment(const std::string& text,
                                                              const char* option, bool last) {
   const std::size_t colon = last ? text.find(':') : std::string::npos;
@@ -29,13 +34,6 @@ Result<std::pair<std::string, std::string>> split_assignment(const std::string& 
   }
   return std::pair(text.substr(0, equals), text.substr(equals + 1));
 }
-
-Result<json> read_recipe(const std::string& path) {
-  PRECIS_ASSIGN(const std::string text, read_file(path, 16 << 20));
-  return parse_toml(text, path);
-}
-
-}  // namespace
 
 void PlanOptions::add_options(CLI::App& command, Session& session) {
   command

@@ -25,6 +25,11 @@ struct PlanOptions {
   Result<Plan> make_plan(Session& session, const ResolveOptions& extra) const;
 };
 
+// "NAME=SPEC" in two. last: at the last '=' before the value's first ':', for a name that is a
+// regular expression and may hold '='. Error invalid_argument naming the option.
+Result<std::pair<std::string, std::string>> split_assignment(const std::string& text,
+                                                             const char* option, bool last);
+
 // A recipe as TOML, the form that --recipe reads.
 std::string recipe_toml(const nlohmann::json& recipe);
 

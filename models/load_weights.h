@@ -3,23 +3,23 @@
 
 #include <torch/nn/module.h>
 
-#include "core/engine/plan.h"
+#include "runtime/loading/load.h"
 
 namespace precis::models {
 
-// Bytes of a network's weights.
-struct LoadedWeights {
-  uint64_t source_bytes = 0;  // as the checkpoint stores them
-  uint64_t loaded_bytes = 0;  // as the network holds them
+struct WeightOptions {
+  DType dtype = DType::f32;  // of what is not quantized
+  // Tensors of the plan that the network does not have (an encoder, when only the decoder is built)
+  // are left alone.
+  bool partial = false;
+  Arithmetic arithmetic = Arithmetic::library;  // of the quantized layers
 };
 
-// Reads every parameter and buffer of `network` as `plan` has it: weights that the plan quantizes
-// are quantized one by one and their layers replaced; all others are decoded straight into the
-// network's memory in its dtype. Peak memory is the loaded network and one weight's working set.
-// Tensors of the plan that the network does not have (an encoder, when only the decoder is built)
-// are left alone when `partial`. Errors: data_loss listing the missing or unexpected names, or the
-// name whose shape differs; those of the plugin.
-Result<LoadedWeights> load_weights(torch::nn::Module& network, const ComponentPlan& plan,
-                                   bool partial = false);
+// Fills `network` from `component` by load_model, as `plan` has it, under all the names that the
+// libraries have stored its tensors by. Errors: those of load_model; data_loss listing tensors that
+// the network has no place for.
+Result<LoadReport> load_weights(torch::nn::Module& network, const Component& component,
+                                const ComponentPlan& plan, MethodResolver& methods,
+                                const WeightOptions& options);
 
 }  // namespace precis::models

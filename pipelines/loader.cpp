@@ -1,11 +1,15 @@
 #include "pipelines/loader.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
+#include <set>
 
 #include "models/json_file.h"
 #include "models/load_weights.h"
+#include "runtime/modules/module_tree.h"
+#include "runtime/tensor/tensor_adapter.h"
 
 namespace precis::pipelines {
 namespace {
@@ -29,6 +33,18 @@ T value_or_throw(Result<T> result, const std::string& what) {
 }
 
 }  // namespace
+
+Error torch_error(const c10::Error& failure) {
+  const std::string_view text(failure.what_without_backtrace());
+  return Error(ErrorCode::internal, std::string(text.substr(0, text.find('\n'))));
+}
+
+Result<Plan> resolve_in_memory(const Checkpoint& checkpoint, const LoadOptions& options,
+                               MethodResolver& methods) {
+  ResolveOptions resolving = options.methods;
+  resolving.in_memory = true;
+  return resolve(checkpoint, resolving, methods);
+}
 
 Loader::Timer::Timer(Loader& loader, const std::string& name)
     : loader_(loader), started_(now()), previous_(c10::get_default_dtype()) {
@@ -77,19 +93,42 @@ std::unique_ptr<models::Tokenizer> Loader::tokenizer(const std::string& name) co
   return value_or_throw(models::open_tokenizer(checkpoint_.root / name), name);
 }
 
+LoadError Loader::wrong_class(const std::string& name) const {
+  return {Error(ErrorCode::invalid_argument,
+                fmt::format("the network given for '{}' is of another class than the {} of the "
+                            "pipeline",
+                            name, component(name).class_name),
+                "load it with load_network() from a directory of that class")};
+}
+
+void Loader::report_ready(torch::nn::Module& network) {
+  ComponentReport& report = reports_.back();
+  report.ready = true;
+  report.class_name = component(report.name).class_name;
+  std::set<std::string> methods;
+  for (const ModuleSite& site : module_sites(network)) {
+    const auto module = site.module();
+    if (const auto* layer = module->as<QuantizedLayer>())
+      methods.insert(layer->weight().quantizer->spec());
+  }
+  report.method = fmt::format("{}", fmt::join(methods, ", "));
+  for (const at::Tensor& tensor : network.parameters()) report.loaded_bytes += tensor.nbytes();
+  for (const at::Tensor& tensor : network.buffers()) report.loaded_bytes += tensor.nbytes();
+}
+
 void Loader::fill(torch::nn::Module& network, const std::string& name, bool partial) {
   const Component& source = component(name);
   ComponentReport& report = reports_.back();
   report.class_name = source.class_name;
   for (const ComponentPlan& plan : plan_.components) {
     if (plan.name != name) continue;
-    auto loaded = models::load_weights(network, plan, partial);
-    if (!loaded.ok()) {
-      throw LoadError{std::move(loaded).error().with_context("component " + name)};
-    }
+    models::WeightOptions options{*dtype_of(options_.dtype), partial, options_.arithmetic};
+    const auto loaded =
+        value_or_throw(models::load_weights(network, source, plan, methods_, options),
+                       fmt::format("component {}", name));
     report.method = plan.method.empty() ? stored_method(plan) : plan.method;
-    report.source_bytes = loaded->source_bytes;
-    report.loaded_bytes = loaded->loaded_bytes;
+    report.source_bytes = loaded.source_bytes;
+    report.loaded_bytes = loaded.bytes;
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <torch/nn/module.h>
 
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -18,6 +19,28 @@ namespace precis::pipelines {
 struct LoadError {
   Error error;
 };
+
+// An exception of torch as an Error: its first line, for the rest is a stack trace.
+Error torch_error(const c10::Error& failure);
+
+// Runs `make`, a function that gives a Result, and turns all that loading throws into its Error.
+template <typename Make>
+auto catch_load_errors(const std::filesystem::path& directory, const Make& make)
+    -> decltype(make()) {
+  try {
+    return make();
+  } catch (LoadError& failure) {
+    return std::move(failure.error).with_context(directory.string());
+  } catch (const std::invalid_argument& failure) {
+    return Error(ErrorCode::unsupported, failure.what()).with_context(directory.string());
+  } catch (const c10::Error& failure) {
+    return torch_error(failure).with_context(directory.string());
+  }
+}
+
+// The plan of networks that stay in memory.
+Result<Plan> resolve_in_memory(const Checkpoint& checkpoint, const LoadOptions& options,
+                               MethodResolver& methods);
 
 // Loads the components of one pipeline directory. Failures leave as LoadError, for a constructor
 // has no other way; Pipeline::from_pretrained turns them into Results.
@@ -37,11 +60,17 @@ class Loader {
   std::unique_ptr<models::Tokenizer> tokenizer(const std::string& name) const;
   at::ScalarType dtype() const { return options_.dtype; }
 
-  // A Network made with (config.json, args...) and filled. partial: the network is a part of the
-  // component.
+  // The ready network, else a Network made with (config.json, args...) and filled. partial: the
+  // network is a part of the component.
   template <typename Network, typename... Args>
   std::shared_ptr<Network> network(const std::string& name, bool partial, Args&&... args) {
     const Timer timer(*this, name);
+    if (const auto ready = options_.components.find(name); ready != options_.components.end()) {
+      const auto given = std::dynamic_pointer_cast<Network>(ready->second);
+      if (given == nullptr) throw wrong_class(name);
+      report_ready(*given);
+      return given;
+    }
     try {
       auto made = std::make_shared<Network>(config(name), std::forward<Args>(args)...);
       fill(*made, name, partial);
@@ -68,6 +97,8 @@ class Loader {
   };
 
   const Component& component(const std::string& name) const;
+  LoadError wrong_class(const std::string& name) const;
+  void report_ready(torch::nn::Module& network);
   void fill(torch::nn::Module& network, const std::string& name, bool partial);
 
   const Checkpoint& checkpoint_;

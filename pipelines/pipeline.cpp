@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -52,10 +53,24 @@ Result<const Family*> family_of(const Checkpoint& checkpoint) {
                fmt::format("supported: {}", fmt::join(known, ", ")));
 }
 
-// The library's first line; the rest is a stack trace.
-std::string first_line(const char* message) {
-  const std::string_view text(message);
-  return std::string(text.substr(0, text.find('\n')));
+Status check_ready(const Checkpoint& checkpoint, const LoadOptions& options) {
+  for (const auto& [name, network] : options.components) {
+    const bool known = std::any_of(checkpoint.components.begin(), checkpoint.components.end(),
+                                   [&](const Component& c) { return c.name == name; });
+    if (!known || network == nullptr) {
+      return Error(ErrorCode::invalid_argument,
+                   fmt::format("a ready network is given for '{}', which {}", name,
+                               known ? "is null" : "is no component of the pipeline"));
+    }
+    for (const auto& [component, spec] : options.methods.components) {
+      if (component != name) continue;
+      return Error(
+          ErrorCode::invalid_argument,
+          fmt::format("component '{}' is given ready, and '{}' is asked for it", name, spec),
+          "quantize it when it is loaded, or with quantize()");
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -65,21 +80,15 @@ Result<std::unique_ptr<Pipeline>> Pipeline::from_pretrained(const std::filesyste
                                                             MethodResolver& methods) {
   PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(directory, {options.variant}));
   PRECIS_ASSIGN(const Family* const family, family_of(checkpoint));
-  PRECIS_ASSIGN(const Plan plan, resolve(checkpoint, options.methods, methods));
+  PRECIS_TRY(check_ready(checkpoint, options));
+  PRECIS_ASSIGN(const Plan plan, resolve_in_memory(checkpoint, options, methods));
   const c10::InferenceMode inference;
   Loader loader(checkpoint, plan, options, methods);
-  try {
+  return catch_load_errors(directory, [&]() -> Result<std::unique_ptr<Pipeline>> {
     auto pipeline = family->make(loader);
     pipeline->components_ = std::move(loader.reports());
     return pipeline;
-  } catch (LoadError& failure) {
-    return std::move(failure.error).with_context(directory.string());
-  } catch (const std::invalid_argument& failure) {
-    return Error(ErrorCode::unsupported, failure.what()).with_context(directory.string());
-  } catch (const c10::Error& failure) {
-    return Error(ErrorCode::internal, first_line(failure.what_without_backtrace()))
-        .with_context(directory.string());
-  }
+  });
 }
 
 Result<at::Tensor> Pipeline::generate(const GenerateOptions& options) {
@@ -93,7 +102,7 @@ Result<at::Tensor> Pipeline::generate(const GenerateOptions& options) {
   } catch (const std::invalid_argument& failure) {
     return Error(ErrorCode::invalid_argument, failure.what());
   } catch (const c10::Error& failure) {
-    return Error(ErrorCode::internal, first_line(failure.what_without_backtrace()));
+    return torch_error(failure);
   }
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +14,7 @@
 
 #include "core/engine/method_resolver.h"
 #include "core/engine/resolve.h"
+#include "runtime/modules/quantized_linear.h"
 
 namespace precis::pipelines {
 
@@ -21,14 +24,19 @@ struct LoadOptions {
   ResolveOptions methods;
   // What weights that are not quantized are held and computed in.
   at::ScalarType dtype = at::kFloat;
-  std::string variant;  // of the weight files; empty: the plain ones
+  Arithmetic arithmetic = Arithmetic::library;  // of the layers that are quantized
+  std::string variant;                          // of the weight files; empty: the plain ones
+  // Ready networks by component, taken as they are: from load_network, or a models/ class of the
+  // caller's making. Several pipelines may share one, not at the same time.
+  std::map<std::string, std::shared_ptr<torch::nn::Module>> components;
 };
 
 // What loading did to one component.
 struct ComponentReport {
   std::string name, class_name;
   std::string method;         // as asked or as stored; empty: floating point
-  uint64_t source_bytes = 0;  // of its weights in the checkpoint
+  bool ready = false;         // it was given, not loaded
+  uint64_t source_bytes = 0;  // of its weights in the checkpoint; 0 when ready
   uint64_t loaded_bytes = 0;  // of its weights in memory
   double seconds = 0;
 };
@@ -49,7 +57,8 @@ class Pipeline {
  public:
   // Reads model_index.json and every component. methods must outlive the call only. Errors, before
   // any weight is read: unsupported for a pipeline class that precis does not have, naming those it
-  // has; what resolve() refuses. Later: those of load_component(), with the component in front.
+  // has; what resolve() refuses; invalid_argument for a ready network that no component is, or that
+  // a method is asked for. Later: those of load_component(), with the component in front.
   static Result<std::unique_ptr<Pipeline>> from_pretrained(const std::filesystem::path& directory,
                                                            const LoadOptions& options,
                                                            MethodResolver& methods);

@@ -7,11 +7,13 @@
 #include <cmath>
 
 #include "cli/networks/commands.h"
+#include "cli/plan_options.h"
 #include "cli/table.h"
 #include "core/base/byte_size.h"
+#include "core/engine/memory_usage.h"
 #include "pipelines/image.h"
+#include "pipelines/networks.h"
 #include "pipelines/pipeline.h"
-#include "registry/config/pipeline_config.h"
 
 namespace precis::cli {
 namespace {
@@ -19,11 +21,12 @@ namespace {
 using pipelines::Pipeline;
 
 struct GenerateCommand {
-  std::string source, output, dtype = "f32", config, variant;
-  std::vector<std::string> components;
+  std::string output, dtype = "f32", float_source;
+  PlanOptions plan;                // source, config, components, rules, skips, variant
+  std::vector<std::string> ready;  // NAME=DIR
   pipelines::GenerateOptions generate;
   double guidance = -1;  // below 0: the pipeline's
-  bool compare_float = false;
+  bool fast = false, compare_float = false;
 };
 
 // What one run came to.
@@ -31,6 +34,7 @@ struct Run {
   at::Tensor image;
   std::vector<pipelines::ComponentReport> components;
   double load_seconds = 0, generate_seconds = 0;
+  uint64_t load_peak_bytes = 0, peak_bytes = 0;  // growth of anonymous memory
 };
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -49,19 +53,18 @@ Result<at::ScalarType> scalar_type(const std::string& name) {
 Result<pipelines::LoadOptions> load_options(const GenerateCommand& options, Session& session) {
   pipelines::LoadOptions load;
   PRECIS_ASSIGN(load.dtype, scalar_type(options.dtype));
-  load.variant = options.variant;
-  if (!options.config.empty()) {
-    PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(options.source, {options.variant}));
-    PRECIS_TRY(apply_pipeline_config(options.config, checkpoint, session.lenient, load.methods));
-  }
-  for (const std::string& text : options.components) {
-    const auto equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return Error(ErrorCode::invalid_argument,
-                   fmt::format("--component {}: is not NAME=SPEC", text),
-                   "as in --component transformer=nf4");
-    }
-    load.methods.components.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  load.variant = options.plan.variant;
+  if (options.fast) load.arithmetic = Arithmetic::fast;
+  PRECIS_ASSIGN(const Checkpoint checkpoint,
+                open_checkpoint(options.plan.source, {options.plan.variant}));
+  PRECIS_ASSIGN(load.methods, options.plan.resolve_options(checkpoint, session));
+  pipelines::LoadOptions plain = load;
+  plain.methods = {};
+  for (const std::string& text : options.ready) {
+    PRECIS_ASSIGN(const auto assignment, split_assignment(text, "--load", false));
+    PRECIS_ASSIGN(auto loaded,
+                  pipelines::load_network(assignment.second, plain, session.resolver()));
+    load.components[assignment.first] = std::move(loaded.network);
   }
   return load;
 }
@@ -70,17 +73,19 @@ void show_progress(int64_t step, int64_t steps) {
   fmt::print(stderr, "\rstep {}/{}{}", step, steps, step == steps ? "\n" : "");
 }
 
-Result<Run> run(const GenerateCommand& options, const pipelines::LoadOptions& load,
-                Session& session) {
+Result<Run> run(const std::string& source, const GenerateCommand& options,
+                const pipelines::LoadOptions& load, Session& session) {
   Run result;
+  const PeakMemory memory;
   auto start = std::chrono::steady_clock::now();
-  PRECIS_ASSIGN(const auto pipeline,
-                Pipeline::from_pretrained(options.source, load, session.resolver()));
+  PRECIS_ASSIGN(const auto pipeline, Pipeline::from_pretrained(source, load, session.resolver()));
   result.components = pipeline->components();
   result.load_seconds = seconds_since(start);
+  result.load_peak_bytes = memory.growth();
   start = std::chrono::steady_clock::now();
   PRECIS_ASSIGN(result.image, pipeline->generate(options.generate));
   result.generate_seconds = seconds_since(start);
+  result.peak_bytes = memory.growth();
   return result;
 }
 
@@ -102,6 +107,7 @@ nlohmann::ordered_json to_json(const Run& run, const GenerateCommand& options) {
     components.push_back({{"name", component.name},
                           {"class", component.class_name},
                           {"method", component.method},
+                          {"ready", component.ready},
                           {"source_bytes", component.source_bytes},
                           {"loaded_bytes", component.loaded_bytes},
                           {"seconds", component.seconds}});
@@ -113,36 +119,68 @@ nlohmann::ordered_json to_json(const Run& run, const GenerateCommand& options) {
           {"seed", options.generate.seed},
           {"load_seconds", run.load_seconds},
           {"generate_seconds", run.generate_seconds},
+          {"load_peak_bytes", run.load_peak_bytes},
+          {"peak_bytes", run.peak_bytes},
           {"components", components}};
 }
 
+// The pipeline of the float run: the one that is named, else the source itself.
+std::string float_source(const GenerateCommand& options) {
+  return options.float_source.empty() ? options.plan.source : options.float_source;
+}
+
+// Error invalid_argument when that pipeline is itself quantized.
+Status check_float_source(const GenerateCommand& options, Session& session) {
+  PRECIS_ASSIGN(const Checkpoint checkpoint,
+                open_checkpoint(float_source(options), {options.plan.variant}));
+  for (const Component& component : checkpoint.components) {
+    PRECIS_ASSIGN(const auto method, session.resolver().from_component(component));
+    if (method == nullptr) continue;
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("--compare-float: component '{}' of {} is stored as {}: it has no "
+                             "float run",
+                             component.name, float_source(options), method->spec()),
+                 "name the float pipeline with --float DIR");
+  }
+  return {};
+}
+
+Status compare_float(const GenerateCommand& options, pipelines::LoadOptions load,
+                     const Run& quantized, Session& session, nlohmann::ordered_json& report) {
+  load.methods = {};
+  load.components.clear();
+  PRECIS_ASSIGN(const Run reference, run(float_source(options), options, load, session));
+  const double psnr = pipelines::psnr(quantized.image, reference.image);
+  const double ssim = pipelines::ssim(quantized.image, reference.image);
+  // JSON has no infinity: null stands for equal images.
+  const auto finite = std::isinf(psnr) ? nlohmann::ordered_json() : nlohmann::ordered_json(psnr);
+  report["float"] = {{"psnr_db", finite},
+                     {"ssim", ssim},
+                     {"load_seconds", reference.load_seconds},
+                     {"generate_seconds", reference.generate_seconds},
+                     {"load_peak_bytes", reference.load_peak_bytes},
+                     {"peak_bytes", reference.peak_bytes}};
+  if (!session.json && !session.quiet) {
+    fmt::print("against the float run of the same seed: PSNR {:.2f} dB, SSIM {:.4f}; {:.1f} s\n",
+               psnr, ssim, reference.generate_seconds);
+  }
+  return {};
+}
+
 Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session& session) {
+  const bool compare = options.compare_float || !options.float_source.empty();
+  if (compare) PRECIS_TRY(check_float_source(options, session));
   PRECIS_ASSIGN(const auto load, load_options(options, session));
-  PRECIS_ASSIGN(const Run quantized, run(options, load, session));
+  PRECIS_ASSIGN(const Run quantized, run(options.plan.source, options, load, session));
   PRECIS_TRY(pipelines::write_png(options.output, quantized.image));
   auto report = to_json(quantized, options);
   if (!session.json && !session.quiet) {
     print_components(quantized);
-    fmt::print("{}: {} x {}, {} steps in {:.1f} s\n", options.output, quantized.image.size(2),
-               quantized.image.size(1), options.generate.steps, quantized.generate_seconds);
+    fmt::print("{}: {} x {}, {} steps in {:.1f} s; peak memory while loading {}\n", options.output,
+               quantized.image.size(2), quantized.image.size(1), options.generate.steps,
+               quantized.generate_seconds, format_bytes(quantized.load_peak_bytes));
   }
-  if (options.compare_float) {
-    auto plain = load;
-    plain.methods = {};
-    PRECIS_ASSIGN(const Run reference, run(options, plain, session));
-    const double psnr = pipelines::psnr(quantized.image, reference.image);
-    const double ssim = pipelines::ssim(quantized.image, reference.image);
-    // JSON has no infinity: null stands for equal images.
-    const auto finite = std::isinf(psnr) ? nlohmann::ordered_json() : nlohmann::ordered_json(psnr);
-    report["float"] = {{"psnr_db", finite},
-                       {"ssim", ssim},
-                       {"load_seconds", reference.load_seconds},
-                       {"generate_seconds", reference.generate_seconds}};
-    if (!session.json && !session.quiet) {
-      fmt::print("against the float run of the same seed: PSNR {:.2f} dB, SSIM {:.4f}; {:.1f} s\n",
-                 psnr, ssim, reference.generate_seconds);
-    }
-  }
+  if (compare) PRECIS_TRY(compare_float(options, load, quantized, session, report));
   return report;
 }
 
@@ -153,19 +191,30 @@ void add_generate(CLI::App& app, Session& session, int& result) {
       "generate", "an image from a text, by a pipeline whose components may be quantized");
   auto options = std::make_shared<GenerateCommand>();
   auto& g = options->generate;
-  command->add_option("DIR", options->source, "a diffusers pipeline")->required();
+  command->add_option("DIR", options->plan.source, "a diffusers pipeline")->required();
   command->add_option("--prompt", g.prompt, "what the image shows")->required();
   command->add_option("--negative-prompt", g.negative_prompt, "what it does not show");
   command->add_option("-o,--output", options->output, "the image")
       ->type_name("FILE.png")
       ->required();
   command
-      ->add_option("--component", options->components,
+      ->add_option("--component", options->plan.components,
                    "method of a component while it is loaded, such as transformer=nf4")
       ->type_name("NAME=SPEC");
   command
-      ->add_option("--config", options->config, "quantization_config of the pipeline, JSON or TOML")
-      ->type_name("FILE");
+      ->add_option("--rule", options->plan.rules,
+                   "method of the weights a regular expression finds; methods may be mixed freely")
+      ->type_name("REGEX=SPEC");
+  command->add_option("--skip", options->plan.skips, "weights that stay as they are; repeatable")
+      ->type_name("REGEX");
+  command
+      ->add_option("--load", options->ready,
+                   "a component from another directory, as it is stored there; repeatable")
+      ->type_name("NAME=DIR");
+  command
+      ->add_option("--config", options->plan.config,
+                   "quantization_config of the pipeline, JSON or TOML")
+      ->type_name("FILE|STRING");
   command->add_option("--steps", g.steps, "denoising steps")->capture_default_str();
   command->add_option("--seed", g.seed, "of the noise, as torch.manual_seed takes it")
       ->capture_default_str();
@@ -176,9 +225,13 @@ void add_generate(CLI::App& app, Session& session, int& result) {
                       "tokens of the T5 encoder; default: the pipeline's");
   command->add_option("--dtype", options->dtype, "of everything not quantized: f32, bf16, f16")
       ->capture_default_str();
-  command->add_option("--variant", options->variant, "of the weight files, such as fp16");
+  command->add_option("--variant", options->plan.variant, "of the weight files, such as fp16");
+  command->add_flag("--fast", options->fast,
+                    "products may round activations to 8 bits where Python does not (GGUF)");
   command->add_flag("--compare-float", options->compare_float,
                     "run once more without methods and print PSNR and SSIM");
+  command->add_option("--float", options->float_source, "compare with this float pipeline instead")
+      ->type_name("DIR");
   command->add_flag("--lenient", session.lenient,
                     "where Python goes on silently, warn instead of stopping");
   session.add_options(*command);

@@ -1,6 +1,7 @@
 #include "core/engine/output_files.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -92,9 +93,7 @@ class ComponentFiles {
     DescribedComponent described(component_, out_);
     description_ = std::move(described.description);
     quantizers_ = std::move(described.quantizers);
-    std::set<std::string> specs;
-    for (const Quantizer* method : quantizers_) specs.insert(method->spec());
-    for (const std::string& spec : specs) out_.method += (out_.method.empty() ? "" : ", ") + spec;
+    out_.method = method_names(out_);
   }
 
   Status choose_container() {
@@ -351,6 +350,14 @@ std::string fingerprint_of(const Checkpoint& checkpoint, const Plan& plan) {
 }
 
 }  // namespace
+
+std::string method_names(const ComponentPlan& plan) {
+  std::set<std::string> specs;
+  for (const TensorPlan& tensor : plan.tensors) {
+    if (const Quantizer* method = method_of(tensor)) specs.insert(method->spec());
+  }
+  return fmt::format("{}", fmt::join(specs, ", "));
+}
 
 Status check_config(const Component& component, const ComponentPlan& plan) {
   const DescribedComponent described(component, plan);

@@ -5,6 +5,9 @@
 
 namespace precis {
 
+// The specs of a component's methods, sorted: "int8, nf4".
+std::string method_names(const ComponentPlan& plan);
+
 // Fills in everything of `plan` that follows from its tensors: containers, shards, headers,
 // config.json, indices, sidecars, totals, predicted memory and the fingerprint. Errors:
 // invalid_argument when the methods of a component cannot stand in one config.json or one

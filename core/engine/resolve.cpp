@@ -246,6 +246,10 @@ Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options
     plan.components.push_back(*std::move(component_plan));
   }
   PRECIS_TRY(rules.check_all_matched());
+  if (options.in_memory) {
+    for (ComponentPlan& component : plan.components) component.method = method_names(component);
+    return plan;
+  }
   PRECIS_TRY(plan_output_files(checkpoint, options, plan));
   return plan;
 }

@@ -30,6 +30,10 @@ struct ResolveOptions {
   std::optional<ContainerFormat>
       container;  // of a lone model; nothing: as the method or source has it
 
+  // The result is a network in memory: methods that no file can hold together may be mixed within a
+  // component, and the plan has no files.
+  bool in_memory = false;
+
   std::shared_ptr<const ImportanceMatrix> importance;
   unsigned threads = 0;                       // 0: every processor
   uint64_t max_memory = 4ull << 30;           // cap on working memory

@@ -46,21 +46,17 @@ Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::from_pretrained(
                  fmt::format("{}: is not a BertModel directory", directory.string()),
                  "texts are embedded by BERT models such as MiniLM");
   }
-  PRECIS_ASSIGN(const Plan plan, resolve(checkpoint, options.methods, methods));
+  PRECIS_ASSIGN(const Plan plan, resolve_in_memory(checkpoint, options, methods));
   const c10::InferenceMode inference;
   Loader loader(checkpoint, plan, options, methods);
   std::unique_ptr<SentenceEncoder> result(new SentenceEncoder());
   PRECIS_TRY(result->read_pooling(directory));
-  try {
+  return catch_load_errors(directory, [&]() -> Result<std::unique_ptr<SentenceEncoder>> {
     result->tokenizer_ = loader.tokenizer("");
     result->encoder_ = loader.network<models::BertEncoder>("", /*partial=*/true);
     result->report_ = loader.reports().front();
-  } catch (LoadError& failure) {
-    return std::move(failure.error).with_context(directory.string());
-  } catch (const std::invalid_argument& failure) {
-    return Error(ErrorCode::unsupported, failure.what()).with_context(directory.string());
-  }
-  return result;
+    return std::move(result);
+  });
 }
 
 Result<at::Tensor> SentenceEncoder::embed(const std::string& text) {

@@ -211,11 +211,12 @@ Result<QuantizedWeight> Lifecycle::create_quantized_param(const Param& param,
   return QuantizedWeight::encode(quantizer_, param, weight);
 }
 
-Result<std::vector<LayerChoice>> Lifecycle::preprocess_model(torch::nn::Module& model,
-                                                             const QuantizeOptions& options,
-                                                             MethodResolver& methods) const {
+Status Lifecycle::preprocess_model(const std::vector<LayerChoice>& choices) const {
   begin("preprocess_model");
-  return choose_layers(model, options, methods);
+  for (const LayerChoice& choice : choices) {
+    if (choice.quantizer != nullptr) PRECIS_TRY(check_replaceable(choice.site));
+  }
+  return {};
 }
 
 Status Lifecycle::postprocess_model(const std::vector<LayerChoice>& choices) const {

@@ -59,10 +59,8 @@ class Lifecycle {
   Result<QuantizedWeight> create_quantized_param(const Param& param,
                                                  const at::Tensor& weight) const;
 
-  // The layers that will be replaced, checked; nothing is changed yet.
-  Result<std::vector<LayerChoice>> preprocess_model(torch::nn::Module& model,
-                                                    const QuantizeOptions& options,
-                                                    MethodResolver& methods) const;
+  // Checks that the layers that will be replaced can be; nothing is changed yet.
+  Status preprocess_model(const std::vector<LayerChoice>& choices) const;
   // Error internal when a layer that was to be replaced was not.
   Status postprocess_model(const std::vector<LayerChoice>& choices) const;
   Result<std::size_t> dequantize(torch::nn::Module& model) const;

@@ -2,14 +2,14 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <torch/nn/modules/linear.h>
 
 #include <set>
 
 #include "core/base/byte_size.h"
 #include "core/engine/logical_tensor.h"
-#include "runtime/modules/quantized_linear.h"
-#include "runtime/tensor/tensor_adapter.h"
+#include "runtime/loading/mixed_lifecycle.h"
+#include "runtime/loading/tensor_places.h"
+#include "runtime/modules/replaceable_layer.h"
 
 namespace precis {
 namespace {
@@ -43,136 +43,132 @@ class Loader {
       : model_(model), component_(component), methods_(methods), options_(options) {}
 
   Result<LoadReport> run() {
-    PRECIS_TRY(find_quantizer());
-    PRECIS_ASSIGN(tensors_, logical_tensors(component_, methods_));
-    PRECIS_TRY(prepare_environment());
+    PRECIS_TRY(read_names());
     PRECIS_TRY(choose());
+    PRECIS_TRY(prepare_environment());
+    PRECIS_TRY(hooks_.preprocess_model(choices_));
     PRECIS_TRY(check_budgets());
-    PRECIS_TRY(compare_keys());
-    for (const LogicalTensor& tensor : tensors_) {
-      PRECIS_TRY(load(tensor));
-      tensor.release_source();
+    PRECIS_ASSIGN(const auto missing, hooks_.update_missing_keys(places_->missing()));
+    PRECIS_TRY(nothing_missing(missing));
+    PRECIS_TRY(places_->check_shapes(tensors_));
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      Status status = load(i);
+      if (!status.ok()) {
+        return std::move(status).error().with_context(
+            fmt::format("tensor '{}'", tensors_[i].param.name));
+      }
+      tensors_[i].release_source();
     }
-    if (lifecycle_) PRECIS_TRY(lifecycle_->postprocess_model(choices_));
+    PRECIS_TRY(hooks_.postprocess_model(choices_));
     return std::move(report_);
   }
 
  private:
-  Status find_quantizer() {
-    PRECIS_ASSIGN(auto stored, methods_.from_component(component_));
-    if (stored != nullptr) {
-      if (options_.quantize) {
+  Status read_names() {
+    if (options_.plan != nullptr) {
+      for (const TensorPlan& tensor : options_.plan->tensors) tensors_.push_back(tensor.source);
+    } else {
+      PRECIS_ASSIGN(tensors_, logical_tensors(component_, methods_));
+    }
+    places_.emplace(model_, tensors_, options_.stored_names);
+    for (const ModuleSite& site : module_sites(model_)) sites_.emplace(site.path, site);
+    return {};
+  }
+
+  // The layers that will be quantized ones, and the quantizers that this takes.
+  Status choose() {
+    if (options_.plan != nullptr) {
+      choose_by_plan();
+    } else {
+      PRECIS_ASSIGN(auto stored, methods_.from_component(component_));
+      if (stored != nullptr && options_.quantize) {
         return Error(ErrorCode::invalid_argument,
                      fmt::format("'{}' is already quantized ({}), and a config asks to quantize it",
                                  component_.name, stored->spec()),
                      "leave the config out, or dequantize the checkpoint first");
       }
-      lifecycle_.emplace(std::move(stored), true, options_.observer);
-    } else if (options_.quantize) {
-      PRECIS_ASSIGN(auto asked, methods_.from_spec(options_.quantize->config, component_.library));
-      if (asked != nullptr) lifecycle_.emplace(std::move(asked), false, options_.observer);
+      if (options_.quantize) PRECIS_TRY(choose_by_rules(*options_.quantize));
+    }
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      if (!tensors_[i].plain() && kept(i)) choose_layer(i, tensors_[i].quantizer, true);
+    }
+    for (const LayerChoice& choice : choices_) {
+      if (choice.quantizer != nullptr) chosen_.emplace(choice.site.path + ".weight", &choice);
     }
     return {};
+  }
+
+  Status choose_by_rules(const QuantizeOptions& options) {
+    PRECIS_ASSIGN(choices_, choose_layers(model_, options, methods_));
+    for (const LayerChoice& choice : choices_) {
+      if (choice.quantizer != nullptr) hooks_.add(choice.quantizer, false, options_.observer);
+    }
+    return {};
+  }
+
+  // Whether a tensor stays in its stored form.
+  bool kept(std::size_t index) const {
+    return options_.plan == nullptr || options_.plan->tensors[index].action == Action::keep;
+  }
+
+  void choose_by_plan() {
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      const TensorPlan& tensor = options_.plan->tensors[i];
+      if (tensor.action == Action::quantize) choose_layer(i, tensor.quantizer, false);
+    }
+  }
+
+  void choose_layer(std::size_t index, const std::shared_ptr<const Quantizer>& quantizer,
+                    bool pre_quantized) {
+    hooks_.add(quantizer, pre_quantized, options_.observer);
+    const TensorPlaces::Place* place = places_->of(index);
+    if (place == nullptr || !place->name.ends_with(".weight")) return;
+    const auto site = sites_.find(place->name.substr(0, place->name.rfind('.')));
+    if (site == sites_.end()) return;
+    const std::string kind = layer_kind(*site->second.module());
+    if (kind.empty()) return;
+    LayerChoice choice;
+    choice.site = site->second;
+    choice.param = tensors_[index].param;
+    choice.param.module_kind = kind;
+    if (!choice.param.shape_known) {
+      choice.param.shape = place->target.sizes().vec();
+      choice.param.shape_known = true;
+    }
+    choice.quantizer = quantizer;
+    choices_.push_back(std::move(choice));
   }
 
   Status prepare_environment() {
-    dtype_ = options_.dtype;
-    json device_map = options_.device_map;
-    if (lifecycle_) {
-      PRECIS_TRY(lifecycle_->validate_environment(dtype_, device_map));
-      PRECIS_ASSIGN(dtype_, lifecycle_->update_torch_dtype(dtype_));
-      PRECIS_ASSIGN(device_map, lifecycle_->update_device_map(device_map));
-      std::vector<std::string> keys;
-      for (const LogicalTensor& tensor : tensors_) keys.push_back(tensor.param.name);
-      PRECIS_TRY(lifecycle_->maybe_update_loaded_keys(keys));
-    }
+    PRECIS_TRY(hooks_.validate_environment(options_.dtype, options_.device_map));
+    PRECIS_ASSIGN(dtype_, hooks_.update_torch_dtype(options_.dtype));
+    PRECIS_ASSIGN(const json device_map, hooks_.update_device_map(options_.device_map));
+    std::vector<std::string> keys;
+    for (const LogicalTensor& tensor : tensors_) keys.push_back(tensor.param.name);
+    PRECIS_TRY(hooks_.maybe_update_loaded_keys(std::move(keys)));
     return check_devices(device_map);
   }
 
-  // Every parameter and buffer of the model must be in the checkpoint, with its shape.
-  Status compare_keys() {
-    std::map<std::string, const LogicalTensor*> stored;
-    for (const LogicalTensor& tensor : tensors_) stored.emplace(tensor.param.name, &tensor);
-    std::vector<std::string> missing;
-    const auto expect = [&](const std::string& name, const torch::Tensor& place) -> Status {
-      places_.insert(name);
-      const auto found = stored.find(name);
-      if (found == stored.end()) {
-        missing.push_back(name);
-        return {};
-      }
-      const Param& param = found->second->param;
-      if (!param.shape_known || place.sizes() == at::IntArrayRef(param.shape)) return {};
-      return Error(ErrorCode::data_loss,
-                   fmt::format("tensor '{}' is [{}], the model takes [{}]", name,
-                               fmt::join(param.shape, ", "),
-                               fmt::join(place.sizes().begin(), place.sizes().end(), ", ")),
-                   "the checkpoint's config.json is of another model");
-    };
-    for (const auto& item : model_.named_parameters()) PRECIS_TRY(expect(item.key(), item.value()));
-    for (const auto& item : model_.named_buffers()) PRECIS_TRY(expect(item.key(), item.value()));
-    if (lifecycle_) {
-      PRECIS_ASSIGN(missing, lifecycle_->update_missing_keys(missing));
-    }
-    if (missing.empty()) return {};
-    return Error(ErrorCode::not_found,
-                 fmt::format("the checkpoint lacks {} of the model's tensors, '{}' first",
-                             missing.size(), missing.front()),
-                 "is this the component that the network was made for?");
-  }
-
-  // The layers that will be quantized ones.
-  Status choose() {
-    for (const ModuleSite& site : module_sites(model_)) sites_.emplace(site.path, site);
-    if (!lifecycle_) return {};
-    if (!lifecycle_->pre_quantized()) {
-      PRECIS_ASSIGN(choices_, lifecycle_->preprocess_model(model_, *options_.quantize, methods_));
-      return {};
-    }
-    if (options_.observer) options_.observer("preprocess_model");
-    for (const LogicalTensor& tensor : tensors_) {
-      if (tensor.plain()) continue;
-      const std::string path = tensor.param.name.substr(0, tensor.param.name.rfind('.'));
-      const auto site = sites_.find(path);
-      if (site == sites_.end()) continue;
-      if (site->second.module()->as<torch::nn::LinearImpl>() == nullptr) continue;
-      PRECIS_TRY(check_replaceable(site->second));
-      LayerChoice choice;
-      choice.site = site->second;
-      choice.param = tensor.param;
-      choice.quantizer = tensor.quantizer;
-      choice.bytes_after = tensor.stored_bytes();
-      choices_.push_back(std::move(choice));
-    }
-    return {};
-  }
-
   Status check_budgets() {
-    for (const LayerChoice& choice : choices_) {
-      if (choice.quantizer != nullptr) chosen_.emplace(choice.param.name, &choice);
-    }
     if (options_.max_memory.empty()) return {};
-    if (lifecycle_) {
-      std::vector<Param> params;
-      for (const LogicalTensor& tensor : tensors_) params.push_back(tensor.param);
-      PRECIS_ASSIGN(special_dtypes_, lifecycle_->get_special_dtypes_update(params));
-    }
+    std::vector<Param> params;
+    for (const LogicalTensor& tensor : tensors_) params.push_back(tensor.param);
+    PRECIS_ASSIGN(const auto special_dtypes, hooks_.get_special_dtypes_update(params));
     uint64_t bytes = 0;
-    for (const LogicalTensor& tensor : tensors_) {
-      const auto choice = chosen_.find(tensor.param.name);
-      if (choice == chosen_.end()) {
-        const DType dtype = plain_dtype(tensor.param);
-        bytes += dtype_bytes(dtype, tensor.param.elements()).value_or(0);
-      } else {
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      if (places_->of(i) == nullptr) continue;
+      if (const LayerChoice* choice = choice_of(i)) {
         PRECIS_ASSIGN(const uint64_t stored,
-                      lifecycle_->adjust_target_dtype(choice->second->param));
+                      hooks_.of(choice->quantizer.get())->adjust_target_dtype(choice->param));
         bytes += stored;
+      } else {
+        const auto special = special_dtypes.find(params[i].name);
+        const DType dtype =
+            special != special_dtypes.end() ? special->second : plain_dtype(params[i]);
+        bytes += dtype_bytes(dtype, params[i].elements()).value_or(0);
       }
     }
-    std::map<std::string, uint64_t> budgets = options_.max_memory;
-    if (lifecycle_) {
-      PRECIS_ASSIGN(budgets, lifecycle_->adjust_max_memory(std::move(budgets)));
-    }
+    PRECIS_ASSIGN(const auto budgets, hooks_.adjust_max_memory(options_.max_memory));
     const auto cpu = budgets.find("cpu");
     if (cpu == budgets.end() || bytes <= cpu->second) return {};
     return Error(ErrorCode::out_of_memory,
@@ -181,64 +177,61 @@ class Loader {
                  "allow more, or quantize to fewer bits");
   }
 
+  const LayerChoice* choice_of(std::size_t index) const {
+    const TensorPlaces::Place* place = places_->of(index);
+    if (place == nullptr) return nullptr;
+    const auto choice = chosen_.find(place->name);
+    return choice == chosen_.end() ? nullptr : choice->second;
+  }
+
   DType plain_dtype(const Param& param) const {
-    const auto special = special_dtypes_.find(param.name);
-    if (special != special_dtypes_.end()) return special->second;
     return dtype_ && is_floating(param.dtype) ? *dtype_ : param.dtype;
   }
 
-  Status load(const LogicalTensor& tensor) {
-    const std::string& name = tensor.param.name;
-    if (places_.count(name) == 0) {
-      report_.unexpected.push_back(name);
+  Status load(std::size_t index) {
+    const LogicalTensor& tensor = tensors_[index];
+    const TensorPlaces::Place* place = places_->of(index);
+    if (place == nullptr) {
+      report_.unexpected.push_back(tensor.param.name);
       return {};
     }
-    bool quantized = false;
-    if (lifecycle_) {
-      Param param = tensor.param;
-      if (param.module_kind.empty() && chosen_.count(name) != 0) param.module_kind = "Linear";
-      PRECIS_ASSIGN(quantized, lifecycle_->check_if_quantized_param(param));
+    report_.source_bytes += tensor.stored_bytes();
+    if (const LayerChoice* choice = choice_of(index)) {
+      const Lifecycle& hooks = *hooks_.of(choice->quantizer.get());
+      PRECIS_TRY(hooks.check_if_quantized_param(choice->param));
+      return load_quantized(tensor, *choice, hooks);
     }
-    const auto choice = chosen_.find(name);
-    if (quantized && choice != chosen_.end()) return load_quantized(tensor, *choice->second);
-    return load_plain(tensor);
+    if (!hooks_.empty()) PRECIS_TRY(hooks_.first().check_if_quantized_param(tensor.param));
+    return load_plain(index, *place);
   }
 
-  Status load_quantized(const LogicalTensor& tensor, const LayerChoice& choice) {
+  Status load_quantized(const LogicalTensor& tensor, const LayerChoice& choice,
+                        const Lifecycle& hooks) {
     const auto module = choice.site.module();
-    const torch::Tensor bias = module->as<torch::nn::LinearImpl>()->bias;
     QuantizedWeight weight;
-    if (tensor.plain()) {
-      Param param = choice.param;
-      param.dtype = plain_dtype(tensor.param);
-      PRECIS_ASSIGN(const at::Tensor numbers, read(tensor, param.dtype));
-      PRECIS_ASSIGN(weight, lifecycle_->create_quantized_param(param, numbers));
+    if (choice.quantizer != tensor.quantizer) {
+      PRECIS_ASSIGN(weight, encode(tensor, choice.param, hooks));
     } else {
       std::vector<TensorEntry> entries;
       for (const LogicalTensor::Part& part : tensor.parts) entries.push_back(*part.entry);
-      PRECIS_TRY(lifecycle_->check_quantized_param_shape(tensor.param, entries));
-      PRECIS_ASSIGN(weight, copy_parts(tensor));
+      PRECIS_TRY(hooks.check_quantized_param_shape(choice.param, entries));
+      PRECIS_ASSIGN(weight, QuantizedWeight::from_checkpoint(tensor, choice.param.shape));
+      weight.param.module_kind = choice.param.module_kind;
       if (options_.observer) options_.observer("create_quantized_param");
     }
     report_.bytes += weight.bytes();
     ++report_.quantized;
-    replace_module(choice.site, std::make_shared<QuantizedLinear>(std::move(weight), bias));
+    const Arithmetic arithmetic =
+        options_.quantize ? options_.quantize->arithmetic : options_.arithmetic;
+    replace_module(choice.site, quantized_layer(*module, std::move(weight), arithmetic));
     return {};
   }
 
-  static Result<QuantizedWeight> copy_parts(const LogicalTensor& tensor) {
-    QuantizedWeight weight{tensor.param, tensor.quantizer, {}, {}};
-    const std::string module = tensor.param.name.substr(0, tensor.param.name.rfind('.') + 1);
-    for (const LogicalTensor::Part& part : tensor.parts) {
-      PartSpec spec{part.entry->name.substr(module.size()), part.entry->dtype, part.entry->shape,
-                    part.entry->nbytes, part.entry->encoding};
-      PRECIS_ASSIGN(const auto bytes, part.file->data(*part.entry));
-      PRECIS_ASSIGN(at::Tensor copy, empty_part(spec));
-      std::copy(bytes.begin(), bytes.end(), bytes_of(copy).begin());
-      weight.specs.push_back(std::move(spec));
-      weight.parts.push_back(std::move(copy));
-    }
-    return weight;
+  Result<QuantizedWeight> encode(const LogicalTensor& tensor, Param param,
+                                 const Lifecycle& hooks) const {
+    param.dtype = plain_dtype(tensor.param);
+    PRECIS_ASSIGN(const at::Tensor numbers, read(tensor, param.dtype));
+    return hooks.create_quantized_param(param, numbers);
   }
 
   static Result<at::Tensor> read(const LogicalTensor& tensor, DType dtype) {
@@ -248,14 +241,20 @@ class Loader {
     return numbers;
   }
 
-  Status load_plain(const LogicalTensor& tensor) {
-    PRECIS_ASSIGN(const at::Tensor numbers, read(tensor, plain_dtype(tensor.param)));
+  Status load_plain(std::size_t index, const TensorPlaces::Place& place) {
+    const LogicalTensor& tensor = tensors_[index];
+    at::Tensor numbers;
+    if (options_.plan != nullptr && options_.plan->tensors[index].action == Action::quantize) {
+      const auto& quantizer = options_.plan->tensors[index].quantizer;
+      PRECIS_ASSIGN(const QuantizedWeight weight,
+                    encode(tensor, tensor.param, *hooks_.of(quantizer.get())));
+      PRECIS_ASSIGN(numbers, weight.decode_rows(0, weight.param.rows()));
+    } else {
+      PRECIS_ASSIGN(numbers, read(tensor, plain_dtype(tensor.param)));
+    }
     report_.bytes += numbers.nbytes();
-    const auto parameters = model_.named_parameters();
-    const auto buffers = model_.named_buffers();
-    const std::string& name = tensor.param.name;
-    torch::Tensor place = parameters.contains(name) ? parameters[name] : buffers[name];
-    place.set_data(numbers);
+    at::Tensor target = place.target;
+    target.set_data(numbers);
     return {};
   }
 
@@ -264,14 +263,13 @@ class Loader {
   MethodResolver& methods_;
   const LoadOptions& options_;
 
-  std::optional<Lifecycle> lifecycle_;
+  MixedLifecycle hooks_;
   std::vector<LogicalTensor> tensors_;
+  std::optional<TensorPlaces> places_;
   std::optional<DType> dtype_;
-  std::map<std::string, DType> special_dtypes_;
-  std::set<std::string> places_;  // names of the model's parameters and buffers
   std::map<std::string, ModuleSite> sites_;
   std::vector<LayerChoice> choices_;
-  std::map<std::string, const LayerChoice*> chosen_;  // by the weight's name
+  std::map<std::string, const LayerChoice*> chosen_;  // by the weight's name in the model
   LoadReport report_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,15 +10,23 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint.h"
+#include "core/engine/plan.h"
 #include "runtime/loading/lifecycle.h"
 
 namespace precis {
 
 struct LoadOptions {
   std::optional<DType> dtype;  // of what is not quantized; nothing: as the checkpoint has it
-  // On the fly; not for a checkpoint that is already quantized. One config for the model: rules
-  // choose between it and "keep".
+  // On the fly; not for a checkpoint that is already quantized. Rules may mix methods.
   std::optional<QuantizeOptions> quantize;
+  // Instead of `quantize`: what resolve() decided for this very component. Outlives the call. A
+  // weight that it quantizes and that no quantized layer can hold (a parameter of a module of the
+  // network's own) keeps its float form, with the values that the method leaves.
+  const ComponentPlan* plan = nullptr;
+  Arithmetic arithmetic = Arithmetic::library;  // of the quantized layers
+  // The names under which a checkpoint may have a tensor of the model, the likeliest first. Empty:
+  // its own.
+  std::function<std::vector<std::string>(const std::string& name)> stored_names;
   nlohmann::json device_map;                   // as diffusers takes it: null, "cpu", {"": "cpu"}
   std::map<std::string, uint64_t> max_memory;  // bytes by device; empty: no limit
   Lifecycle::Observer observer;
@@ -25,15 +34,16 @@ struct LoadOptions {
 
 struct LoadReport {
   std::size_t quantized = 0;            // layers
+  uint64_t source_bytes = 0;            // of the loaded tensors, as the checkpoint stores them
   uint64_t bytes = 0;                   // of the loaded model
   std::vector<std::string> unexpected;  // tensors of the checkpoint that the model has no place for
 };
 
 // Loads `component` into `model`, whose parameters have Hugging Face's names. One tensor at a time:
 // memory grows by what is loaded, and beside that holds one weight as numbers. Networks made under
-// WithoutWeights hold no float model meanwhile. Errors, before any weight is read: missing keys,
-// shapes that differ, a device that is not there, budgets that do not do, a config for a checkpoint
-// that is already quantized.
+// WithoutWeights hold no float model meanwhile. A weight is cast to `dtype` before it is quantized,
+// as diffusers does. Errors, before any weight is read: missing keys, shapes that differ, a device
+// that is not there, budgets that do not do, a config for a checkpoint that is already quantized.
 Result<LoadReport> load_model(torch::nn::Module& model, const Component& component,
                               MethodResolver& methods, const LoadOptions& options);
 

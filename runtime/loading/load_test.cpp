@@ -115,6 +115,56 @@ TEST(LoadModel, QuantizesOnTheFlyAsQuantizeDoes) {
   EXPECT_TRUE(at::equal(model->forward(x), source->forward(x)));
 }
 
+std::string plugin_of(torch::nn::Module& model, const std::string& layer) {
+  const auto children = model.named_children();
+  const auto* quantized = children[layer]->as<QuantizedLayer>();
+  return quantized == nullptr ? "" : quantized->weight().quantizer->plugin_id();
+}
+
+TEST(LoadModel, MixesMethodsWithinAComponent) {
+  const at::NoGradGuard no_grad;
+  const auto source = std::make_shared<Block>();
+  const SavedModel saved(state_of(*source));
+  for (const std::string config : {"nf4", ""}) {
+    LoadOptions options = on_the_fly(config);
+    options.quantize->rules = {{"fc2", "qint8"}};
+    const auto model = empty_block();
+    const auto report = load_model(*model, saved.component(), test_plugins(), options);
+    ASSERT_TRUE(report.ok()) << report.error().text();
+    EXPECT_EQ(report->quantized, config.empty() ? 1u : 2u);
+    EXPECT_EQ(plugin_of(*model, "fc1"), config.empty() ? "" : "bitsandbytes");
+    EXPECT_EQ(plugin_of(*model, "fc2"), "quanto");
+  }
+}
+
+TEST(LoadModel, AsksEveryMixedQuantizerItsHooks) {
+  Block source;
+  const SavedModel saved(state_of(source));
+  std::map<std::string, int> calls;
+  LoadOptions options = on_the_fly("nf4");
+  options.quantize->rules = {{"fc2", "qint8"}};
+  options.observer = [&](const std::string& hook) { ++calls[hook]; };
+  ASSERT_TRUE(load_model(*empty_block(), saved.component(), test_plugins(), options).ok());
+  for (const char* hook : {"validate_environment", "update_torch_dtype", "preprocess_model",
+                           "update_missing_keys", "postprocess_model", "create_quantized_param"}) {
+    EXPECT_EQ(calls[hook], 2) << hook;
+  }
+}
+
+TEST(LoadModel, TakesTensorsUnderTheirOtherNames) {
+  Block source;
+  State state;
+  for (const auto& [name, tensor] : state_of(source)) state["old." + name] = tensor;
+  LoadOptions options = on_the_fly("nf4");
+  options.stored_names = [](const std::string& name) {
+    return std::vector<std::string>{name, "old." + name};
+  };
+  const auto model = empty_block();
+  const auto report = load_model(*model, SavedModel(state).component(), test_plugins(), options);
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->quantized, 2u);
+}
+
 TEST(LoadModel, TakesAQuantizedCheckpointAsItIs) {
   const at::NoGradGuard no_grad;
   for (const std::string config :
@@ -165,7 +215,7 @@ TEST(LoadModel, MistakesAreFoundBeforeAWeightIsRead) {
   budget.max_memory = {{"cpu", 1000}};
   EXPECT_EQ(refused(whole, budget), ErrorCode::out_of_memory);
   state.erase("fc2.bias");
-  EXPECT_EQ(refused(SavedModel(state), {}), ErrorCode::not_found);
+  EXPECT_EQ(refused(SavedModel(state), {}), ErrorCode::data_loss);
   state["fc2.bias"] = at::zeros({65});
   EXPECT_EQ(refused(SavedModel(state), {}), ErrorCode::data_loss);
 }

@@ -15,8 +15,10 @@ struct Parent : torch::nn::Module {
 
 // Answers with a constant, so that a test sees who was called.
 struct Constant : QuantizedLayer {
+  Constant() : QuantizedLayer({}) {}
   torch::Tensor forward(const torch::Tensor& input) override { return at::full_like(input, 7); }
   torch::Tensor dequantized_weight() const override { return at::ones({2, 3}); }
+  void restore(const ModuleSite&, at::ScalarType) const override {}
 };
 
 TEST(AnyLayer, RegistersItsLayerUnderTheGivenName) {

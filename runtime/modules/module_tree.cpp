@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/container/sequential.h>
-#include <torch/nn/modules/linear.h>
 
 namespace precis {
 namespace {
@@ -66,6 +65,14 @@ void replace_module(const ModuleSite& site, const std::shared_ptr<QuantizedLayer
 }
 
 void replace_module(const ModuleSite& site, const torch::nn::Linear& layer) {
+  replace_everywhere(site, layer.ptr());
+}
+
+void replace_module(const ModuleSite& site, const torch::nn::Conv2d& layer) {
+  replace_everywhere(site, layer.ptr());
+}
+
+void replace_module(const ModuleSite& site, const torch::nn::Embedding& layer) {
   replace_everywhere(site, layer.ptr());
 }
 

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <torch/nn/module.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/embedding.h>
+#include <torch/nn/modules/linear.h>
 
 #include <memory>
 #include <string>
@@ -33,5 +36,7 @@ Status check_replaceable(const ModuleSite& site);
 // Puts `layer` in the module's place: in its parent, and in the list of a Sequential or ModuleList.
 void replace_module(const ModuleSite& site, const std::shared_ptr<QuantizedLayer>& layer);
 void replace_module(const ModuleSite& site, const torch::nn::Linear& layer);
+void replace_module(const ModuleSite& site, const torch::nn::Conv2d& layer);
+void replace_module(const ModuleSite& site, const torch::nn::Embedding& layer);
 
 }  // namespace precis

@@ -4,30 +4,33 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <vector>
 
 #include "core/abi/linear.h"
 #include "runtime/modules/quantized_layer.h"
-#include "runtime/modules/quantized_weight.h"
 
 namespace precis {
 
+// How products with quantized weights are computed.
+enum class Arithmetic {
+  library,  // as the Python library of the format does
+  fast,  // x may be rounded further where a method is faster with it: GGUF's to 8 bits, as ggml's
+};
+
 // y = x W^T + b. The product is the method's own where it has precis.linear/1 for the dtype of x;
 // elsewhere rows of W are decoded a few megabytes at a time and multiplied by torch, so that W is
-// never whole in memory. The state dict has the method's parts by the library's names and `bias`.
-// Inference only: no gradient flows through it. forward: [any thread].
+// never whole in memory. The state dict has the method's parts and `bias`. forward: [any thread].
 class QuantizedLinear : public QuantizedLayer {
  public:
-  // bias: [out_features] or undefined.
-  QuantizedLinear(QuantizedWeight weight, torch::Tensor bias);
+  // bias: [out_features] or undefined; the tensor itself becomes the layer's.
+  QuantizedLinear(QuantizedWeight weight, torch::Tensor bias,
+                  Arithmetic arithmetic = Arithmetic::library);
 
   // x: [..., in_features], float32, float16 or bfloat16, on the CPU. y: [..., out_features] in the
   // dtype of x. Throws c10::Error.
   torch::Tensor forward(const torch::Tensor& x) override;
-  torch::Tensor dequantized_weight() const override;
+  void restore(const ModuleSite& site, at::ScalarType dtype) const override;
 
-  const QuantizedWeight& weight() const { return weight_; }
   // [out_features] or undefined.
   const torch::Tensor& bias() const { return bias_; }
   // Whether the method's own product serves x of this dtype.
@@ -47,8 +50,8 @@ class QuantizedLinear : public QuantizedLayer {
                           torch::Tensor& y) const;
   void multiply_decoded(const torch::Tensor& x, const torch::Tensor& bias, torch::Tensor& y) const;
 
-  QuantizedWeight weight_;
   torch::Tensor bias_;
+  Arithmetic arithmetic_;
   std::mutex mutex_;
   std::map<at::ScalarType, Product> products_;  // guarded by mutex_; entries are never removed
 };

@@ -108,12 +108,12 @@ TEST(QuantizedLinear, NamesItsPartsAsTheLibraryDoes) {
   EXPECT_TRUE(layer.named_parameters().contains("bias"));
 }
 
-TEST(QuantizedLinear, IsTheProductWithTheDecodedWeightInEveryMethodAndDtype) {
-  for (const std::string spec :
-       {"nf4", "nf4-dq", "fp4", "q8_0", "q4_k", "q4_0", "qint8", "qint4", "qfloat8", "fp8"}) {
+void expect_product_with_the_decoded_weight(const std::vector<std::string>& specs,
+                                            Arithmetic arithmetic, double more) {
+  for (const std::string& spec : specs) {
     for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
       SCOPED_TRACE(spec + " " + at::toString(type));
-      QuantizedLinear layer(encode(spec, at::randn({128, 512})), at::randn({128}));
+      QuantizedLinear layer(encode(spec, at::randn({128, 512})), at::randn({128}), arithmetic);
       for (const int64_t rows : {0, 1, 3, 700}) {
         const at::Tensor x = at::randn({rows, 512}).to(type);
         const at::Tensor weight = layer.dequantized_weight();
@@ -121,15 +121,26 @@ TEST(QuantizedLinear, IsTheProductWithTheDecodedWeightInEveryMethodAndDtype) {
                                            layer.named_parameters()["bias"].to(at::kDouble));
         const at::Tensor got = layer.forward(x);
         EXPECT_EQ(got.sizes(), want.sizes());
-        // GGUF's product rounds x to 8 bits in blocks of 32, as ggml's does.
-        const bool rounds_x = spec.starts_with("q8_") || spec.starts_with("q4_");
-        const double bound = rounding(type) + (rounds_x ? 4e-3 : 0.0);
         if (rows > 0) {
-          EXPECT_LE(distance(got, want, x, weight), bound);
+          EXPECT_LE(distance(got, want, x, weight), rounding(type) + more);
         }
       }
     }
   }
+}
+
+TEST(QuantizedLinear, IsTheProductWithTheDecodedWeightInEveryMethodAndDtype) {
+  expect_product_with_the_decoded_weight(
+      {"nf4", "nf4-dq", "fp4", "q8_0", "q4_k", "q4_0", "qint8", "qint4", "qfloat8", "fp8"},
+      Arithmetic::library, 0);
+}
+
+TEST(QuantizedLinear, RoundsItsInputToEightBitsWhereThatIsAllowed) {
+  expect_product_with_the_decoded_weight({"q8_0", "q4_k"}, Arithmetic::fast, 4e-3);
+  const at::Tensor x = at::randn({4, 64}), weight = at::randn({8, 64});
+  QuantizedLinear library(encode("q8_0", weight), {});
+  QuantizedLinear fast(encode("q8_0", weight), {}, Arithmetic::fast);
+  EXPECT_FALSE(at::equal(library.forward(x), fast.forward(x)));
 }
 
 TEST(QuantizedLinear, KeepsTheLeadingDimensionsOfItsInput) {

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "core/engine/logical_tensor.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis {
@@ -32,6 +35,27 @@ Result<QuantizedWeight> QuantizedWeight::encode(std::shared_ptr<const Quantizer>
                                              bytes_of(workspace), nullptr);
   if (!status.ok()) return named(std::move(status).error(), result.param);
   return result;
+}
+
+Result<QuantizedWeight> QuantizedWeight::from_checkpoint(const LogicalTensor& tensor,
+                                                         at::IntArrayRef shape) {
+  QuantizedWeight weight{tensor.param, tensor.quantizer, {}, {}};
+  if (!weight.param.shape_known) {
+    weight.param.shape = shape.vec();
+    weight.param.shape_known = true;
+  }
+  const std::size_t module = tensor.param.name.rfind('.') + 1;
+  for (const LogicalTensor::Part& part : tensor.parts) {
+    const TensorEntry& entry = *part.entry;
+    PartSpec spec{entry.name.substr(module), entry.dtype, entry.shape, entry.nbytes,
+                  entry.encoding};
+    PRECIS_ASSIGN(const auto bytes, part.file->data(entry));
+    PRECIS_ASSIGN(at::Tensor copy, empty_part(spec));
+    std::copy(bytes.begin(), bytes.end(), bytes_of(copy).begin());
+    weight.specs.push_back(std::move(spec));
+    weight.parts.push_back(std::move(copy));
+  }
+  return weight;
 }
 
 Result<at::Tensor> QuantizedWeight::decode_rows(int64_t row_begin, int64_t rows) const {

@@ -11,6 +11,8 @@
 
 namespace precis {
 
+struct LogicalTensor;
+
 // The parts of one weight, with the quantizer that made or reads them. Immutable in shape; the
 // parts are CPU tensors in the order that the quantizer expects.
 struct QuantizedWeight {
@@ -23,6 +25,11 @@ struct QuantizedWeight {
   // Errors: the plugin's, with the parameter's name.
   static Result<QuantizedWeight> encode(std::shared_ptr<const Quantizer> quantizer, Param param,
                                         const at::Tensor& weight);
+
+  // Copies the parts of a tensor that a checkpoint stores quantized. shape: of the weight, for
+  // formats whose checkpoints do not tell it. Errors: those of reading.
+  static Result<QuantizedWeight> from_checkpoint(const LogicalTensor& tensor,
+                                                 at::IntArrayRef shape);
 
   // Rows [row_begin, row_begin + rows) as numbers, in the dtype of `param`.
   Result<at::Tensor> decode_rows(int64_t row_begin, int64_t rows) const;

@@ -2,13 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <torch/nn/modules/linear.h>
 
 #include <map>
 
 #include "core/checkpoint/family.h"
 #include "core/engine/rules.h"
-#include "runtime/modules/quantized_linear.h"
+#include "runtime/modules/replaceable_layer.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis {
@@ -22,14 +21,51 @@ struct ModelDescription {
   const Component& component() const { return checkpoint.components.front(); }
 };
 
-std::unique_ptr<ModelDescription> describe(torch::nn::Module& root,
+// A layer that may get a method.
+struct Layer {
+  ModuleSite site;
+  Param param;
+  uint64_t bytes = 0;      // of the weight as it is
+  bool quantized = false;  // already
+};
+
+Result<Layer> float_layer(const ModuleSite& site, const std::string& kind,
+                          const torch::Tensor& weight) {
+  PRECIS_ASSIGN(const DType dtype, dtype_of(weight.scalar_type()));
+  Param param{site.path + ".weight", kind, dtype, weight.sizes().vec(), true, nullptr};
+  return Layer{site, std::move(param), weight.nbytes(), false};
+}
+
+// The float layers, and the quantized ones where they are asked for.
+Result<std::vector<Layer>> layers_of(torch::nn::Module& root, bool quantized) {
+  std::vector<Layer> layers;
+  for (const ModuleSite& site : module_sites(root)) {
+    const auto module = site.module();
+    if (const std::string kind = layer_kind(*module); !kind.empty()) {
+      PRECIS_ASSIGN(Layer layer, float_layer(site, kind, layer_weight(*module)));
+      layers.push_back(std::move(layer));
+    } else if (const auto* layer = module->as<QuantizedLayer>(); layer != nullptr && quantized) {
+      Param param = layer->weight().param;
+      param.name = site.path + ".weight";
+      layers.push_back({site, std::move(param), layer->weight().bytes(), true});
+    }
+  }
+  return layers;
+}
+
+std::unique_ptr<ModelDescription> describe(const std::vector<Layer>& layers,
+                                           torch::nn::Module& root,
                                            const QuantizeOptions& options) {
   auto description = std::make_unique<ModelDescription>();
-  for (const auto& parameter : root.named_parameters()) {
+  const auto add = [&](const std::string& name, at::IntArrayRef shape) {
     TensorEntry entry;
-    entry.name = parameter.key();
-    entry.shape = parameter.value().sizes().vec();
+    entry.name = name;
+    entry.shape = shape.vec();
     description->entries.push_back(std::move(entry));
+  };
+  for (const auto& item : root.named_parameters()) add(item.key(), item.value().sizes());
+  for (const Layer& layer : layers) {
+    if (layer.quantized) add(layer.param.name, layer.param.shape);
   }
   Component component;
   component.name = options.component;
@@ -47,28 +83,30 @@ class Chooser {
   Chooser(const Component& component, RuleSet& rules, MethodResolver& methods)
       : component_(component), rules_(rules), methods_(methods) {}
 
-  Result<LayerChoice> choose(const ModuleSite& site, const torch::Tensor& weight) {
-    LayerChoice choice;
-    choice.site = site;
-    PRECIS_ASSIGN(const DType dtype, dtype_of(weight.scalar_type()));
-    choice.param = {site.path + ".weight", "Linear", dtype, weight.sizes().vec()};
-    choice.bytes_before = choice.bytes_after = weight.nbytes();
-    const Choice rule = rules_.choose(component_, choice.param.name, is_floating(dtype));
+  Result<LayerChoice> choose(const Layer& layer) {
+    const Param& param = layer.param;
+    const bool linear = param.module_kind == "Linear";
+    LayerChoice choice{layer.site, param, nullptr, {}, layer.bytes, layer.bytes};
+    const Choice rule = rules_.choose(component_, param.name, linear && is_floating(param.dtype));
     choice.reason = rule.reason;
     if (rule.spec.empty()) return choice;
     PRECIS_ASSIGN(auto quantizer, quantizer_for(rule.spec));
     if (quantizer == nullptr) return choice;
-    PRECIS_ASSIGN(const Storage storage, quantizer->storage(choice.param));
-    if (storage.keep) {
+    PRECIS_ASSIGN(const Storage storage, quantizer->storage(param));
+    if (storage.keep && !rule.by_rule) {
       choice.reason = storage.reason;
-      if (rule.by_rule) rules_.withdraw(rule);
       return choice;
     }
-    auto plan = quantizer->plan(choice.param);
-    if (!plan.ok()) {
-      return std::move(plan).error().with_context(fmt::format("tensor '{}'", choice.param.name));
+    auto plan = quantizer->plan(param);
+    if (!plan.ok() && !linear && plan.error().code() == ErrorCode::unsupported) {
+      choice.reason = plan.error().message();
+      rules_.withdraw(rule);
+      return choice;
     }
-    PRECIS_TRY(check_replaceable(site));
+    if (!plan.ok()) {
+      return std::move(plan).error().with_context(fmt::format("tensor '{}'", param.name));
+    }
+    PRECIS_TRY(check_replaceable(layer.site));
     choice.bytes_after = 0;
     for (const PartSpec& part : plan->parts) choice.bytes_after += part.nbytes;
     choice.quantizer = std::move(quantizer);
@@ -96,61 +134,76 @@ class Chooser {
   std::map<std::string, std::shared_ptr<const Quantizer>> quantizers_;
 };
 
-}  // namespace
-
-Result<std::vector<LayerChoice>> choose_layers(torch::nn::Module& root,
-                                               const QuantizeOptions& options,
-                                               MethodResolver& methods) {
+Result<std::vector<LayerChoice>> choose(torch::nn::Module& root, const QuantizeOptions& options,
+                                        MethodResolver& methods, bool requantize) {
   ResolveOptions rule_options;
   rule_options.type = options.config;
   rule_options.rules = options.rules;
   rule_options.skips = options.skips;
   rule_options.default_skips = options.default_skips;
-  const auto model = describe(root, options);
+  PRECIS_ASSIGN(const std::vector<Layer> layers, layers_of(root, requantize));
+  const auto model = describe(layers, root, options);
   PRECIS_ASSIGN(RuleSet rules, RuleSet::compile(rule_options, model->checkpoint));
   Chooser chooser(model->component(), rules, methods);
   std::vector<LayerChoice> choices;
-  for (const ModuleSite& site : module_sites(root)) {
-    torch::Tensor weight;
-    if (const auto* linear = site.module()->as<torch::nn::LinearImpl>()) weight = linear->weight;
-    if (!weight.defined()) continue;
-    PRECIS_ASSIGN(LayerChoice choice, chooser.choose(site, weight));
+  for (const Layer& layer : layers) {
+    PRECIS_ASSIGN(LayerChoice choice, chooser.choose(layer));
     choices.push_back(std::move(choice));
   }
   PRECIS_TRY(rules.check_all_matched());
   return choices;
 }
 
-Result<std::vector<LayerChoice>> quantize(torch::nn::Module& root, const QuantizeOptions& options,
-                                          MethodResolver& methods) {
-  PRECIS_ASSIGN(std::vector<LayerChoice> choices, choose_layers(root, options, methods));
+Status replace(const LayerChoice& choice, Arithmetic arithmetic) {
+  auto module = choice.site.module();
+  if (const auto* layer = module->as<QuantizedLayer>()) {
+    PRECIS_ASSIGN(const at::ScalarType dtype, scalar_type_of(choice.param.dtype));
+    layer->restore(choice.site, dtype);
+    module = choice.site.module();
+  }
+  PRECIS_ASSIGN(QuantizedWeight weight,
+                QuantizedWeight::encode(choice.quantizer, choice.param, layer_weight(*module)));
+  replace_module(choice.site, quantized_layer(*module, std::move(weight), arithmetic));
+  return {};
+}
+
+Result<std::vector<LayerChoice>> quantize_layers(torch::nn::Module& root,
+                                                 const QuantizeOptions& options,
+                                                 MethodResolver& methods, bool requantize) {
+  PRECIS_ASSIGN(std::vector<LayerChoice> choices, choose(root, options, methods, requantize));
   for (const LayerChoice& choice : choices) {
-    if (choice.quantizer == nullptr) continue;
-    const auto module = choice.site.module();
-    const auto* linear = module->as<torch::nn::LinearImpl>();
-    PRECIS_ASSIGN(QuantizedWeight weight,
-                  QuantizedWeight::encode(choice.quantizer, choice.param, linear->weight));
-    replace_module(choice.site, std::make_shared<QuantizedLinear>(std::move(weight), linear->bias));
+    if (choice.quantizer != nullptr) PRECIS_TRY(replace(choice, options.arithmetic));
   }
   return choices;
+}
+
+}  // namespace
+
+Result<std::vector<LayerChoice>> choose_layers(torch::nn::Module& root,
+                                               const QuantizeOptions& options,
+                                               MethodResolver& methods) {
+  return choose(root, options, methods, /*requantize=*/false);
+}
+
+Result<std::vector<LayerChoice>> quantize(torch::nn::Module& root, const QuantizeOptions& options,
+                                          MethodResolver& methods) {
+  return quantize_layers(root, options, methods, /*requantize=*/false);
+}
+
+Result<std::vector<LayerChoice>> requantize(torch::nn::Module& root, const QuantizeOptions& options,
+                                            MethodResolver& methods) {
+  return quantize_layers(root, options, methods, /*requantize=*/true);
 }
 
 Result<std::size_t> dequantize(torch::nn::Module& root, std::optional<DType> dtype) {
   std::size_t count = 0;
   for (const ModuleSite& site : module_sites(root)) {
     const auto module = site.module();
-    const auto* quantized = module->as<QuantizedLinear>();
+    const auto* quantized = module->as<QuantizedLayer>();
     if (quantized == nullptr) continue;
     PRECIS_ASSIGN(const at::ScalarType type,
                   scalar_type_of(dtype.value_or(quantized->weight().param.dtype)));
-    // Made small and given its weight afterwards: torch would fill it with random numbers first.
-    const torch::Tensor bias = quantized->bias();
-    torch::nn::Linear linear(torch::nn::LinearOptions(1, 1).bias(bias.defined()));
-    const auto& shape = quantized->weight().param.shape;
-    linear->options.in_features(shape[1]).out_features(shape[0]);
-    linear->weight.set_data(quantized->dequantized_weight().to(type));
-    if (bias.defined()) linear->bias.set_data(bias.to(type));
-    replace_module(site, linear);
+    quantized->restore(site, type);
     ++count;
   }
   return count;

@@ -10,24 +10,28 @@
 
 #include "core/engine/method_resolver.h"
 #include "runtime/modules/module_tree.h"
+#include "runtime/modules/quantized_linear.h"
 
 namespace precis {
 
 // Which layers of a model get which method. Rules apply as in `precis quantize`: the config for
-// every Linear, then rules, the last match wins; then skips take layers out again.
+// every Linear, then rules, the last match wins; then skips take layers out again. A Conv2d or an
+// Embedding gets a method only from a rule that finds it, for the libraries' configs cover Linear
+// layers; and only where the method takes its shape.
 struct QuantizeOptions {
   std::string config;  // preset, config string or quantization_config as JSON; empty: rules alone
   std::vector<std::pair<std::string, std::string>> rules;  // regular expression, config or "keep"
   std::vector<std::string> skips;                          // regular expressions
   // The sensitive layers of the model's family, and the layers that the config lists.
   bool default_skips = true;
+  Arithmetic arithmetic = Arithmetic::library;  // of the quantized layers
 
   std::string component;   // of a pipeline: "transformer"; empty: a lone model
   std::string library;     // "diffusers", "transformers" or empty
   std::string class_name;  // "SD3Transformer2DModel"; empty: the family is told by names
 };
 
-// What becomes of one Linear.
+// What becomes of one layer.
 struct LayerChoice {
   ModuleSite site;
   Param param;
@@ -36,9 +40,9 @@ struct LayerChoice {
   uint64_t bytes_before = 0, bytes_after = 0;  // of the weight
 };
 
-// Decides for every torch::nn::Linear below `root` and changes nothing. Errors before any heavy
-// work: a config without a plugin, a rule that matches nothing, a shape that does not fit, a method
-// that needs calibration, a layer that cannot be replaced (see check_replaceable).
+// Decides for every Linear, Conv2d and Embedding below `root` and changes nothing. Errors before
+// any heavy work: a config without a plugin, a rule that matches nothing, a shape that does not
+// fit, a method that needs calibration, a layer that cannot be replaced (see check_replaceable).
 Result<std::vector<LayerChoice>> choose_layers(torch::nn::Module& root,
                                                const QuantizeOptions& options,
                                                MethodResolver& methods);
@@ -48,8 +52,13 @@ Result<std::vector<LayerChoice>> choose_layers(torch::nn::Module& root,
 Result<std::vector<LayerChoice>> quantize(torch::nn::Module& root, const QuantizeOptions& options,
                                           MethodResolver& methods);
 
-// Replaces every quantized layer by a torch::nn::Linear with the decoded weight in `dtype`
-// (nothing: the dtype it had). Returns how many.
+// The same for a tree with quantized layers: of these, those that `options` chooses are decoded and
+// encoded anew. What the first method rounded away the second does not bring back.
+Result<std::vector<LayerChoice>> requantize(torch::nn::Module& root, const QuantizeOptions& options,
+                                            MethodResolver& methods);
+
+// Replaces every quantized layer by a float one with the decoded weight in `dtype` (nothing: the
+// dtype it had). Returns how many.
 Result<std::size_t> dequantize(torch::nn::Module& root, std::optional<DType> dtype = {});
 
 }  // namespace precis

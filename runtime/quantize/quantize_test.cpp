@@ -129,6 +129,64 @@ TEST(Quantize, MistakesAreFoundBeforeAnythingIsReplaced) {
   for (const ModuleSite& site : module_sites(model)) EXPECT_FALSE(is_quantized(model, site.path));
 }
 
+struct Picture : torch::nn::Module {
+  Picture()
+      : table(*this, "table", torch::nn::Embedding(40, 64)),
+        conv(*this, "conv",
+             torch::nn::Conv2d(torch::nn::Conv2dOptions(4, 8, 3).stride(2).padding(1).groups(2))) {}
+  torch::Tensor forward(const torch::Tensor& indices) {
+    return conv(table(indices).view({-1, 4, 8, 8}));
+  }
+  AnyLayer table, conv;
+};
+
+TEST(Quantize, ARuleReachesConvolutionsAndEmbeddings) {
+  const at::NoGradGuard no_grad;
+  Picture model;
+  const torch::Tensor indices = at::randint(40, {3, 4}), want = model.forward(indices);
+  QuantizeOptions rules = options("qint8");
+  rules.rules = {{"table", "nf4"}, {"conv", "qint8"}};
+  const auto done = quantize(model, rules, test_plugins());
+  ASSERT_TRUE(done.ok()) << done.error().text();
+  for (const LayerChoice& layer : *done) {
+    EXPECT_NE(layer.quantizer, nullptr) << layer.site.path;
+    EXPECT_NE(at_path(model, layer.site.path)->as<QuantizedLayer>(), nullptr);
+  }
+  const torch::Tensor got = model.forward(indices);
+  EXPECT_EQ(got.sizes(), want.sizes());
+  EXPECT_LT(relative(got, want), 0.2);
+  // Exactly the layers with the decoded weights.
+  ASSERT_EQ(*dequantize(model), 2u);
+  EXPECT_TRUE(at::equal(model.forward(indices), got));
+}
+
+TEST(Quantize, WithoutARuleConvolutionsAndEmbeddingsStayAsTheyAre) {
+  Picture model;
+  ASSERT_TRUE(quantize(model, options("qint8"), test_plugins()).ok());
+  EXPECT_EQ(at_path(model, "table")->as<QuantizedLayer>(), nullptr);
+  EXPECT_EQ(at_path(model, "conv")->as<QuantizedLayer>(), nullptr);
+}
+
+TEST(Requantize, GivesQuantizedLayersAnotherMethod) {
+  const at::NoGradGuard no_grad;
+  Model model;
+  QuantizeOptions first = options("qint8");
+  first.skips = {"tail"};
+  ASSERT_TRUE(quantize(model, first, test_plugins()).ok());
+  const torch::Tensor x = at::randn({5, 64}), want = model.forward(x);
+  QuantizeOptions second = options("nf4");
+  second.skips = {"blocks.1"};
+  const auto done = requantize(model, second, test_plugins());
+  ASSERT_TRUE(done.ok()) << done.error().text();
+  const auto plugin = [&](const std::string& path) {
+    return at_path(model, path)->as<QuantizedLayer>()->weight().quantizer->plugin_id();
+  };
+  EXPECT_EQ(plugin("blocks.0.fc1"), "bitsandbytes");
+  EXPECT_EQ(plugin("blocks.1.fc1"), "quanto");
+  EXPECT_EQ(plugin("tail.0"), "bitsandbytes");
+  EXPECT_LT(relative(model.forward(x), want), 0.3);
+}
+
 TEST(Dequantize, GivesFloatLayersThatComputeTheSame) {
   const at::NoGradGuard no_grad;
   Model model;

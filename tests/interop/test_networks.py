@@ -109,6 +109,58 @@ def test_a_saved_quantized_pipeline_gives_the_image_of_one_quantized_while_loadi
     assert np.array_equal(saved, loaded)
 
 
+def test_methods_mixed_within_a_component(precis, float_pipelines, tmp_path):
+    directory, out = float_pipelines("sd3"), tmp_path / "image.png"
+    common = ["--prompt", "a cat", "--steps", 2, "--max-sequence-length", 32, "-o", out, "--component", "transformer=nf4"]
+    mixed = precis.json("generate", directory, *common, "--rule", r"transformer_blocks\.0=gguf:q8_0", "--skip", "ff_context")
+    one = precis.json("generate", directory, *common)
+    transformer, alone = ({c["name"]: c for c in report["components"]}["transformer"] for report in (mixed, one))
+    assert transformer["method"] == "gguf:q8_0, nf4" and alone["method"] == "nf4"
+    assert transformer["loaded_bytes"] > alone["loaded_bytes"]
+
+
+NF4 = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+CONFIGS = [
+    {"quant_backend": "bitsandbytes_4bit", "quant_kwargs": NF4, "components_to_quantize": ["transformer", "text_encoder_3"]},
+    {"quant_mapping": {"transformer": {"quant_method": "bitsandbytes", **NF4}, "text_encoder_3": "nf4"}},
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_both_forms_of_a_pipelines_config(precis, float_pipelines, tmp_path, config):
+    directory, common = float_pipelines("sd3"), ["--prompt", "a cat", "--steps", 2, "--max-sequence-length", 32]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    precis("generate", directory, *common, "-o", tmp_path / "a.png", "--config", tmp_path / "config.json")
+    precis("generate", directory, *common, "-o", tmp_path / "b.png", "--component", "transformer=nf4", "--component",
+           "text_encoder_3=nf4")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_ready_component_from_another_directory(precis, float_pipelines, tmp_path):
+    directory, common = float_pipelines("sd3"), ["--prompt", "a cat", "--steps", 2, "--max-sequence-length", 32]
+    precis("quantize", directory, "-o", tmp_path / "out", "--component", "transformer=nf4", "--progress", "none")
+    report = precis.json("generate", directory, *common, "-o", tmp_path / "a.png", "--load",
+                         f"transformer={tmp_path / 'out' / 'transformer'}")
+    transformer = {c["name"]: c for c in report["components"]}["transformer"]
+    assert transformer["ready"] and transformer["method"] == "nf4"
+    precis("generate", tmp_path / "out", *common, "-o", tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    for ready, words in [("unet", "no component"), ("text_encoder_3", "another class")]:
+        result = precis("generate", directory, *common, "-o", tmp_path / "c.png", "--load",
+                        f"{ready}={tmp_path / 'out' / 'transformer'}", code=1)
+        assert words in result.stderr
+
+
+def test_a_quantized_pipeline_is_compared_with_the_float_one_that_is_named(precis, float_pipelines, tmp_path):
+    directory, common = float_pipelines("sd3"), ["--prompt", "a cat", "--steps", 2, "--max-sequence-length", 32]
+    precis("quantize", directory, "-o", tmp_path / "out", "--component", "transformer=nf4", "--progress", "none")
+    common += ["-o", tmp_path / "image.png"]
+    named = precis.json("generate", tmp_path / "out", *common, "--float", directory)
+    loaded = precis.json("generate", directory, *common, "--component", "transformer=nf4", "--compare-float")
+    assert named["float"]["psnr_db"] == loaded["float"]["psnr_db"]
+    assert "--float" in precis("generate", tmp_path / "out", *common, "--compare-float", code=1).stderr
+
+
 TEXTS = ["", " ", "a cat", "It's 2 o'clock, isn't it?", "ÀÉÎ straße ﬁne ½ cafe\u0301", "日本語のテキスト 🦊🦊", "tabs\tand\nlines  twice",
          "word " * 200, "a.b,c!d?e", "<|endoftext|> in the middle", " a blank in front"]
 

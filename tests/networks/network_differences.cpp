@@ -121,7 +121,7 @@ void with(const Component& component, const Run& run, Args... args) {
     plan.tensors.emplace_back().source = std::move(tensor);
   }
   Network network(component.config, args...);
-  check(load_weights(network, plan, component.name == "vae"));
+  check(load_weights(network, component, plan, methods, {DType::f32, component.name == "vae"}));
   run(network);
 }
 
