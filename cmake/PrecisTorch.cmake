@@ -44,6 +44,7 @@ function(precis_find_torch)
     -Wl,--push-state,--no-as-needed "${root}/lib/libtorch.so" -Wl,--pop-state,--allow-shlib-undefined)
   set(PRECIS_TORCH_FOUND ON PARENT_SCOPE)
   set(PRECIS_TORCH_VERSION ${version} PARENT_SCOPE)
+  set(PRECIS_TORCH_ROOT "${root}" PARENT_SCOPE)
 endfunction()
 
 # Torch's headers take longer to parse than all of precis: every target reads the one precompiled header of
@@ -66,7 +67,7 @@ endfunction()
 # precis_add_torch_library(NAME SOURCES ... [LINK ...]): a library that includes torch.
 function(precis_add_torch_library name)
   precis_add_library(${name} ${ARGN})
-  target_link_libraries(${name} PUBLIC precis_torch)
+  target_link_libraries(${name} PUBLIC "$<BUILD_INTERFACE:precis_torch>" "$<INSTALL_INTERFACE:precis::torch>")
   precis_use_torch_headers(${name})
 endfunction()
 
