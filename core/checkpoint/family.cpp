@@ -175,9 +175,9 @@ const std::vector<FusedLayout>& fused_layouts(std::string_view family) {
 
 std::string module_kind(std::string_view family, std::string_view tensor_name,
                         std::span<const int64_t> shape) {
-  if (!tensor_name.ends_with(".weight") && tensor_name != "weight") return "";
   if (const ModuleRule* rule = find_rule(family_named(family).modules, tensor_name))
     return rule->kind;
+  if (!tensor_name.ends_with(".weight") && tensor_name != "weight") return "";
   if (const ModuleRule* rule = find_rule(data().modules, tensor_name)) return rule->kind;
   switch (shape.size()) {
     case 1:

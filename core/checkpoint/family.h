@@ -44,9 +44,9 @@ const std::vector<TiedWeight>& tied_weights(std::string_view family);
 const std::vector<FusedLayout>& fused_layouts(std::string_view family);
 
 // The kind of module that owns a tensor, as PyTorch and transformers call it: "Linear",
-// "Embedding", "Norm", "Conv1d", "Conv2d", "Conv3d", or "Conv1D" for GPT-2's transposed linear
-// layers; empty for parameters that are no module's `weight`. By name and shape (logical,
-// row-major) alone.
+// "Embedding", "Norm", "Conv1d", "Conv2d", "Conv3d", "Conv1D" for GPT-2's transposed linear layers,
+// or "Experts" for parameters that hold the matrices of all experts; empty for others that are no
+// module's `weight`. By name and shape (logical, row-major) alone.
 std::string module_kind(std::string_view family, std::string_view tensor_name,
                         std::span<const int64_t> shape);
 

@@ -65,7 +65,8 @@ struct DescribedComponent {
         description.quantized.push_back(&tensor.source.param);
         if (std::find(quantizers.begin(), quantizers.end(), method) == quantizers.end())
           quantizers.push_back(method);
-      } else if (tensor.source.param.module_kind == "Linear") {
+      } else if (tensor.source.param.module_kind == "Linear" ||
+                 tensor.source.param.module_kind == "Experts") {
         description.kept.push_back(&tensor.source.param);
       }
     }

@@ -49,7 +49,9 @@ class ComponentResolver {
       param.module_kind = module_kind(component_.family, param.name, param.shape);
     }
     const bool is_number = !tensor.plain() || is_floating(param.dtype);
-    const bool quantizable = is_number && param.module_kind == "Linear" && param.shape.size() == 2;
+    const bool matrices = (param.module_kind == "Linear" && param.shape.size() == 2) ||
+                          (param.module_kind == "Experts" && param.shape.size() == 3);
+    const bool quantizable = is_number && matrices;
     const Choice choice = rules_.choose(component_, param.name, quantizable);
     plan.source = std::move(tensor);
     plan.reason = choice.reason;

@@ -25,6 +25,17 @@ inline uint8_t float_to_float4_e2m1(float value) {
   return static_cast<uint8_t>(code | (value < 0 ? 8 : 0));
 }
 
+// The same with ties away from zero, and with the sign of every zero: the cast of Triton's kernels
+// (triton_kernels, numerics_details/mxfp.py).
+inline uint8_t float_to_float4_e2m1_away(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const float magnitude = std::bit_cast<float>(bits & 0x7fffffffu);
+  const int code = (magnitude >= 0.25f) + (magnitude >= 0.75f) + (magnitude >= 1.25f) +
+                   (magnitude >= 1.75f) + (magnitude >= 2.5f) + (magnitude >= 3.5f) +
+                   (magnitude >= 5.0f);
+  return static_cast<uint8_t>(code | static_cast<int>(bits >> 28 & 8u));
+}
+
 // E2M3: sign, two bits of exponent, three of mantissa.
 inline float float6_e2m3_to_float(uint8_t code) {
   const int exponent = (code >> 3) & 3, mantissa = code & 7;

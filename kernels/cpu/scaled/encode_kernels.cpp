@@ -117,6 +117,11 @@ float divisor_of(uint8_t exponent) {
   return power == 0 ? 1.0f : power;
 }
 
+// The biased exponent of the power of two at or above absmax / 6; 0 for a tile of zeros.
+uint8_t exponent_above(float absmax) {
+  return static_cast<uint8_t>((std::bit_cast<uint32_t>(absmax / kLargestE2M1) + 0x7fffffu) >> 23);
+}
+
 struct TileScale {
   float scale = 1, zero = 0;
 };
@@ -179,6 +184,9 @@ void store_tile(const ScaledEncoding& encoding, ValueRange range, float global, 
           std::isfinite(power) ? static_cast<uint8_t>(127 + std::ilogb(power)) : uint8_t{255};
       return;
     }
+    case ScaleRule::exponent_above:
+      static_cast<uint8_t*>(scales)[i] = exponent_above(absmax_of_range(range));
+      return;
   }
 }
 
@@ -205,6 +213,11 @@ float stored_divisor(const ScaledEncoding& encoding, const void* scales, uint64_
       return Type::load(static_cast<const typename Type::Stored*>(scales), i);
     case ScaleRule::two_levels:
       return float8_e4m3fn_to_float(static_cast<const uint8_t*>(scales)[i]) / global;
+    case ScaleRule::exponent_above: {
+      const uint8_t exponent = static_cast<const uint8_t*>(scales)[i];
+      return exponent == 0 ? std::numeric_limits<float>::infinity()
+                           : float8_e8m0_to_float(exponent);
+    }
     case ScaleRule::exponent:
       break;
   }
@@ -226,7 +239,8 @@ int narrow(const ScaledEncoding& encoding, float value) {
     case NarrowType::float6_e2m3:
       return float_to_float6_e2m3(value);
     case NarrowType::float4_e2m1:
-      return float_to_float4_e2m1(value);
+      return encoding.scale_rule == ScaleRule::exponent_above ? float_to_float4_e2m1_away(value)
+                                                              : float_to_float4_e2m1(value);
     case NarrowType::packed_int:
     case NarrowType::int8:
       break;
@@ -269,7 +283,8 @@ void quantize(WeightType type, const void* weight, const ScaledEncoding& encodin
       store_tiles<Type>(encoding, values, whole, global, row, std::min(row + together, row_end),
                         scales, zeros);
     for (uint64_t row = row_begin; row < row_end; ++row) {
-      if (encoding.scale_rule == ScaleRule::two_levels)
+      const ScaleRule rule = encoding.scale_rule;
+      if (rule == ScaleRule::two_levels || rule == ScaleRule::exponent_above)
         encode_row<Type, F32>(encoding, values, global, row, codes, scales, zeros);
       else
         encode_row<Type, Type>(encoding, values, global, row, codes, scales, zeros);

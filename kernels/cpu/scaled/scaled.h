@@ -74,6 +74,9 @@ enum class ScaleRule {
   own,         // in the dtype of the weight
   two_levels,  // NVFP4's: e4m3fn, relative to a scale of the whole weight
   exponent,    // MX's: e8m0
+  // The same of E2M1 as Triton's kernels have it: the power of two at or above absmax / 6, ties
+  // away from zero, products in float32.
+  exponent_above,
 };
 
 struct ScaledEncoding {

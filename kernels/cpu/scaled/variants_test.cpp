@@ -36,6 +36,8 @@ std::vector<Form> forms() {
   list.push_back({"float8", NarrowType::float8_e4m3fn, 8, true, ScaleRule::own, 16, 48});
   list.push_back({"nvfp4", NarrowType::float4_e2m1, 4, true, ScaleRule::two_levels, 1, 16});
   list.push_back({"mxfp4", NarrowType::float4_e2m1, 4, true, ScaleRule::exponent, 1, 32});
+  list.push_back(
+      {"mxfp4_above", NarrowType::float4_e2m1, 4, true, ScaleRule::exponent_above, 1, 32});
   list.push_back({"mxfp6", NarrowType::float6_e2m3, 6, true, ScaleRule::exponent, 1, 32});
   list.push_back({"mxfp8", NarrowType::float8_e4m3fn, 8, true, ScaleRule::exponent, 1, 32});
   return list;
@@ -84,7 +86,7 @@ std::vector<std::byte> decode(Isa isa, const Form& form, const Encoded& made, We
   weight.zeros = made.zeros.data();
   weight.rounding = form.rule == ScaleRule::own ? type : WeightType::bf16;
   weight.scale_type = form.rule == ScaleRule::two_levels ? ScaleType::e4m3fn
-                      : form.rule == ScaleRule::exponent ? ScaleType::e8m0
+                      : form.rule != ScaleRule::own      ? ScaleType::e8m0
                       : type == WeightType::f32          ? ScaleType::f32
                       : type == WeightType::f16          ? ScaleType::f16
                                                          : ScaleType::bf16;
