@@ -1,0 +1,11 @@
+#include "plugins/auto_round/quantizer.h"
+
+const std::vector<precis::sdk::Method>& precis::sdk::methods() {
+  static const std::vector<Method> list{make_method<auto_round::AutoRoundQuantizer>(
+      describe("auto-round", "auto-round", PRECIS_PLUGIN_VERSION, "safetensors",
+               PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_NEEDS_CALIBRATION),
+      auto_round::options, auto_round::read_config)};
+  return list;
+}
+
+PRECIS_PLUGIN()

@@ -1,0 +1,132 @@
+#include "plugins/auto_round/quantizer.h"
+
+#include "plugins/weight_type.h"
+
+namespace precis::auto_round {
+
+using sdk::PluginError;
+
+namespace {
+
+// Parts.
+constexpr std::size_t kCodes = 0, kZeros = 1, kScales = 2, kGroups = 3;
+
+[[noreturn]] void unsupported(const std::string& rule) {
+  throw PluginError(PRECIS_UNSUPPORTED, rule);
+}
+
+uint64_t group_size_of(const Settings& settings, uint64_t columns) {
+  return settings.group_size > 0 ? static_cast<uint64_t>(settings.group_size)
+                                 : std::max<uint64_t>(columns, 1);
+}
+
+bool keeps_nothing(std::string_view, const sdk::ModuleList&) {
+  return false;
+}
+
+// Throws where a part names a group beyond the last.
+const int32_t* checked_groups(const sdk::ConstParts& parts, uint64_t columns, uint64_t count) {
+  if (parts.size() <= kGroups) return nullptr;
+  const auto* groups = sdk::data<const int32_t>(*parts[kGroups]);
+  for (uint64_t i = 0; i < columns; ++i) {
+    if (groups[i] >= 0 && static_cast<uint64_t>(groups[i]) < count) continue;
+    throw PluginError(PRECIS_DATA_LOSS, "g_idx names group " + std::to_string(groups[i]) + " of " +
+                                            std::to_string(count));
+  }
+  return groups;
+}
+
+}  // namespace
+
+AutoRoundQuantizer::AutoRoundQuantizer(Config config)
+    : WeightQuantizer(config.normalized, {"", {}, keeps_nothing}), config_(std::move(config)) {
+  if (config_.has_rotations)
+    unsupported(
+        "'rotation_config': the model must rotate its activations, which is not "
+        "implemented");
+}
+
+Settings AutoRoundQuantizer::settings(const precis_param& param) const {
+  const Settings found = settings_of(config_, sdk::module_of(sdk::view(param.name)));
+  if (config_.packing == Packing::unread)
+    unsupported("packing_format '" + config_.packing_name +
+                "' is not read; auto_round:auto_gptq, auto_round:gptqmodel and "
+                "auto_round:auto_awq are");
+  if (found.bits < 2 || found.bits > 8) unsupported("packed weights have 2 to 8 bits");
+  if (config_.packing == Packing::awq && found.bits != 4) unsupported("AWQ's packing has 4 bits");
+  if (found.group_size != -1 && found.group_size < 1)
+    unsupported("'group_size' must be -1 or positive");
+  return found;
+}
+
+std::vector<sdk::PartLayout> AutoRoundQuantizer::layout(const precis_param& param) const {
+  const Settings settings = this->settings(param);
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const uint64_t group_size = group_size_of(settings, matrix.columns);
+  const bool awq = config_.packing == Packing::awq;
+  const uint64_t together = awq ? 8 : 32;
+  if (param.ndim != 2 || matrix.rows % together != 0 ||
+      matrix.columns % (awq ? group_size : 32) != 0)
+    unsupported("its shape [" + std::to_string(matrix.rows) + ", " +
+                std::to_string(matrix.columns) + "] does not fit the packing");
+  const auto rows = static_cast<int64_t>(matrix.rows);
+  const auto columns = static_cast<int64_t>(matrix.columns);
+  const auto groups = static_cast<int64_t>((matrix.columns + group_size - 1) / group_size);
+  if (awq)
+    return {{"qweight", sdk::kInt32, {columns, rows / 8}},
+            {"qzeros", sdk::kInt32, {groups, rows / 8}},
+            {"scales", sdk::kFloat16, {groups, rows}, true}};
+  return {{"qweight", sdk::kInt32, {columns / 32 * settings.bits, rows}},
+          {"qzeros", sdk::kInt32, {groups, rows / 32 * settings.bits}},
+          {"scales", sdk::kFloat16, {groups, rows}, true},
+          {"g_idx", sdk::kInt32, {columns}, false, {}, true}};
+}
+
+void AutoRoundQuantizer::check_writable(const precis_param&) const {
+  unsupported(
+      "auto-round's rounding is learnt from calibration data; round to nearest with gptq "
+      "or awq, whose tensors are the same");
+}
+
+sdk::StoredWeight AutoRoundQuantizer::describe(const sdk::StoredModule& module) const {
+  const precis_tensor_info& codes = module.at("qweight", 2);
+  const precis_dtype scale = module.at("scales").dtype;
+  const precis_dtype dtype = sdk::is_weight_dtype(scale) ? scale : sdk::kFloat16;
+  if (config_.packing == Packing::awq) return {dtype, {codes.shape[1] * 8, codes.shape[0]}};
+  const int64_t bits = std::max<int64_t>(settings_of(config_, module.name()).bits, 1);
+  return {dtype, {codes.shape[1], codes.shape[0] / bits * 32}};
+}
+
+void AutoRoundQuantizer::encode(const precis_call&, const precis_param& param, const precis_tensor&,
+                                const sdk::Parts&) const {
+  check_writable(param);
+}
+
+void AutoRoundQuantizer::decode(const precis_call&, const precis_param& param,
+                                const sdk::ConstParts& parts, sdk::RowRange rows,
+                                const precis_tensor& out) const {
+  const Settings settings = this->settings(param);
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const uint64_t group_size = group_size_of(settings, matrix.columns);
+  const kernels::Isa isa = kernels::current_isa();
+  const auto scale_type = plugins::weight_type(parts[kScales]->view.dtype);
+  const void* scales = sdk::data<const void>(*parts[kScales]);
+  const auto out_type = plugins::weight_type(out.view.dtype);
+  if (config_.packing == Packing::awq) {
+    const kernels::AwqShape shape{matrix.rows, matrix.columns, group_size};
+    return kernels::awq_kernels(isa).dequantize(
+        kernels::AwqLayout::gemm, shape, sdk::data<const void>(*parts[kCodes]),
+        sdk::data<const void>(*parts[kZeros]), scale_type, scales, rows.begin, rows.end, out_type,
+        sdk::data<void>(out));
+  }
+  const kernels::GptqShape shape{matrix.rows, matrix.columns, group_size};
+  const kernels::GptqFormat format{static_cast<int>(settings.bits), false,
+                                   config_.packing == Packing::gptq};
+  kernels::gptq_kernels(isa).dequantize(format, shape, sdk::data<const uint32_t>(*parts[kCodes]),
+                                        sdk::data<const uint32_t>(*parts[kZeros]), scale_type,
+                                        scales,
+                                        checked_groups(parts, matrix.columns, shape.groups()),
+                                        rows.begin, rows.end, out_type, sdk::data<void>(out));
+}
+
+}  // namespace precis::auto_round
