@@ -1,0 +1,11 @@
+#include "plugins/bitnet/quantizer.h"
+
+const std::vector<precis::sdk::Method>& precis::sdk::methods() {
+  static const std::vector<Method> list{make_method<bitnet::BitNetQuantizer>(
+      describe("bitnet", "bitnet", PRECIS_PLUGIN_VERSION, "safetensors",
+               PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_NEEDS_CALIBRATION),
+      bitnet::options, bitnet::read_config)};
+  return list;
+}
+
+PRECIS_PLUGIN()
