@@ -1,0 +1,31 @@
+// Weights as ModelOpt exports them for Hugging Face models.
+#pragma once
+
+#include "plugins/modelopt/config.h"
+#include "plugins/scaled_quantizer.h"
+
+namespace precis::modelopt {
+
+class ModelOptQuantizer : public plugins::ScaledQuantizer {
+ public:
+  // Throws PRECIS_UNSUPPORTED for diffusers' config, whose weights need a pickle to be read.
+  explicit ModelOptQuantizer(Config config);
+
+ protected:
+  std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
+  void check_writable(const precis_param& param) const override;
+  std::string_view anchor() const override { return "weight_scale"; }
+  bool is_quantized(const sdk::StoredModule& module) const override;
+  sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
+  void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+              const sdk::Parts& parts) const override;
+  kernels::ScaledWeight stored(const precis_param& param,
+                               const sdk::ConstParts& parts) const override;
+
+ private:
+  Algorithm algorithm(std::string_view module) const;
+
+  Config config_;
+};
+
+}  // namespace precis::modelopt

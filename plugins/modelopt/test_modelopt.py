@@ -1,0 +1,98 @@
+"""Checkpoints in the form of ModelOpt's Hugging Face export, made by ModelOpt's own tensor classes: precis decodes them
+to the values that these classes decode them to."""
+import json
+import subprocess
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+qtensor = pytest.importorskip("modelopt.torch.quantization.qtensor")
+nvfp4_tensor = pytest.importorskip("modelopt.torch.quantization.qtensor.nvfp4_tensor")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_gpu():
+    """The library asks a GPU whether it has a kernel of its own for NVFP4, before it takes the plain one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nvfp4_tensor, "fp4_compatible", lambda: False, raising=False)
+        yield
+
+
+def nvfp4(weight):
+    packed, scale, scale_2 = qtensor.NVFP4QTensor.quantize(weight, 16)
+    tensors = {"weight": packed._quantized_data, "weight_scale": scale, "weight_scale_2": scale_2.reshape(())}
+    return tensors, packed.dequantize(torch.float32, scale=scale, double_scale=scale_2, block_sizes={-1: 16})
+
+
+def fp8(weight):
+    scale = weight.abs().amax().float() / 448
+    packed, scale = qtensor.FP8QTensor.quantize(weight, scale)
+    return {"weight": packed._quantized_data, "weight_scale": scale}, packed.dequantize(torch.float32, scale=scale)
+
+
+def fp8_rows(weight):
+    scale = weight.abs().amax(1, keepdim=True).float() / 448
+    packed, scale = qtensor.FP8QTensor.quantize(weight, scale)
+    return ({"weight": packed._quantized_data, "weight_scale": scale.squeeze(1)},
+            packed.dequantize(torch.float32, scale=scale))
+
+
+FORMS = {"NVFP4": nvfp4, "FP8": fp8, "FP8_PER_CHANNEL_PER_TOKEN": fp8_rows}
+
+
+def checkpoint(directory, modules, config):
+    directory.mkdir()
+    save_file({f"{name}.{key}": value.contiguous() for name, tensors in modules.items() for key, value in tensors.items()},
+              directory / "model.safetensors")
+    config = {"quant_method": "modelopt", "producer": {"name": "modelopt"}, **config}
+    (directory / "config.json").write_text(json.dumps({"model_type": "none", "quantization_config": config}))
+    return directory
+
+
+def decode(precis, model, out):
+    precis("dequantize", model, "-o", out, "--dtype", "f32", "--progress", "none")
+    return load_file(out / "model.safetensors")
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_is_decoded_as_modelopt_decodes_it(tmp_path, precis, name, dtype):
+    torch.manual_seed(7)
+    tensors, want = FORMS[name]((torch.randn(24, 160) * 0.05).to(dtype))
+    tensors["input_scale"] = torch.tensor(0.5)
+    model = checkpoint(tmp_path / "model", {"a.b": tensors}, {"quant_algo": name, "ignore": ["lm_head"]})
+    decoded = decode(precis, model, tmp_path / "out")
+    assert set(decoded) == {"a.b.weight"}
+    assert torch.equal(decoded["a.b.weight"], want)
+
+
+def test_each_module_has_its_own_algorithm(tmp_path, precis):
+    torch.manual_seed(8)
+    made = {name: FORMS[name](torch.randn(16, 64)) for name in FORMS}
+    model = checkpoint(tmp_path / "model", {name.lower(): tensors for name, (tensors, _) in made.items()},
+                       {"quant_algo": "MIXED_PRECISION",
+                        "quantized_layers": {name.lower(): {"quant_algo": name} for name in FORMS}})
+    decoded = decode(precis, model, tmp_path / "out")
+    for name, (_, want) in made.items():
+        assert torch.equal(decoded[name.lower() + ".weight"], want), name
+
+
+DAMAGED = {
+    "few-scales": ("NVFP4", {"weight_scale": torch.zeros(16, 3).to(torch.float8_e4m3fn)}, "weight_scale' has 48 elements"),
+    "no-scale-of-scales": ("NVFP4", {"weight_scale_2": None}, "weight_scale_2' is missing"),
+    "scaled-activations": ("FP8", {"pre_quant_scale": torch.ones(64)}, "pre_quant_scale"),
+    "order-of-a-kernel": ("NVFP4", {"weight_scale": torch.zeros(64, dtype=torch.uint8)}, "TensorRT-LLM"),
+    "codes-of-one-dimension": ("FP8", {"weight": torch.zeros(64).to(torch.float8_e4m3fn)}, "dimensions"),
+    "another-algorithm": ("W4A16_AWQ", {}, "are read, others are not"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_checkpoints_are_refused(tmp_path, precis, name):
+    algorithm, changed, message = DAMAGED[name]
+    tensors, _ = FORMS.get(algorithm, fp8)(torch.randn(16, 64))
+    tensors = {key: value for key, value in (tensors | changed).items() if value is not None}
+    model = checkpoint(tmp_path / "model", {"a": tensors}, {"quant_algo": algorithm})
+    result = subprocess.run([precis.path, "dequantize", model, "-o", tmp_path / "out"], capture_output=True, text=True)
+    assert result.returncode > 0 and message in result.stderr, result.stderr
