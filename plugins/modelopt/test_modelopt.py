@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+# Where ModelOpt is not installed, the recorded outputs of modelopt_test.cpp stand for it.
 qtensor = pytest.importorskip("modelopt.torch.quantization.qtensor")
 nvfp4_tensor = pytest.importorskip("modelopt.torch.quantization.qtensor.nvfp4_tensor")
 

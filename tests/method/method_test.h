@@ -73,7 +73,8 @@ struct MethodUnderTest {
   std::string plugin;
   std::vector<GoldenFolder> golden;
   std::vector<SkipList> skip_lists = {};
-  std::vector<ProductCase> products = {};  // empty: the method has none
+  std::vector<ProductCase> products = {};  // empty: the method has none, or
+  bool reads_products = false;             // has some with weights that it does not write
   std::size_t least_configs = 0;           // recorded config dicts that must agree, at least
 
   // Why precis answers a recorded dict otherwise on purpose; empty: it does not.

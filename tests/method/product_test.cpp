@@ -111,7 +111,7 @@ StoredWeight stored_weight(const Golden& golden) {
 
 // Stored forms that are only read are among them.
 TEST(ProductOfTheLibrarysWeight, IsTheSumOverTheDecodedWeight) {
-  if (method_under_test().products.empty()) return;
+  if (method_under_test().products.empty() && !method_under_test().reads_products) return;
   for (const auto& path : golden_files()) {
     if (path.stem().string().find("gauss") == std::string::npos) continue;
     const Golden golden(path);
@@ -156,7 +156,7 @@ void expect_the_librarys_product(const Golden& golden) {
 }
 
 TEST(ProductOfTheLibrary, IsMetWithinItsRounding) {
-  if (method_under_test().products.empty()) return;
+  if (method_under_test().products.empty() && !method_under_test().reads_products) return;
   int compared = 0;
   for (const auto& path : golden_files()) {
     const Golden golden(path);
