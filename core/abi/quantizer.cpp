@@ -202,6 +202,7 @@ class AbiComponent {
   explicit AbiComponent(const ComponentDescription& component) {
     for (const Param* param : component.quantized) add(*param, quantized_);
     for (const Param* param : component.kept) add(*param, kept_);
+    for (const Param* param : component.others) add(*param, others_);
     abi_ = {};
     abi_.struct_size = sizeof(precis_component);
     abi_.name = to_abi(component.name);
@@ -212,6 +213,8 @@ class AbiComponent {
     abi_.quantized_count = quantized_.size();
     abi_.kept = kept_.data();
     abi_.kept_count = kept_.size();
+    abi_.others = others_.data();
+    abi_.others_count = others_.size();
   }
   const precis_component* get() const { return &abi_; }
 
@@ -221,7 +224,7 @@ class AbiComponent {
     list.push_back(params_.back()->get());
   }
   std::vector<std::unique_ptr<AbiParam>> params_;
-  std::vector<const precis_param*> quantized_, kept_;
+  std::vector<const precis_param*> quantized_, kept_, others_;
   precis_component abi_;
 };
 

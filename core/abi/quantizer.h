@@ -71,7 +71,8 @@ struct StateDict {
 struct ComponentDescription {
   std::string name, library, class_name, config_json;
   std::vector<const Param*> quantized;
-  std::vector<const Param*> kept;
+  std::vector<const Param*> kept;    // Linear weights left as numbers
+  std::vector<const Param*> others;  // everything else
 };
 
 // A method with its configuration. Immutable; every function may be called from any thread.

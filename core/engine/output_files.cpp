@@ -68,6 +68,8 @@ struct DescribedComponent {
       } else if (tensor.source.param.module_kind == "Linear" ||
                  tensor.source.param.module_kind == "Experts") {
         description.kept.push_back(&tensor.source.param);
+      } else {
+        description.others.push_back(&tensor.source.param);
       }
     }
   }
@@ -178,11 +180,32 @@ class ComponentFiles {
     return {};
   }
 
+  // What a method of the source wrote of tensors that are decoded here is not carried over.
+  Status drop_metadata_of_decoded(ordered_json& metadata) const {
+    std::map<const Quantizer*, ComponentDescription> methods;
+    for (const TensorPlan& tensor : out_.tensors) {
+      const Quantizer* method = tensor.source.quantizer.get();
+      if (method != nullptr && method_of(tensor) != method)
+        methods[method].quantized.push_back(&tensor.source.param);
+    }
+    for (auto& [method, description] : methods) {
+      for (const TensorPlan& tensor : out_.tensors) {
+        if (tensor.source.quantizer.get() != method)
+          description.others.push_back(&tensor.source.param);
+      }
+      PRECIS_ASSIGN(const std::string text, method->metadata(description));
+      const json entries = json::parse(text);
+      for (const auto& entry : entries.items()) metadata.erase(entry.key());
+    }
+    return {};
+  }
+
   Result<ordered_json> file_metadata(std::size_t tensor_count) const {
     const bool gguf = format_ == ContainerFormat::gguf;
     ordered_json metadata = ordered_json::object();
     const Container& source = *component_.files.front();
     if (source.format() == format_) metadata = source.metadata();
+    if (!gguf) PRECIS_TRY(drop_metadata_of_decoded(metadata));
     for (const Quantizer* method : quantizers_) {
       PRECIS_ASSIGN(const std::string text, method->metadata(description_));
       const ordered_json entries = ordered_json::parse(text);

@@ -22,6 +22,8 @@ typedef struct precis_component {
   uint64_t quantized_count;
   const precis_param* const* kept; /* Linear weights left as numbers */
   uint64_t kept_count;
+  const precis_param* const* others; /* everything else the component is written with */
+  uint64_t others_count;
 } precis_component;
 
 /* All functions: [any thread]. */

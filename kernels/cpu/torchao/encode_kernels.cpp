@@ -1,0 +1,203 @@
+// Compiled once for each instruction set.
+#include <cmath>
+
+#include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/torchao/tiles.h"
+#include "kernels/cpu/torchao/torchao.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace {
+
+struct Range {
+  float low = 0, high = 0;
+  void add(float value) {
+    low = value < low || value != value ? value : low;
+    high = value > high || value != value ? value : high;
+  }
+};
+
+void ranges(WeightType type, const void* weight, const AoBlocks& blocks, uint64_t row_begin,
+            uint64_t row_end, float* lows, float* highs) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* values = static_cast<const typename Type::Stored*>(weight);
+    for (uint64_t block = row_begin * blocks.per_row(); block < row_end * blocks.per_row();
+         ++block) {
+      Range range;
+      for (uint64_t i = block * blocks.block; i < (block + 1) * blocks.block; ++i)
+        range.add(Type::load(values, i));
+      lows[block] = range.low;
+      highs[block] = range.high;
+    }
+  });
+}
+
+// The nearest integer within [low, high], ties to even; low for NaN.
+float nearest(float value, float low, float high) {
+  const float above = value > low ? value : low;
+  return round_to_even(above < high ? above : high);
+}
+
+template <typename Type, bool kRounded>
+void int8_row(const typename Type::Stored* values, uint64_t count, float scale, int8_t zero,
+              AoCodeRange range, int8_t* codes) {
+  const auto low = static_cast<float>(range.low), high = static_cast<float>(range.high);
+  const auto offset = static_cast<float>(zero);
+  const float inverse = kRounded ? Type::round(1.0f / scale) : 1.0f / scale;
+  for (uint64_t i = 0; i < count; ++i) {
+    const float product = Type::load(values, i) * inverse;
+    const float code =
+        nearest(kRounded ? Type::round(product) : product, low - offset, high - offset) + offset;
+    codes[i] = static_cast<int8_t>(code);
+  }
+}
+
+void int8_codes(WeightType type, const void* weight, const AoBlocks& blocks, const float* scales,
+                const int8_t* zero_points, AoCodeRange range, bool rounded, uint64_t row_begin,
+                uint64_t row_end, int8_t* codes) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* values = static_cast<const typename Type::Stored*>(weight);
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      for (uint64_t column = 0; column < blocks.columns; column += blocks.block) {
+        const uint64_t index = blocks.index(row, column), at = row * blocks.columns + column;
+        const auto encode = rounded ? int8_row<Type, true> : int8_row<Type, false>;
+        encode(values + at, blocks.block, scales[index], zero_points[index], range, codes + at);
+      }
+    }
+  });
+}
+
+template <typename Type>
+void float8_row(AoCodes format, const typename Type::Stored* values, uint64_t count, float scale,
+                uint8_t* codes) {
+  const float largest = format == AoCodes::float8_e4m3fn ? 448.0f : 57344.0f;
+  for (uint64_t i = 0; i < count; ++i) {
+    const float exact = Type::load(values, i) / scale;
+    const float above = exact < -largest ? -largest : exact;
+    const float bounded = above > largest ? largest : above;
+    codes[i] = format == AoCodes::float8_e4m3fn ? float_to_float8_e4m3fn(bounded)
+                                                : float_to_float8_e5m2(bounded);
+  }
+}
+
+void float8_codes(AoCodes format, WeightType type, const void* weight, const AoBlocks& blocks,
+                  const float* scales, uint64_t row_begin, uint64_t row_end, uint8_t* codes) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* values = static_cast<const typename Type::Stored*>(weight);
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      for (uint64_t column = 0; column < blocks.columns; column += blocks.block) {
+        const uint64_t at = row * blocks.columns + column;
+        float8_row<Type>(format, values + at, blocks.block, scales[blocks.index(row, column)],
+                         codes + at);
+      }
+    }
+  });
+}
+
+// Minimum and maximum of the values themselves, 0 not included.
+template <typename Type>
+Range range_of(const typename Type::Stored* values, uint64_t count) {
+  Range range{Type::load(values, 0), Type::load(values, 0)};
+  for (uint64_t i = 1; i < count; ++i) range.add(Type::load(values, i));
+  return range;
+}
+
+void int4_pairs(WeightType type, const void* weight, uint64_t rows, uint64_t columns,
+                uint64_t block, uint64_t row_begin, uint64_t row_end, uint8_t* codes, void* scales,
+                void* zeros) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    using Stored = typename Type::Stored;
+    const auto* values = static_cast<const Stored*>(weight);
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      for (uint64_t first = 0; first < columns; first += block) {
+        const Stored* from = values + row * columns + first;
+        const Range range = range_of<Type>(from, block);
+        const float extent = range.high - range.low;
+        const float scale = (extent < 1e-6f ? 1e-6f : extent) / 15.0f;
+        const uint64_t index = first / block * rows + row;
+        Type::store(static_cast<Stored*>(scales), index, scale);
+        Type::store(static_cast<Stored*>(zeros), index, range.low + 8.0f * scale);
+        uint8_t* pairs = codes + (row * columns + first) / 2;
+        for (uint64_t i = 0; i < block; i += 2) {
+          const auto code = [&](uint64_t at) {
+            const float steps = (Type::load(from, at) - range.low) / scale;
+            return static_cast<unsigned>(static_cast<int>(nearest(steps, 0.0f, 15.0f)) - 8) & 15u;
+          };
+          pairs[i / 2] = static_cast<uint8_t>(code(i) | code(i + 1) << 4);
+        }
+      }
+    }
+  });
+}
+
+// What a padded row of a bfloat16 weight holds.
+float padded_value(const uint16_t* weight, uint64_t rows, uint64_t columns, uint64_t row,
+                   uint64_t column) {
+  return row < rows && column < columns ? BF16::load(weight, row * columns + column) : 0.0f;
+}
+
+// A bfloat16 weight and what it is padded to.
+struct Padded {
+  const uint16_t* weight;
+  uint64_t rows, columns, block, padded_rows, padded_columns;
+
+  float at(uint64_t row, uint64_t column) const {
+    return padded_value(weight, rows, columns, row, column);
+  }
+  uint64_t scale_index(uint64_t row, uint64_t column) const {
+    return (column / block * padded_rows + row) * 2;
+  }
+};
+
+void tile_parameters(const Padded& matrix, uint64_t row, uint16_t* scales_and_zeros) {
+  for (uint64_t column = 0; column < matrix.padded_columns; column += matrix.block) {
+    Range range{matrix.at(row, column), matrix.at(row, column)};
+    for (uint64_t i = 1; i < matrix.block; ++i) range.add(matrix.at(row, column + i));
+    float scale = BF16::round(BF16::round(range.high - range.low) / 15.0f);
+    if (scale < 0x1p-126f) scale = 0x1p-126f;
+    const uint64_t index = matrix.scale_index(row, column);
+    BF16::store(scales_and_zeros, index, scale);
+    BF16::store(scales_and_zeros, index + 1, range.low + BF16::round(8.0f * scale));
+  }
+}
+
+void tile_codes(const Padded& matrix, uint64_t row, const uint16_t* scales_and_zeros,
+                uint32_t* qdata) {
+  for (uint64_t column = 0; column < matrix.padded_columns; column += 128) {
+    uint32_t* words = qdata + tile_words(matrix.padded_columns, row, column);
+    for (uint64_t word = 0; word < 16; ++word) words[word] = 0;
+    for_tile_columns([&](uint64_t within, uint64_t word, int bit) {
+      const uint64_t index = matrix.scale_index(row, column + within);
+      const float scale = BF16::load(scales_and_zeros, index);
+      const float zero = BF16::load(scales_and_zeros, index + 1);
+      const float lowest = BF16::round(zero - BF16::round(8.0f * scale));
+      const float above = BF16::round(matrix.at(row, column + within) - lowest);
+      const float code = nearest(BF16::round(above / scale), 0.0f, 15.0f);
+      words[word] |= static_cast<uint32_t>(code) << bit;
+    });
+  }
+}
+
+void int4_tiles(const uint16_t* weight, uint64_t rows, uint64_t columns, uint64_t block,
+                uint64_t padded_rows, uint64_t padded_columns, uint64_t tile_begin,
+                uint64_t tile_end, uint32_t* qdata, uint16_t* scales_and_zeros) {
+  const Padded matrix{weight, rows, columns, block, padded_rows, padded_columns};
+  for (uint64_t row = 8 * tile_begin; row < 8 * tile_end; ++row) {
+    tile_parameters(matrix, row, scales_and_zeros);
+    tile_codes(matrix, row, scales_and_zeros, qdata);
+  }
+}
+
+}  // namespace
+
+const AoEncoders& ao_encoders() {
+  static constexpr AoEncoders encoders{ranges, int8_codes, float8_codes, int4_pairs, int4_tiles};
+  return encoders;
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels
