@@ -7,6 +7,7 @@
 namespace precis::cli {
 
 // Rows of texts; the first row is the head. Columns from `first_right` on are aligned to the right.
+// Control characters of the texts are escaped.
 std::string format_table(const std::vector<std::vector<std::string>>& rows,
                          std::size_t first_right);
 
