@@ -10,6 +10,7 @@
 #include "cli/session.h"
 #include "cli/table.h"
 #include "core/base/byte_size.h"
+#include "core/base/printable.h"
 #include "kernels/cpu/common/isa.h"
 #include "registry/config/pipeline_config.h"
 
@@ -22,6 +23,10 @@ std::string joined(const std::vector<std::string>& list) {
   std::string text;
   for (const std::string& item : list) text += (text.empty() ? "" : ", ") + item;
   return text;
+}
+
+void print_refusal(const Error& error) {
+  fmt::print(stderr, "refused: {}\n  hint: {}\n", printable(error.text()), printable(error.hint()));
 }
 
 ordered_json plugin_json(const FoundPlugin& plugin) {
@@ -57,23 +62,23 @@ ordered_json plugin_json(const FoundPlugin& plugin) {
   return json;
 }
 
-void print_plugin(const FoundPlugin& plugin) {
+std::string plugin_text(const FoundPlugin& plugin) {
   const Manifest& manifest = plugin.manifest;
-  fmt::print(
+  const std::string head = fmt::format(
       "{} {} ({}, ABI {}.{}, {})\n  {}\n  reads   {}\n  writes  {}\n  devices {}\n  from    {}\n\n",
       manifest.id, manifest.version, manifest.license, manifest.abi_major, manifest.abi_minor,
       plugin_status_name(plugin.status), manifest.description, joined(manifest.reads),
       joined(manifest.writes), joined(manifest.devices), manifest.path.string());
   std::vector<std::vector<std::string>> rows{{"preset", "what it is"}};
   for (const PresetEntry& preset : manifest.presets) rows.push_back({preset.name, preset.summary});
-  fmt::print("{}", format_table(rows, 9));
+  return head + format_table(rows, 9);
 }
 
 // The README's table of methods.
-void print_markdown(const std::vector<FoundPlugin>& plugins) {
-  fmt::print(
+std::string markdown_table(const std::vector<FoundPlugin>& plugins) {
+  std::string text =
       "| plugin | what it is | reads and writes | reads only | libraries "
-      "|\n|---|---|---|---|---|\n");
+      "|\n|---|---|---|---|---|\n";
   for (const FoundPlugin& plugin : plugins) {
     const Manifest& manifest = plugin.manifest;
     if (plugin.status != PluginStatus::ready) continue;
@@ -89,9 +94,10 @@ void print_markdown(const std::vector<FoundPlugin>& plugins) {
           libraries.push_back(library);
       }
     }
-    fmt::print("| {} | {} | {} | {} | {} |\n", manifest.id, manifest.description,
-               joined(manifest.writes), joined(read_only), joined(libraries));
+    text += fmt::format("| {} | {} | {} | {} | {} |\n", manifest.id, manifest.description,
+                        joined(manifest.writes), joined(read_only), joined(libraries));
   }
+  return text;
 }
 
 int backends(const std::string& name, Session& session) {
@@ -103,15 +109,14 @@ int backends(const std::string& name, Session& session) {
     if (!name.empty() && plugin.manifest.id != name) continue;
     found = true;
     list.push_back(plugin_json(plugin));
-    if (!session.json && !name.empty()) print_plugin(plugin);
+    if (!name.empty()) session.show(plugin_text(plugin));
     std::vector<std::string> presets;
     for (const PresetEntry& preset : plugin.manifest.presets) presets.push_back(preset.name);
     rows.push_back(
         {plugin.manifest.id.empty() ? plugin.manifest.path.filename().string() : plugin.manifest.id,
          plugin.manifest.version, std::string(plugin_status_name(plugin.status)),
          joined(plugin.manifest.devices), joined(presets)});
-    if (plugin.error)
-      fmt::print(stderr, "refused: {}\n  hint: {}\n", plugin.error->text(), plugin.error->hint());
+    if (plugin.error) print_refusal(*plugin.error);
   }
   if (!name.empty() && !found) {
     return session.fail(Error(ErrorCode::plugin, fmt::format("there is no plugin '{}'", name),
@@ -120,7 +125,7 @@ int backends(const std::string& name, Session& session) {
   if (session.json)
     session.print({{"plugins", std::move(list)}});
   else if (name.empty())
-    fmt::print("{}", format_table(rows, 9));
+    session.show(format_table(rows, 9));
   return kDone;
 }
 
@@ -160,8 +165,8 @@ Status resolve_config(const std::string& text, const std::string& library,
     session.print(
         {{"plugin", choice.manifest->id}, {"method", choice.method}, {"config", normalized}});
   } else {
-    fmt::print("plugin {}, method {}\n{}\n", choice.manifest->id, choice.method,
-               normalized.dump(2));
+    session.show(fmt::format("plugin {}, method {}\n{}\n", choice.manifest->id, choice.method,
+                             normalized.dump(2)));
   }
   return {};
 }
@@ -194,18 +199,19 @@ int doctor(Session& session) {
                    {"runtime", nullptr},
                    {"plugins", std::move(plugins)}});
   } else {
-    fmt::print("precis 0.1.0, plugin ABI {}.{}\n", PRECIS_ABI_MAJOR, PRECIS_ABI_MINOR);
-    fmt::print("processors   {}, kernels for {}\n", available_processors(),
-               kernels::isa_name(kernels::current_isa()));
-    fmt::print("memory       {}, free disk here {}\n", format_bytes(memory),
-               format_bytes(free_disk));
-    fmt::print("left out     {}CUDA and HIP kernels\n",
-               has_networks() ? "" : "LibTorch runtime (networks and pipelines), ");
-    fmt::print("plugins      {} load, {} do not\n", ready, refused);
+    session.show(
+        fmt::format("precis 0.1.0, plugin ABI {}.{}\n", PRECIS_ABI_MAJOR, PRECIS_ABI_MINOR));
+    session.show(fmt::format("processors   {}, kernels for {}\n", available_processors(),
+                             kernels::isa_name(kernels::current_isa())));
+    session.show(fmt::format("memory       {}, free disk here {}\n", format_bytes(memory),
+                             format_bytes(free_disk)));
+    session.show(
+        fmt::format("left out     {}CUDA and HIP kernels\n",
+                    has_networks() ? "" : "LibTorch runtime (networks and pipelines), "));
+    session.show(fmt::format("plugins      {} load, {} do not\n", ready, refused));
   }
   for (const FoundPlugin& plugin : session.plugins().plugins()) {
-    if (plugin.error)
-      fmt::print(stderr, "refused: {}\n  hint: {}\n", plugin.error->text(), plugin.error->hint());
+    if (plugin.error) print_refusal(*plugin.error);
   }
   return refused > 0 ? static_cast<int>(kPlugin) : static_cast<int>(kDone);
 }
@@ -222,8 +228,8 @@ void add_backends(CLI::App& app, Session& session, int& result) {
   session.add_options(*command);
   command->callback([=, &session, &result] {
     session.apply();
-    if (*markdown) {
-      print_markdown(session.plugins().plugins());
+    if (*markdown && !session.json) {
+      session.show(markdown_table(session.plugins().plugins()));
       result = kDone;
       return;
     }

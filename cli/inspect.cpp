@@ -1,12 +1,13 @@
 // precis inspect, compare, verify: what is in a checkpoint, and whether it is right.
 #include <fmt/format.h>
 
-#include <cmath>
 #include <memory>
 
+#include "cli/run.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "core/base/byte_size.h"
+#include "core/base/printable.h"
 #include "core/engine/compare.h"
 #include "core/engine/verify.h"
 
@@ -21,9 +22,8 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text.empty() ? "scalar" : text;
 }
 
-// Infinity has no JSON: null then.
-ordered_json number(double value) {
-  return std::isfinite(value) ? ordered_json(value) : ordered_json();
+std::string full_name(const std::string& component, const std::string& tensor) {
+  return component.empty() ? tensor : component + "." + tensor;
 }
 
 struct Summary {
@@ -98,10 +98,10 @@ int inspect(const std::string& path, const std::string& variant, bool list, Sess
       bytes += tensor.stored_bytes();
       if (tensor.param.shape_known) elements += tensor.param.elements();
       if (list) {
-        details +=
-            fmt::format("  {}{}{}  {}  {}  {}\n", component.name, component.name.empty() ? "" : ".",
-                        tensor.param.name, storage_name(tensor), shape_text(tensor.param.shape),
-                        format_bytes(tensor.stored_bytes()));
+        details += fmt::format("  {}  {}  {}  {}\n",
+                               printable(full_name(component.name, tensor.param.name)),
+                               printable(storage_name(tensor)), shape_text(tensor.param.shape),
+                               format_bytes(tensor.stored_bytes()));
       }
     }
     rows.push_back({component.name.empty() ? checkpoint->root.filename().string() : component.name,
@@ -111,13 +111,15 @@ int inspect(const std::string& path, const std::string& variant, bool list, Sess
                     elements == 0 ? "-"
                                   : fmt::format("{:.2f}", 8.0 * static_cast<double>(bytes) /
                                                               static_cast<double>(elements))});
-    if (!summary.problem.empty())
-      fmt::print(stderr, "warning: {}: {}\n", component.name, summary.problem);
+    if (!summary.problem.empty()) {
+      session.warn(component.name.empty() ? summary.problem
+                                          : component.name + ": " + summary.problem);
+    }
   }
   if (session.json) {
     session.print({{"path", path}, {"components", std::move(components)}});
   } else {
-    fmt::print("{}{}", format_table(rows, 4), details);
+    session.show(format_table(rows, 4) + details);
   }
   return kDone;
 }
@@ -131,15 +133,17 @@ ordered_json comparison_json(const Comparison& comparison) {
                        {"b", t.method_b},
                        {"bytes_a", t.bytes_a},
                        {"bytes_b", t.bytes_b},
-                       {"relative_error", number(t.error.relative_error())},
-                       {"max_error", number(t.error.max_absolute_error)},
-                       {"snr_db", number(t.error.snr_db())},
+                       {"relative_error", json_number(t.error.relative_error())},
+                       {"max_error", json_number(t.error.max_error())},
+                       {"snr_db", json_number(t.error.snr_db())},
                        {"nonfinite_a", t.error.nonfinite_original},
-                       {"nonfinite_b", t.error.nonfinite_decoded}});
+                       {"nonfinite_b", t.error.nonfinite_decoded},
+                       {"nonfinite_changed", t.error.nonfinite_changed}});
   }
   return {{"tensors", std::move(tensors)},
           {"only_in_a", comparison.only_a},
-          {"only_in_b", comparison.only_b}};
+          {"only_in_b", comparison.only_b},
+          {"other_bytes", comparison.other_bytes}};
 }
 
 std::string comparison_table(const Comparison& comparison, bool all) {
@@ -147,37 +151,99 @@ std::string comparison_table(const Comparison& comparison, bool all) {
       {"tensor", "a", "b", "rel.error", "max.error", "SNR dB"}};
   std::size_t equal = 0;
   for (const TensorComparison& t : comparison.tensors) {
-    const bool same = t.error.sum_squared_error == 0 && t.error.nonfinite_decoded == 0;
+    const bool same = t.error.equal();
     equal += same ? 1 : 0;
     if (same && !all) continue;
-    rows.push_back({t.component.empty() ? t.name : t.component + "." + t.name, t.method_a,
-                    t.method_b, fmt::format("{:.6f}", t.error.relative_error()),
-                    fmt::format("{:.3g}", t.error.max_absolute_error),
+    rows.push_back({full_name(t.component, t.name), t.method_a, t.method_b,
+                    fmt::format("{:.6f}", t.error.relative_error()),
+                    fmt::format("{:.3g}", t.error.max_error()),
                     fmt::format("{:.1f}", t.error.snr_db())});
   }
   std::string text = rows.size() > 1 ? format_table(rows, 3) : "";
-  text +=
-      fmt::format("{} tensors compared, {} equal to the bit\n", comparison.tensors.size(), equal);
-  for (const std::string& name : comparison.only_a) text += fmt::format("only in a: {}\n", name);
-  for (const std::string& name : comparison.only_b) text += fmt::format("only in b: {}\n", name);
+  text += fmt::format("{} weights compared, {} equal\n", comparison.tensors.size(), equal);
+  const auto list = [&](const char* what, const std::vector<std::string>& names) {
+    for (const std::string& name : names) text += fmt::format("{}: {}\n", what, printable(name));
+  };
+  list("only in a", comparison.only_a);
+  list("only in b", comparison.only_b);
+  list("other bytes", comparison.other_bytes);
   return text;
 }
 
-const TensorComparison* worst_of(const Comparison& comparison) {
-  const TensorComparison* worst = nullptr;
-  for (const TensorComparison& tensor : comparison.tensors) {
-    if (worst == nullptr || tensor.error.relative_error() > worst->error.relative_error())
-      worst = &tensor;
-  }
-  return worst;
+int check_error(const Comparison& comparison, const std::optional<double>& allowed,
+                Session& session) {
+  if (!allowed) return kDone;
+  const Status agreement = check_agreement(comparison, *allowed);
+  return agreement.ok() ? static_cast<int>(kDone) : session.fail(agreement.error());
 }
 
-int check_error(const Comparison& comparison, double allowed, Session& session) {
-  const TensorComparison* worst = worst_of(comparison);
-  if (allowed < 0 || worst == nullptr || worst->error.relative_error() <= allowed) return kDone;
-  return session.fail(
-      Error(ErrorCode::quality, fmt::format("'{}' has a relative error of {:.6f}, {} is allowed",
-                                            worst->name, worst->error.relative_error(), allowed)));
+ordered_json verification_json(const std::string& path, const VerifyReport& report) {
+  ordered_json document{{"path", path},
+                        {"ok", report.problems.empty()},
+                        {"files", report.files},
+                        {"tensors", report.tensors},
+                        {"hashed_tensors", report.hashed_tensors},
+                        {"undecoded_tensors", report.undecoded_tensors},
+                        {"problems", report.problems},
+                        {"notes", report.notes}};
+  if (report.compared) document["comparison"] = comparison_json(report.comparison);
+  return document;
+}
+
+std::string verification_text(const std::string& path, const VerifyReport& report) {
+  std::string text;
+  for (const std::string& note : report.notes) text += fmt::format("note: {}\n", printable(note));
+  const TensorComparison* worst = report.comparison.worst();
+  if (report.compared && worst != nullptr) {
+    text +=
+        fmt::format("worst of {} weights against the source: {} rel.error {:.6f}, SNR {:.1f} dB\n",
+                    report.comparison.tensors.size(), printable(worst->name),
+                    worst->error.relative_error(), worst->error.snr_db());
+  }
+  std::string verdict = report.problems.empty() ? "ok" : "NOT ok";
+  if (report.problems.empty() && report.undecoded_tensors > 0) {
+    verdict +=
+        fmt::format(", but {} weights were not decoded (see the notes)", report.undecoded_tensors);
+  }
+  return text + fmt::format("{}: {} files, {} tensors, {} digests: {}\n", printable(path),
+                            report.files, report.tensors, report.hashed_tensors, verdict);
+}
+
+int verify_command(const std::string& path, const std::string& source,
+                   const std::optional<double>& max_error, Session& session) {
+  const auto checkpoint = open_checkpoint(path);
+  if (!checkpoint.ok()) {
+    // What is there but cannot be opened is not what it should be.
+    const ErrorCode code = checkpoint.error().code();
+    std::error_code ignored;
+    const bool damaged =
+        code == ErrorCode::data_loss ||
+        (code == ErrorCode::not_found && std::filesystem::is_directory(path, ignored));
+    return damaged ? session.fail(checkpoint.error(), kVerification)
+                   : session.fail(checkpoint.error());
+  }
+  std::optional<Checkpoint> original;
+  if (!source.empty()) {
+    auto opened = open_checkpoint(source);
+    if (!opened.ok()) return session.fail(opened.error());
+    original = *std::move(opened);
+  }
+  const auto report =
+      verify(*checkpoint, original ? &*original : nullptr, session.resolver(), session.pool());
+  if (!report.ok()) return session.fail(report.error());
+  if (session.json)
+    session.print(verification_json(path, *report));
+  else
+    session.show(verification_text(path, *report));
+  if (report->problems.empty()) return check_error(report->comparison, max_error, session);
+  for (std::size_t i = 1; i < report->problems.size(); ++i)
+    fmt::print(stderr, "problem: {}\n", printable(report->problems[i]));
+  return session.fail(Error(ErrorCode::verification,
+                            report->problems.size() == 1
+                                ? report->problems.front()
+                                : fmt::format("{} problems, the first: {}", report->problems.size(),
+                                              report->problems.front()),
+                            "write it again from its source"));
 }
 
 }  // namespace
@@ -202,12 +268,11 @@ void add_compare(CLI::App& app, Session& session, int& result) {
   auto* command =
       app.add_subcommand("compare", "the difference between two checkpoints, weight by weight");
   auto a = std::make_shared<std::string>(), b = std::make_shared<std::string>();
-  auto max_error = std::make_shared<double>(-1);
+  auto max_error = std::make_shared<std::optional<double>>();
   auto all = std::make_shared<bool>(false);
   command->add_option("A", *a, "the original")->required();
   command->add_option("B", *b, "the one to judge")->required();
-  command->add_option("--max-error", *max_error, "exit 5 when a tensor's relative error is larger")
-      ->type_name("X");
+  add_max_error(*command, *max_error);
   command->add_flag("--all", *all, "list equal tensors too");
   session.add_options(*command);
   command->callback([=, &session, &result] {
@@ -221,7 +286,7 @@ void add_compare(CLI::App& app, Session& session, int& result) {
     if (session.json)
       session.print(comparison_json(*comparison));
     else
-      fmt::print("{}", comparison_table(*comparison, *all));
+      session.show(comparison_table(*comparison, *all));
     result = check_error(*comparison, *max_error, session);
   });
 }
@@ -230,57 +295,15 @@ void add_verify(CLI::App& app, Session& session, int& result) {
   auto* command = app.add_subcommand(
       "verify", "structure, digests, NaN scan, decoding; with --source the error too");
   auto path = std::make_shared<std::string>(), source = std::make_shared<std::string>();
-  auto max_error = std::make_shared<double>(-1);
+  auto max_error = std::make_shared<std::optional<double>>();
   command->add_option("OUT", *path, "a checkpoint")->required();
-  command->add_option("--source", *source, "what it was made from")->type_name("PATH");
-  command->add_option("--max-error", *max_error, "exit 5 when a tensor's relative error is larger")
-      ->type_name("X");
+  auto* source_option =
+      command->add_option("--source", *source, "what it was made from")->type_name("PATH");
+  add_max_error(*command, *max_error)->needs(source_option);
   session.add_options(*command);
   command->callback([=, &session, &result] {
     session.apply();
-    const auto checkpoint = open_checkpoint(*path);
-    if (!checkpoint.ok()) {
-      const bool damaged = checkpoint.error().code() == ErrorCode::data_loss;
-      result = session.fail(checkpoint.error());
-      if (damaged) result = kVerification;
-      return;
-    }
-    std::optional<Checkpoint> original;
-    if (!source->empty()) {
-      auto opened = open_checkpoint(*source);
-      if (!opened.ok()) return void(result = session.fail(opened.error()));
-      original = *std::move(opened);
-    }
-    const auto report =
-        verify(*checkpoint, original ? &*original : nullptr, session.resolver(), session.pool());
-    if (!report.ok()) return void(result = session.fail(report.error()));
-    if (session.json) {
-      ordered_json document{{"path", *path},
-                            {"ok", report->problems.empty()},
-                            {"files", report->files},
-                            {"tensors", report->tensors},
-                            {"hashed_tensors", report->hashed_tensors},
-                            {"problems", report->problems},
-                            {"notes", report->notes}};
-      if (report->compared) document["comparison"] = comparison_json(report->comparison);
-      session.print(document);
-    } else {
-      for (const std::string& note : report->notes) fmt::print("note: {}\n", note);
-      if (report->compared) {
-        if (const TensorComparison* worst = worst_of(report->comparison)) {
-          fmt::print("worst of {} weights against the source: {} rel.error {:.6f}, SNR {:.1f} dB\n",
-                     report->comparison.tensors.size(), worst->name, worst->error.relative_error(),
-                     worst->error.snr_db());
-        }
-      }
-      fmt::print("{}: {} files, {} tensors, {} digests: {}\n", *path, report->files,
-                 report->tensors, report->hashed_tensors,
-                 report->problems.empty() ? "ok" : "NOT ok");
-    }
-    for (const std::string& problem : report->problems)
-      fmt::print(stderr, "problem: {}\n", problem);
-    result = !report->problems.empty() ? static_cast<int>(kVerification)
-                                       : check_error(report->comparison, *max_error, session);
+    result = verify_command(*path, *source, *max_error, session);
   });
 }
 

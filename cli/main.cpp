@@ -1,8 +1,5 @@
 // The precis command. Every subcommand is a few lines over core and registry.
-#include <fmt/format.h>
-
-#include <exception>
-
+#include "cli/app.h"
 #include "cli/networks_commands.h"
 #include "cli/session.h"
 
@@ -22,14 +19,5 @@ int main(int argc, char** argv) {
         add_backends, add_config, add_doctor, add_networks_commands}) {
     add(app, session, result);
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? kDone : kBadUse;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error[internal]: {}\n", error.what());
-    return kUnreadable;
-  }
-  return result;
+  return run_app(app, argc, argv, session, result);
 }

@@ -22,7 +22,7 @@ std::filesystem::path networks_program() {
 
 // Becomes that program; comes back with an exit code only when it cannot.
 int become(const std::string& command, const std::vector<std::string>& arguments,
-           const Session& session) {
+           Session& session) {
   const std::string program = networks_program().string();
   std::vector<char*> argv{const_cast<char*>("precis"), const_cast<char*>(command.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));

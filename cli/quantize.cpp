@@ -1,18 +1,20 @@
 // precis plan, quantize, dequantize, convert: a plan, and its execution.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cli/plan_options.h"
 #include "cli/run.h"
 #include "core/base/byte_size.h"
 #include "core/base/output_file.h"
+#include "core/base/printable.h"
 
 namespace precis::cli {
 namespace {
 
-void print_warnings(const Plan& plan) {
-  for (const std::string& warning : plan.warnings) fmt::print(stderr, "warning: {}\n", warning);
+void print_warnings(const Plan& plan, const Session& session) {
+  for (const std::string& warning : plan.warnings) session.warn(warning);
 }
 
 int print_plan(const Plan& plan, const std::string& emit_recipe, Session& session) {
@@ -24,32 +26,48 @@ int print_plan(const Plan& plan, const std::string& emit_recipe, Session& sessio
     session.print(plan.to_json(true));
     return kDone;
   }
-  print_warnings(plan);
-  fmt::print("{}\n", plan_table(plan));
-  fmt::print("peak memory {} (cap on working memory {}), disk needed {}, threads {}\n",
-             format_bytes(plan.peak_memory_bytes), format_bytes(plan.max_memory),
-             format_bytes(plan.output_bytes), plan.threads);
+  print_warnings(plan, session);
+  session.show(
+      fmt::format("{}\npeak memory {} (cap on working memory {}), disk needed {}, threads {}\n",
+                  plan_table(plan), format_bytes(plan.peak_memory_bytes),
+                  format_bytes(plan.max_memory), format_bytes(plan.output_bytes), plan.threads));
   if (session.verbose > 0) {
     for (const ComponentPlan& component : plan.components) {
       for (const TensorPlan& tensor : component.tensors) {
-        fmt::print("  {}{}{}  {}  {}\n", component.name, component.name.empty() ? "" : ".",
-                   tensor.source.param.name, action_name(tensor.action), tensor.reason);
+        session.show(fmt::format("  {}{}{}  {}  {}\n", printable(component.name),
+                                 component.name.empty() ? "" : ".",
+                                 printable(tensor.source.param.name), action_name(tensor.action),
+                                 printable(tensor.reason)));
       }
     }
   }
   return kDone;
 }
 
+bool quantizes(const Plan& plan) {
+  return std::any_of(
+      plan.components.begin(), plan.components.end(), [](const ComponentPlan& component) {
+        return std::any_of(
+            component.tensors.begin(), component.tensors.end(),
+            [](const TensorPlan& tensor) { return tensor.action == Action::quantize; });
+      });
+}
+
 // Refuses a run that would do nothing of what the user came for.
 Status check_something_to_do(const Plan& plan) {
-  for (const ComponentPlan& component : plan.components) {
-    for (const TensorPlan& tensor : component.tensors) {
-      if (tensor.action == Action::quantize) return {};
-    }
-  }
+  if (quantizes(plan)) return {};
   return Error(ErrorCode::invalid_argument, "nothing would be quantized",
                "name a method with --type, --component or --rule; `precis plan PATH -v` says why "
                "each tensor is kept");
+}
+
+// A limit that nothing is measured against would always hold.
+Status check_measured(const Plan& plan, const RunOptions& run) {
+  if (!run.max_error || (run.measure_error && quantizes(plan))) return {};
+  return Error(ErrorCode::invalid_argument,
+               run.measure_error ? "--max-error: no weight would be quantized, so none is measured"
+                                 : "--max-error and --no-measure-error exclude each other",
+               "leave --max-error out, or compare two checkpoints with `precis compare`");
 }
 
 int make_and_run(const PlanOptions& options, const RunOptions& run, const ResolveOptions& extra,
@@ -60,7 +78,8 @@ int make_and_run(const PlanOptions& options, const RunOptions& run, const Resolv
     if (auto status = check_something_to_do(*plan); !status.ok())
       return session.fail(status.error());
   }
-  print_warnings(*plan);
+  if (auto status = check_measured(*plan, run); !status.ok()) return session.fail(status.error());
+  print_warnings(*plan, session);
   return run_plan(*plan, run, session);
 }
 

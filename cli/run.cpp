@@ -3,26 +3,20 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 
+#include "cli/interrupt.h"
 #include "cli/plan_options.h"
 #include "cli/table.h"
 #include "core/base/byte_size.h"
+#include "core/base/printable.h"
 
 namespace precis::cli {
 namespace {
 
 using nlohmann::ordered_json;
-
-std::atomic<bool> interrupted{false};
-
-// The first Ctrl-C ends the run after the tensors in flight, the second one at once.
-void on_interrupt(int) {
-  if (interrupted.exchange(true)) ::_exit(kInterrupted);
-}
 
 class ProgressPrinter {
  public:
@@ -67,7 +61,7 @@ class ProgressPrinter {
                     format_bytes(static_cast<uint64_t>(rate)), left / 60, left % 60,
                     format_bytes(p.peak_memory_bytes));
     if (!p.worst_tensor.empty())
-      text += fmt::format("  worst {} {:.4f}", p.worst_tensor, p.worst_relative_error);
+      text += fmt::format("  worst {} {:.4f}", printable(p.worst_tensor), p.worst_relative_error);
     return text;
   }
 
@@ -121,11 +115,11 @@ ordered_json report_json(const Plan& plan, const RunReport& report,
                           {"method", component.method},
                           {"source_bytes", component.source_bytes},
                           {"output_bytes", component.output_bytes},
-                          {"relative_error", errors[i].sum.relative_error()},
-                          {"max_error", errors[i].sum.max_absolute_error},
-                          {"snr_db", errors[i].sum.snr_db()},
+                          {"relative_error", json_number(errors[i].sum.relative_error())},
+                          {"max_error", json_number(errors[i].sum.max_error())},
+                          {"snr_db", json_number(errors[i].sum.snr_db())},
                           {"worst_tensor", errors[i].worst},
-                          {"worst_relative_error", errors[i].worst_error}});
+                          {"worst_relative_error", json_number(errors[i].worst_error)}});
   }
   return {{"output", out},
           {"seconds", report.seconds},
@@ -139,6 +133,18 @@ ordered_json report_json(const Plan& plan, const RunReport& report,
 
 }  // namespace
 
+CLI::Option* add_max_error(CLI::App& command, std::optional<double>& max_error) {
+  return command
+      .add_option("--max-error", max_error, "exit 5 when a tensor's relative error is larger")
+      ->type_name("X")
+      ->check([](const std::string& text) {
+        char* end = nullptr;
+        const bool number = std::strtod(text.c_str(), &end) >= 0 && *end == '\0';
+        return number ? std::string()
+                      : fmt::format("'{}' is neither 0 nor a positive number", text);
+      });
+}
+
 void RunOptions::add_options(CLI::App& command) {
   command.add_option("-o,--output", output, "where the result appears once it is complete")
       ->required();
@@ -147,49 +153,43 @@ void RunOptions::add_options(CLI::App& command) {
   command.add_flag("--force", force, "replace an existing result");
   command.add_flag("--measure-error,!--no-measure-error", measure_error,
                    "decode what was written and compare (default)");
-  command.add_option("--max-error", max_error, "exit 5 when a tensor's relative error is larger")
-      ->type_name("X");
+  add_max_error(command, max_error);
   command.add_option("--progress", progress, "auto, plain, json or none")
       ->check(CLI::IsMember({"auto", "plain", "json", "none"}));
 }
 
 int run_plan(const Plan& plan, const RunOptions& options, Session& session) {
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+  const GracefulInterrupt interrupt;
   ExecuteOptions execute_options;
   execute_options.resume = options.resume;
   execute_options.force = options.force;
   execute_options.measure_error = options.measure_error;
-  execute_options.cancel = &interrupted;
+  execute_options.cancel = &interrupt.requested();
   ProgressPrinter printer(options.progress, session.quiet);
   execute_options.progress = [&](const Progress& progress) { printer(progress); };
   const auto report = execute(plan, options.output, session.pool(), execute_options);
   if (!report.ok()) {
-    if (report.error().code() == ErrorCode::cancelled) {
-      fmt::print(stderr, "interrupted; the same command goes on where it stopped\n");
-      return kInterrupted;
-    }
-    return session.fail(report.error());
+    if (report.error().code() != ErrorCode::cancelled) return session.fail(report.error());
+    return session.fail(
+        Error(ErrorCode::cancelled, "interrupted", "the same command goes on where it stopped"));
   }
   const auto errors = component_errors(plan, *report);
-  for (const std::string& warning : report->warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const std::string& warning : report->warnings) session.warn(warning);
   if (session.json) {
     session.print(report_json(plan, *report, errors, options.output));
-  } else if (!session.quiet) {
-    fmt::print("{}\n", report_table(plan, errors, options.measure_error));
-    fmt::print("{} in {:.1f} s, {} -> {}, peak memory {} (predicted {})\n", options.output,
-               report->seconds, format_bytes(plan.source_bytes), format_bytes(plan.output_bytes),
-               format_bytes(report->peak_memory_bytes), format_bytes(plan.peak_memory_bytes));
+  } else {
+    session.show(fmt::format(
+        "{}\n{} in {:.1f} s, {} -> {}, peak memory {} (predicted {})\n",
+        report_table(plan, errors, options.measure_error), printable(options.output),
+        report->seconds, format_bytes(plan.source_bytes), format_bytes(plan.output_bytes),
+        format_bytes(report->peak_memory_bytes), format_bytes(plan.peak_memory_bytes)));
   }
   for (const ComponentError& error : errors) {
-    if (options.max_error > 0 && error.worst_error > options.max_error) {
-      return session.fail(
-          Error(ErrorCode::quality,
-                fmt::format("'{}' has a relative error of {:.4f}, {:.4f} are allowed", error.worst,
-                            error.worst_error, options.max_error),
-                "keep this tensor with --skip, or give it more bits with --rule"));
+    if (options.max_error && error.worst_error > *options.max_error) {
+      return session.fail(Error(ErrorCode::quality,
+                                fmt::format("'{}' has a relative error of {:.6g}, {:g} is allowed",
+                                            error.worst, error.worst_error, *options.max_error),
+                                "keep this tensor with --skip, or give it more bits with --rule"));
     }
   }
   return kDone;

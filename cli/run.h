@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "cli/session.h"
@@ -12,11 +13,14 @@ namespace precis::cli {
 struct RunOptions {
   std::string output;
   bool resume = true, force = false, measure_error = true;
-  std::string progress = "auto";  // auto, plain, json, none
-  double max_error = 0;           // relative error beyond which the run fails; 0: no limit
+  std::string progress = "auto";    // auto, plain, json, none
+  std::optional<double> max_error;  // relative error beyond which the run fails
 
   void add_options(CLI::App& command);
 };
+
+// Adds --max-error, which takes 0 and positive numbers.
+CLI::Option* add_max_error(CLI::App& command, std::optional<double>& max_error);
 
 // Runs the plan and prints the report; gives the exit code.
 int run_plan(const Plan& plan, const RunOptions& options, Session& session);

@@ -2,9 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cmath>
 #include <cstdio>
 
+#include "cli/interrupt.h"
 #include "core/base/log.h"
+#include "core/base/output_file.h"
+#include "core/base/printable.h"
 
 namespace precis::cli {
 
@@ -38,9 +43,14 @@ int exit_code(const Error& error) {
   return kUnreadable;
 }
 
+nlohmann::ordered_json json_number(double value) {
+  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
+  return value;
+}
+
 void Session::add_options(CLI::App& command) {
-  command.add_flag("--json", json, "print the result as JSON");
-  command.add_flag("-q,--quiet", quiet, "errors only");
+  command.add_flag("--json", json, "print the result, or the error, as one JSON document");
+  command.add_flag("-q,--quiet", quiet, "errors only: no tables, warnings, progress");
   command.add_flag("-v,--verbose", verbose, "more messages; twice for debugging");
   command.add_option("--threads", threads, "threads to use; 0: every processor")->type_name("N");
   command.add_option("--plugin-path", plugin_paths, "look for plugins here first")
@@ -49,6 +59,7 @@ void Session::add_options(CLI::App& command) {
 
 void Session::apply() {
   set_verbosity(quiet ? 0 : 1 + verbose);
+  watch_interrupts(json);
 }
 
 PluginRegistry& Session::plugins() {
@@ -65,20 +76,49 @@ RegistryResolver& Session::resolver() {
   return *resolver_;
 }
 
-int Session::fail(const Error& error) const {
-  fmt::print(stderr, "error[{}]: {}\n", error_code_name(error.code()), error.text());
-  if (!error.hint().empty()) fmt::print(stderr, "  hint: {}\n", error.hint());
-  if (json) {
-    print({{"error",
-            {{"code", error_code_name(error.code())},
-             {"message", error.text()},
-             {"hint", error.hint()}}}});
-  }
-  return exit_code(error);
+void Session::print(nlohmann::ordered_json document) {
+  document_ = std::move(document);
 }
 
-void Session::print(const nlohmann::ordered_json& document) const {
-  fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+void Session::show(std::string_view text) {
+  if (!json && !quiet) write(text);
+}
+
+void Session::write(std::string_view text) {
+  const std::size_t written = std::fwrite(text.data(), 1, text.size(), stdout);
+  if (written < text.size() && write_error_ == 0) write_error_ = errno;
+}
+
+void Session::warn(std::string_view text) const {
+  if (!quiet) fmt::print(stderr, "warning: {}\n", printable(text, "\n"));
+}
+
+int Session::fail(const Error& error) {
+  return fail(error, static_cast<ExitCode>(exit_code(error)));
+}
+
+int Session::fail(const Error& error, ExitCode code) {
+  fmt::print(stderr, "error[{}]: {}\n", error_code_name(error.code()),
+             printable(error.text(), "\n"));
+  if (!error.hint().empty()) fmt::print(stderr, "  hint: {}\n", printable(error.hint(), "\n"));
+  error_ = {{"code", error_code_name(error.code())},
+            {"message", error.text()},
+            {"hint", error.hint()},
+            {"exit_code", static_cast<int>(code)}};
+  return code;
+}
+
+int Session::finish(int result) {
+  if (json) {
+    ignore_interrupts();
+    if (document_.is_null()) document_ = nlohmann::ordered_json::object();
+    if (!error_.is_null()) document_["error"] = error_;
+    write(document_.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  }
+  if (std::fflush(stdout) != 0 && write_error_ == 0) write_error_ = errno;
+  if (write_error_ == 0) return result;
+  const int code = fail(system_error("standard output", "write", write_error_));
+  return result == kDone ? code : result;
 }
 
 }  // namespace precis::cli

@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/abi/host.h"
@@ -28,6 +29,9 @@ enum ExitCode {
 };
 int exit_code(const Error& error);
 
+// JSON has no infinity: "Infinity" and "-Infinity" then, which compare as such in most languages.
+nlohmann::ordered_json json_number(double value);
+
 // Options of every command, and what is made of them on demand.
 class Session {
  public:
@@ -46,12 +50,24 @@ class Session {
   PluginRegistry& plugins();
   RegistryResolver& resolver();
 
-  // Prints an error to standard error (as JSON with --json to standard output too) and gives its
-  // exit code.
-  int fail(const Error& error) const;
-  void print(const nlohmann::ordered_json& document) const;
+  // Standard output is for results: with --json one document, else text, which -q leaves out.
+  // print() keeps the document until finish(); show() prints text at once.
+  void print(nlohmann::ordered_json document);
+  void show(std::string_view text);
+  // Writes to standard output whatever the options are; what fails is told by finish().
+  void write(std::string_view text);
+  // Prints a warning to standard error, unless -q is given.
+  void warn(std::string_view text) const;
+  // Prints an error to standard error, keeps it for the document, and gives its exit code.
+  int fail(const Error& error);
+  int fail(const Error& error, ExitCode code);
+  // Writes what is left to write. Gives `result`, or another exit code when standard output could
+  // not be written.
+  int finish(int result);
 
  private:
+  nlohmann::ordered_json document_, error_;
+  int write_error_ = 0;  // errno of the first write that failed
   std::unique_ptr<PluginRegistry> plugins_;
   std::unique_ptr<RegistryResolver> resolver_;
 };

@@ -57,7 +57,7 @@ void add_embed(CLI::App& app, Session& session, int& result) {
       session.print(*report);
     } else {
       for (const auto& vector : (*report)["embeddings"]) {
-        fmt::print("{}\n", fmt::join(vector.get<std::vector<float>>(), " "));
+        session.show(fmt::format("{}\n", fmt::join(vector.get<std::vector<float>>(), " ")));
       }
     }
     result = kDone;

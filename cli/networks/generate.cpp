@@ -89,7 +89,7 @@ Result<Run> run(const std::string& source, const GenerateCommand& options,
   return result;
 }
 
-void print_components(const Run& run) {
+std::string component_table(const Run& run) {
   std::vector<std::vector<std::string>> rows{
       {"component", "class", "method", "stored", "in memory", "seconds"}};
   for (const auto& component : run.components) {
@@ -98,7 +98,7 @@ void print_components(const Run& run) {
                     format_bytes(component.source_bytes), format_bytes(component.loaded_bytes),
                     fmt::format("{:.2f}", component.seconds)});
   }
-  fmt::print("{}\n", format_table(rows, 3));
+  return format_table(rows, 3) + "\n";
 }
 
 nlohmann::ordered_json to_json(const Run& run, const GenerateCommand& options) {
@@ -160,10 +160,10 @@ Status compare_float(const GenerateCommand& options, pipelines::LoadOptions load
                      {"generate_seconds", reference.generate_seconds},
                      {"load_peak_bytes", reference.load_peak_bytes},
                      {"peak_bytes", reference.peak_bytes}};
-  if (!session.json && !session.quiet) {
-    fmt::print("against the float run of the same seed: PSNR {:.2f} dB, SSIM {:.4f}; {:.1f} s\n",
-               psnr, ssim, reference.generate_seconds);
-  }
+  session.show(
+      fmt::format("against the float run of the same seed: PSNR {:.2f} dB, SSIM {:.4f}; {:.1f} s
+",
+                  psnr, ssim, reference.generate_seconds));
   return {};
 }
 
@@ -174,12 +174,11 @@ Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session&
   PRECIS_ASSIGN(const Run quantized, run(options.plan.source, options, load, session));
   PRECIS_TRY(pipelines::write_png(options.output, quantized.image));
   auto report = to_json(quantized, options);
-  if (!session.json && !session.quiet) {
-    print_components(quantized);
-    fmt::print("{}: {} x {}, {} steps in {:.1f} s; peak memory while loading {}\n", options.output,
-               quantized.image.size(2), quantized.image.size(1), options.generate.steps,
-               quantized.generate_seconds, format_bytes(quantized.load_peak_bytes));
-  }
+  session.show(fmt::format("{}{}: {} x {}, {} steps in {:.1f} s; peak memory while loading {}
+",
+                           component_table(quantized), options.output, quantized.image.size(2),
+                           quantized.image.size(1), options.generate.steps,
+                           quantized.generate_seconds, format_bytes(quantized.load_peak_bytes)));
   if (compare) PRECIS_TRY(compare_float(options, load, quantized, session, report));
   return report;
 }

@@ -41,6 +41,20 @@ bool is_number(const LogicalTensor& tensor) {
          tensor.param.dtype == DType::f8_e4m3fn || tensor.param.dtype == DType::f8_e5m2;
 }
 
+// Of two tensors that are not both weights.
+Result<bool> same_bytes(const LogicalTensor& a, const LogicalTensor& b) {
+  if (!a.plain() || !b.plain() || a.param.dtype != b.param.dtype ||
+      a.param.shape != b.param.shape) {
+    return false;
+  }
+  PRECIS_ASSIGN(const auto left, a.parts.front().file->data(*a.parts.front().entry));
+  PRECIS_ASSIGN(const auto right, b.parts.front().file->data(*b.parts.front().entry));
+  const bool same = std::equal(left.begin(), left.end(), right.begin(), right.end());
+  a.release_source();
+  b.release_source();
+  return same;
+}
+
 Status compare_component(const Component& a, const Component& b, MethodResolver& methods,
                          ThreadPool& pool, Comparison& out) {
   PRECIS_ASSIGN(const auto left, logical_tensors(a, methods));
@@ -55,7 +69,11 @@ Status compare_component(const Component& a, const Component& b, MethodResolver&
     }
     const LogicalTensor& other = *found->second;
     by_name.erase(found);
-    if (!is_number(tensor) || !is_number(other)) continue;
+    if (!is_number(tensor) || !is_number(other)) {
+      PRECIS_ASSIGN(const bool same, same_bytes(tensor, other));
+      if (!same) out.other_bytes.push_back(full_name(a, tensor.param.name));
+      continue;
+    }
     // A side whose stored form does not tell its shape takes it from the other.
     LogicalTensor l = tensor, r = other;
     if (!l.param.shape_known)
@@ -79,6 +97,43 @@ Status compare_component(const Component& a, const Component& b, MethodResolver&
 }
 
 }  // namespace
+
+const TensorComparison* Comparison::worst() const {
+  const auto worst = std::max_element(tensors.begin(), tensors.end(),
+                                      [](const TensorComparison& x, const TensorComparison& y) {
+                                        return x.error.relative_error() < y.error.relative_error();
+                                      });
+  return worst == tensors.end() ? nullptr : &*worst;
+}
+
+Status check_agreement(const Comparison& comparison, double max_error) {
+  const auto disagree = [](std::string message, std::string hint) {
+    return Error(ErrorCode::quality, std::move(message), std::move(hint));
+  };
+  const std::string same_model = "give two checkpoints of the same model";
+  const auto first_of = [](const std::vector<std::string>& names) {
+    return names.size() == 1 ? fmt::format("'{}' is", names.front())
+                             : fmt::format("'{}' and {} more are", names.front(), names.size() - 1);
+  };
+  if (const TensorComparison* worst = comparison.worst();
+      worst != nullptr && worst->error.relative_error() > max_error) {
+    return disagree(
+        fmt::format("'{}' has a relative error of {:.6g}, {:g} is allowed",
+                    worst->component.empty() ? worst->name : worst->component + "." + worst->name,
+                    worst->error.relative_error(), max_error),
+        "keep this tensor with --skip, or give it more bits with --rule");
+  }
+  if (!comparison.only_a.empty())
+    return disagree(first_of(comparison.only_a) + " in the first checkpoint only", same_model);
+  if (!comparison.only_b.empty())
+    return disagree(first_of(comparison.only_b) + " in the second checkpoint only", same_model);
+  if (!comparison.other_bytes.empty())
+    return disagree(first_of(comparison.other_bytes) + " not equal", same_model);
+  if (comparison.tensors.empty())
+    return disagree("the two checkpoints have no weight in common: nothing was compared",
+                    same_model);
+  return {};
+}
 
 std::string storage_name(const LogicalTensor& tensor) {
   if (tensor.plain()) return std::string(dtype_name(tensor.param.dtype));
@@ -121,8 +176,11 @@ Result<Comparison> compare(const Checkpoint& a, const Checkpoint& b, MethodResol
       continue;
     }
     Status status = compare_component(component, *other, methods, pool, out);
-    if (!status.ok())
-      return std::move(status).error().with_context(fmt::format("component {}", component.name));
+    if (!status.ok()) {
+      Error error = std::move(status).error();
+      if (!component.name.empty()) error.with_context(fmt::format("component {}", component.name));
+      return error;
+    }
   }
   for (const Component& component : b.components) {
     const bool known =

@@ -21,10 +21,20 @@ struct TensorComparison {
 
 struct Comparison {
   std::vector<TensorComparison> tensors;    // those of both sides, in a's order
-  std::vector<std::string> only_a, only_b;  // "component.name"
+  std::vector<std::string> only_a, only_b;  // "component.name", or a whole "component"
+  std::vector<std::string> other_bytes;     // integers and the like that differ, "component.name"
+
+  // The weight with the largest relative error; null when none was compared.
+  const TensorComparison* worst() const;
 };
 
-// Decodes both sides in slices; a is the original. Errors: data_loss when a weight's shape differs
+// Whether two checkpoints agree as far as `max_error`: they have the same tensors, at least one of
+// them a weight, none has a larger relative error, and what is no weight is equal. Error quality
+// names what does not.
+Status check_agreement(const Comparison& comparison, double max_error);
+
+// Decodes both sides in slices; a is the original. Tensors that are not numbers of a weight, such
+// as position indices, are compared byte by byte. Errors: data_loss when a weight's shape differs
 // between the two, and what reading says. A lone model is compared with a lone model whatever their
 // names.
 Result<Comparison> compare(const Checkpoint& a, const Checkpoint& b, MethodResolver& methods,

@@ -9,6 +9,8 @@
 namespace precis {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
 // Pair by pair in double, for what the kernel cannot sum.
 template <typename Type>
 void add_each(const typename Type::Stored* original, const float* decoded, std::size_t count,
@@ -17,6 +19,8 @@ void add_each(const typename Type::Stored* original, const float* decoded, std::
     const float w = Type::load(original, i);
     if (!std::isfinite(w)) {
       ++stats.nonfinite_original;
+      const bool same = std::isnan(w) ? std::isnan(decoded[i]) : w == decoded[i];
+      stats.nonfinite_changed += same ? 0 : 1;
     } else if (!std::isfinite(decoded[i])) {
       ++stats.nonfinite_decoded;
     } else {
@@ -66,17 +70,22 @@ void ErrorStats::add(const ErrorStats& other) {
   elements += other.elements;
   nonfinite_original += other.nonfinite_original;
   nonfinite_decoded += other.nonfinite_decoded;
+  nonfinite_changed += other.nonfinite_changed;
 }
 
 double ErrorStats::relative_error() const {
-  if (sum_squared_error == 0) return 0;
-  if (sum_squared_original == 0) return std::numeric_limits<double>::infinity();
+  if (equal()) return 0;
+  if (destroyed() > 0 || sum_squared_original == 0) return kInfinity;
   return std::sqrt(sum_squared_error / sum_squared_original);
 }
 
+double ErrorStats::max_error() const {
+  return destroyed() > 0 ? kInfinity : max_absolute_error;
+}
+
 double ErrorStats::snr_db() const {
-  if (sum_squared_error == 0) return std::numeric_limits<double>::infinity();
-  if (sum_squared_original == 0) return -std::numeric_limits<double>::infinity();
+  if (equal()) return kInfinity;
+  if (destroyed() > 0 || sum_squared_original == 0) return -kInfinity;
   return 10 * std::log10(sum_squared_original / sum_squared_error);
 }
 

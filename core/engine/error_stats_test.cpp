@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "core/engine/logical_tensor.h"
@@ -29,19 +30,50 @@ TEST(ErrorStats, IsTheRatioOfTheNorms) {
   EXPECT_NEAR(stats.snr_db(), 20, 1e-9);
 }
 
-TEST(ErrorStats, WhatIsNotFiniteIsCountedAndLeftOut) {
-  const float nan = std::numeric_limits<float>::quiet_NaN(),
-              infinity = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+TEST(ErrorStats, AFiniteWeightThatDecodesToNanOrInfinityIsAnInfiniteError) {
+  for (const float lost : {kNan, kInf, -kInf}) {
+    std::vector<float> w(5000, 1.0f), d = w;
+    d[100] = lost;
+    ErrorStats stats;
+    stats.add(w, d);
+    EXPECT_EQ(stats.nonfinite_decoded, 1u);
+    EXPECT_EQ(stats.elements, 4999u);
+    EXPECT_EQ(stats.relative_error(), kInf);
+    EXPECT_EQ(stats.max_error(), kInf);
+    EXPECT_EQ(stats.snr_db(), -kInf);
+    EXPECT_FALSE(stats.equal());
+  }
+}
+
+TEST(ErrorStats, WhatIsNotFiniteInBothAlikeIsNoError) {
   std::vector<float> w(5000, 1.0f), d = w;
-  w[17] = nan;
-  w[4999] = infinity;
-  d[100] = nan;
+  w[17] = d[17] = kNan;
+  w[4998] = d[4998] = kInf;
+  w[4999] = d[4999] = -kInf;
   ErrorStats stats;
   stats.add(w, d);
-  EXPECT_EQ(stats.nonfinite_original, 2u);
-  EXPECT_EQ(stats.nonfinite_decoded, 1u);
+  EXPECT_EQ(stats.nonfinite_original, 3u);
   EXPECT_EQ(stats.elements, 4997u);
   EXPECT_EQ(stats.relative_error(), 0);
+  EXPECT_EQ(stats.max_error(), 0);
+  EXPECT_TRUE(stats.equal());
+}
+
+TEST(ErrorStats, ANanOrInfinityThatDecodesToSomethingElseIsAnInfiniteError) {
+  const std::pair<float, float> pairs[] = {
+      {kNan, 0}, {kNan, kInf}, {kInf, kNan}, {kInf, -kInf}, {-kInf, 1e38f}};
+  for (const auto& [original, decoded] : pairs) {
+    ErrorStats stats, total;
+    stats.add(std::vector{1.0f, original}, std::vector{1.0f, decoded});
+    total.add(stats);
+    EXPECT_EQ(total.nonfinite_changed, 1u);
+    EXPECT_EQ(total.nonfinite_decoded, 0u);
+    EXPECT_EQ(total.relative_error(), kInf) << original << " -> " << decoded;
+    EXPECT_FALSE(total.equal());
+  }
 }
 
 // The kernel's sums in float32 against double, in every number type and in sizes that do not fill

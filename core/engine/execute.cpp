@@ -72,14 +72,29 @@ class Run {
     return job;
   }
 
-  // A NaN in the source spoils the whole block, row or tensor that shares its scale.
+  // A NaN in the source spoils the whole block, row or tensor that shares its scale; a number
+  // beyond the range of the scale's dtype does so too.
   void warn_of_nonfinite(std::size_t index) {
     const ErrorStats& error = report_.tensors[index].error;
-    if (error.nonfinite_original == 0 && error.nonfinite_decoded == 0) return;
-    report_.warnings.push_back(fmt::format(
-        "'{}' has {} NaN or infinite values in the source; {} finite ones beside them were lost "
-        "with them",
-        tensor_plan(index).source.param.name, error.nonfinite_original, error.nonfinite_decoded));
+    const TensorPlan& tensor = tensor_plan(index);
+    std::string text;
+    if (error.nonfinite_original > 0) {
+      text = fmt::format("{} values of the source are NaN or infinite", error.nonfinite_original);
+      if (error.nonfinite_changed > 0)
+        text += fmt::format(", {} of them decode to something else", error.nonfinite_changed);
+      if (error.nonfinite_decoded > 0)
+        text += fmt::format("; {} finite ones are lost with them", error.nonfinite_decoded);
+    } else if (error.nonfinite_decoded > 0) {
+      text = fmt::format("{} finite values decode to NaN or infinity: {} cannot hold them",
+                         error.nonfinite_decoded, method_name(tensor));
+    }
+    if (!text.empty())
+      report_.warnings.push_back(fmt::format("'{}': {}", tensor.source.param.name, text));
+  }
+
+  static std::string method_name(const TensorPlan& tensor) {
+    return tensor.quantizer ? tensor.quantizer->spec()
+                            : std::string(dtype_name(tensor.outputs.front().planned.dtype));
   }
 
   // A tensor of the journal counts only when its bytes are really there.
@@ -87,13 +102,21 @@ class Run {
     for (const JournalEntry& entry : result_.journal().finished()) {
       if (entry.tensor >= report_.tensors.size() || done_[entry.tensor]) continue;
       const TensorJob job = job_for(entry.tensor);
-      if (entry.digests.size() != job.targets.size()) continue;
+      if (entry.digests.size() != job.targets.size() || is_unmeasured(job, entry)) continue;
       PRECIS_ASSIGN(const bool intact, is_intact(job, entry));
       if (!intact) continue;
       record(entry);
       ++report_.resumed_tensors;
     }
     return {};
+  }
+
+  // An earlier run with measure_error off says nothing about the error.
+  bool is_unmeasured(const TensorJob& job, const JournalEntry& entry) const {
+    const ErrorStats& error = entry.error;
+    return options_.measure_error && job.tensor.action == Action::quantize &&
+           error.elements + error.nonfinite_original + error.nonfinite_decoded <
+               job.tensor.source.param.elements();
   }
 
   Result<bool> is_intact(const TensorJob& job, const JournalEntry& entry) const {

@@ -43,7 +43,7 @@ std::string entry_body(const JournalEntry& entry) {
               {"digests", digests},
               {"error",
                {e.sum_squared_error, e.sum_squared_original, e.max_absolute_error, e.elements,
-                e.nonfinite_original, e.nonfinite_decoded}}}
+                e.nonfinite_original, e.nonfinite_decoded, e.nonfinite_changed}}}
       .dump();
 }
 
@@ -63,7 +63,7 @@ JournalEntry parse_entry(const std::string& body) {
     entry.digests.push_back(digest_from_hex(digest.get<std::string>()));
   }
   const json& e = object.at("error");
-  entry.error = {e[0], e[1], e[2], e[3], e[4], e[5]};
+  entry.error = {e.at(0), e.at(1), e.at(2), e.at(3), e.at(4), e.at(5), e.at(6)};
   return entry;
 }
 

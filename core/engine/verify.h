@@ -12,15 +12,17 @@ namespace precis {
 struct VerifyReport {
   std::size_t files = 0, tensors = 0;
   std::size_t hashed_tensors = 0;  // whose digest the file carries, and which were compared with it
+  std::size_t undecoded_tensors = 0;  // whose stored form alone does not tell how to decode them
   std::vector<std::string> problems;  // empty: everything is right; each names file and tensor
   std::vector<std::string> notes;     // what could not be checked, and why
   Comparison comparison;              // with a source: the error of every weight
   bool compared = false;
 };
 
-// Checks structure (by opening), digests, that every weight decodes to finite numbers where its
-// source (if given) is finite, and with `source` that names and shapes agree. Errors: only what
-// keeps it from checking.
+// Checks structure (by opening), digests, that each config.json is the one written with the weights,
+// and that every weight decodes to finite numbers where its source (if given) is finite. With
+// `source`: that it is what the weights were made from, by the hashes they carry, that names and
+// shapes agree, and that kept tensors are equal. Errors: only what keeps it from checking.
 Result<VerifyReport> verify(const Checkpoint& checkpoint, const Checkpoint* source,
                             MethodResolver& methods, ThreadPool& pool);
 
