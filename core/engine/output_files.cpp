@@ -12,6 +12,7 @@
 #include "core/engine/execute.h"
 #include "core/engine/memory_usage.h"
 #include "core/engine/method_resolver.h"
+#include "core/engine/provenance.h"
 #include "core/engine/verify.h"
 #include "core/engine/write_behind.h"
 
@@ -22,25 +23,11 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr std::string_view kProvenanceKey = "precis.provenance";
-constexpr const char* kVersion = "0.1.0";
-
 // Changes when the file's size, time or header changes.
 std::string file_stamp(const fs::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return "missing";
   return fmt::format("{}:{}.{}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
-}
-
-// Hash of the names, dtypes, shapes and places of a file's tensors, and of its metadata.
-std::string header_digest(const Container& file) {
-  Sha256 hash;
-  for (const TensorEntry& entry : file.tensors()) {
-    hash.update(fmt::format("{}|{}|{}|{}|{};", entry.name, dtype_name(entry.dtype), entry.encoding,
-                            entry.offset, entry.nbytes));
-  }
-  hash.update(metadata_text(file.metadata()));
-  return to_hex(hash.finish());
 }
 
 const Quantizer* method_of(const TensorPlan& tensor) {
@@ -87,6 +74,7 @@ class ComponentFiles {
     PRECIS_TRY(choose_container());
     if (format_ == ContainerFormat::gguf) PRECIS_TRY(fit_kept_tensors());
     PRECIS_TRY(plan_config());
+    PRECIS_TRY(plan_provenance());
     PRECIS_TRY(plan_files());
     return {};
   }
@@ -169,6 +157,7 @@ class ComponentFiles {
     const bool lone_file = checkpoint_.kind == CheckpointKind::single_file || options_.container;
     if (!lone_file && document.is_object()) {
       plan_.text_files.push_back({component_.directory / "config.json", document.dump(2) + "\n"});
+      config_digest_ = config_digest(document);
     }
     if (!lone_file && !quantizers_.empty()) {
       PRECIS_ASSIGN(const std::string text, quantizers_.front()->sidecar_files(description_));
@@ -226,28 +215,25 @@ class ComponentFiles {
     if (!gguf && lone_file && !quantization_config_.is_null()) {
       put("quantization_config", quantization_config_.dump());
     }
-    put(kProvenanceKey, provenance());
+    put(kProvenanceKey, provenance_);
     put(kDigestsKey, std::string(kDigestsPrefix) + std::string(tensor_count * 32, '0'));
     return metadata;
   }
 
-  // Says where the file comes from; nothing in it differs between two runs of the same command.
-  std::string provenance() const {
-    ordered_json sources = ordered_json::array();
+  // Nothing in it differs between two runs of the same command.
+  Status plan_provenance() {
+    Provenance provenance;
     for (const auto& file : component_.files) {
-      sources.push_back({{"file", file->path().filename().string()},
-                         {"bytes", file->file_size()},
-                         {"header_sha256", header_digest(*file)}});
+      PRECIS_ASSIGN(SourceFile source, describe_source(*file));
+      provenance.sources.push_back(std::move(source));
     }
-    ordered_json plugins = ordered_json::object();
     for (const Quantizer* method : quantizers_)
-      plugins[method->plugin_id()] = method->plugin_version();
-    return ordered_json{{"precis", kVersion},
-                        {"plugins", plugins},
-                        {"method", out_.method},
-                        {"recipe", options_.recipe},
-                        {"source", sources}}
-        .dump();
+      provenance.plugins[method->plugin_id()] = method->plugin_version();
+    provenance.method = out_.method;
+    provenance.recipe = options_.recipe;
+    provenance.config_sha256 = config_digest_;
+    provenance_ = provenance.to_text();
+    return {};
   }
 
   // Tensors in source order, shards of at most max_shard_bytes; the parts of a weight stay
@@ -324,6 +310,7 @@ class ComponentFiles {
   ComponentDescription description_;
   std::vector<const Quantizer*> quantizers_;
   json quantization_config_;
+  std::string config_digest_, provenance_;
   ContainerFormat format_ = ContainerFormat::safetensors;
 };
 
@@ -348,8 +335,7 @@ std::string fingerprint_of(const Checkpoint& checkpoint, const Plan& plan) {
   hash.update(kVersion);
   for (const Component& component : checkpoint.components) {
     for (const auto& file : component.files) {
-      hash.update(fmt::format("{}|{}|{};", file->path().string(), file_stamp(file->path()),
-                              header_digest(*file)));
+      hash.update(fmt::format("{}|{};", file->path().string(), file_stamp(file->path())));
     }
   }
   for (const fs::path& path : plan.carried_files) {
