@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/abi/call.h"
+#include "core/abi/tables.h"
 #include "core/abi/views.h"
 
 namespace precis {
@@ -25,9 +26,11 @@ uint64_t Param::row_elements() const {
 Result<std::shared_ptr<const Quantizer>> Quantizer::adopt(precis_quantizer* handle,
                                                           std::string plugin_id,
                                                           std::string plugin_version,
-                                                          std::string spec) {
+                                                          std::string spec,
+                                                          std::string canonical_config) {
   std::shared_ptr<Quantizer> quantizer(new Quantizer());
   quantizer->handle_ = handle;
+  quantizer->canonical_config_ = std::move(canonical_config);
   quantizer->plugin_id_ = std::move(plugin_id);
   quantizer->plugin_version_ = std::move(plugin_version);
   quantizer->spec_ = std::move(spec);
@@ -35,14 +38,18 @@ Result<std::shared_ptr<const Quantizer>> Quantizer::adopt(precis_quantizer* hand
   quantizer->quantize_ = static_cast<const precis_quantize_v1*>(table(PRECIS_QUANTIZE_1));
   quantizer->loading_ = static_cast<const precis_loading_v1*>(table(PRECIS_LOADING_1));
   quantizer->serialize_ = static_cast<const precis_serialize_v1*>(table(PRECIS_SERIALIZE_1));
-  for (const auto& [pointer, id] :
-       {std::pair<const void*, const char*>{quantizer->quantize_, PRECIS_QUANTIZE_1},
-        {quantizer->loading_, PRECIS_LOADING_1},
-        {quantizer->serialize_, PRECIS_SERIALIZE_1}}) {
-    if (pointer != nullptr) continue;
-    return Error(ErrorCode::plugin, fmt::format("plugin {}: method {} has no table {}",
-                                                quantizer->plugin_id_, quantizer->method(), id));
+  const std::string owner =
+      fmt::format("plugin {}: method {}", quantizer->plugin_id_, quantizer->method());
+  if (quantizer->quantize_ == nullptr) {
+    return Error(ErrorCode::plugin, fmt::format("{} has no table {}", owner, PRECIS_QUANTIZE_1),
+                 "without it there is no way to plan, encode or decode: update the plugin");
   }
+  PRECIS_TRY(check_table(quantizer->quantize_, owner, PRECIS_QUANTIZE_1));
+  PRECIS_TRY(check_table(quantizer->loading_, owner, PRECIS_LOADING_1));
+  PRECIS_TRY(check_table(quantizer->serialize_, owner, PRECIS_SERIALIZE_1));
+  const auto* linear = static_cast<const precis_linear_v1*>(table(PRECIS_LINEAR_1));
+  PRECIS_TRY(check_table(linear, owner, PRECIS_LINEAR_1));
+  if (quantizer->loading_ == nullptr) quantizer->loading_ = &default_loading();
   return std::shared_ptr<const Quantizer>(std::move(quantizer));
 }
 
@@ -244,14 +251,17 @@ Result<std::string> serialize(SerializeFunction function, const precis_quantizer
 }  // namespace
 
 Result<std::string> Quantizer::config(const ComponentDescription& component) const {
+  if (serialize_ == nullptr) return canonical_config_;
   return serialize(serialize_->config, handle_, component);
 }
 
 Result<std::string> Quantizer::metadata(const ComponentDescription& component) const {
+  if (serialize_ == nullptr) return std::string("{}");
   return serialize(serialize_->metadata, handle_, component);
 }
 
 Result<std::string> Quantizer::sidecar_files(const ComponentDescription& component) const {
+  if (serialize_ == nullptr) return std::string("{}");
   return serialize(serialize_->sidecar_files, handle_, component);
 }
 

@@ -78,12 +78,16 @@ struct ComponentDescription {
 // A method with its configuration. Immutable; every function may be called from any thread.
 class Quantizer {
  public:
-  // Takes `handle` over. Error plugin when a table that core needs is missing.
+  // Takes `handle` over. Error plugin when precis.quantize/1 is missing or a table has a null
+  // member; without precis.loading/1 it has default_loading(), without precis.serialize/1 its
+  // config() is `canonical_config` and it has no metadata and no further files.
   // spec: how the user or the checkpoint asked for it ("nf4"), for tables and messages.
+  // canonical_config: the JSON text of the factory's normalize(); needed without the table only.
   static Result<std::shared_ptr<const Quantizer>> adopt(precis_quantizer* handle,
                                                         std::string plugin_id,
                                                         std::string plugin_version,
-                                                        std::string spec);
+                                                        std::string spec,
+                                                        std::string canonical_config = {});
   ~Quantizer();
   Quantizer(const Quantizer&) = delete;
   Quantizer& operator=(const Quantizer&) = delete;
@@ -97,10 +101,17 @@ class Quantizer {
     return (handle_->method->flags & PRECIS_METHOD_NEEDS_CALIBRATION) != 0;
   }
 
+  // Whether quantize() depends on Param::importance.
+  bool uses_importance() const {
+    return (handle_->method->flags & PRECIS_METHOD_USES_IMPORTANCE) != 0;
+  }
+
   // The plugin's own object, and its table with this id or null; both live as long as the
   // quantizer.
   const precis_quantizer* handle() const { return handle_; }
   const void* extension(const char* id) const { return handle_->get_extension(handle_, id); }
+  // The plugin's precis.loading/1, or what stands in for it.
+  const precis_loading_v1& loading() const { return *loading_; }
 
   Result<PartPlan> plan(const Param& param) const;
   Result<Storage> storage(const Param& param) const;
@@ -129,7 +140,7 @@ class Quantizer {
   const precis_quantize_v1* quantize_ = nullptr;
   const precis_loading_v1* loading_ = nullptr;
   const precis_serialize_v1* serialize_ = nullptr;
-  std::string plugin_id_, plugin_version_, spec_;
+  std::string plugin_id_, plugin_version_, spec_, canonical_config_;
 };
 
 // Row-major strides of `shape`, in elements.

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <system_error>
+
+#include "core/base/log.h"
 
 namespace precis {
 
@@ -19,7 +22,12 @@ unsigned available_processors() {
 
 ThreadPool::ThreadPool(unsigned concurrency) {
   const unsigned total = concurrency == 0 ? available_processors() : concurrency;
-  for (unsigned i = 1; i < total; ++i) threads_.emplace_back([this] { work(); });
+  try {
+    for (unsigned i = 1; i < total; ++i) threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error& error) {
+    logger().warn("the system gives {} threads, {} were asked for: {}", this->concurrency(), total,
+                  error.what());
+  }
 }
 
 ThreadPool::~ThreadPool() {

@@ -15,7 +15,8 @@ namespace precis {
 // thread. All functions but the destructor may be called from any thread, also from inside a task.
 class ThreadPool {
  public:
-  // concurrency 0: the number of processors this process may use.
+  // concurrency 0: the number of processors this process may use. Where the system gives fewer
+  // threads, the pool has those, and says so in the log.
   explicit ThreadPool(unsigned concurrency = 0);
   // Waits for the threads; tasks not yet started are dropped.
   ~ThreadPool();

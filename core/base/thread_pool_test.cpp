@@ -1,8 +1,11 @@
 #include "core/base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 
 namespace precis {
 namespace {
@@ -46,6 +49,28 @@ TEST(ThreadPool, APoolOfOneRunsTasksOnTheWaitingThread) {
   pool.help_until([&] { return where != std::thread::id{}; });
   EXPECT_EQ(where, std::this_thread::get_id());
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Address space for a few stacks only; the sanitizers need all of it themselves.
+TEST(ThreadPool, HasTheThreadsThatTheSystemGives) {
+  uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  struct rlimit before {};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  struct rlimit tight = before;
+  tight.rlim_cur = pages * static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE)) + (uint64_t{64} << 20);
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);
+  {
+    ThreadPool pool(1000);
+    EXPECT_LT(pool.concurrency(), 1000u);
+    std::atomic<int> sum{0};
+    pool.parallel_for(100, 1,
+                      [&](uint64_t begin, uint64_t end) { sum += static_cast<int>(end - begin); });
+    EXPECT_EQ(sum.load(), 100);
+  }
+  ::setrlimit(RLIMIT_AS, &before);
+}
+#endif
 
 }  // namespace
 }  // namespace precis

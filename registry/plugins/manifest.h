@@ -36,8 +36,8 @@ struct Manifest {
   std::string library;  // plain file name beside the manifest
   std::string sha256;   // of the library, 64 lower-case hex digits
   uint32_t abi_major = 0, abi_minor = 0, min_host_minor = 0;
-  std::string platform;  // "linux-x86_64"
-  std::vector<std::string> requires_cpu;
+  std::string platform;                   // "linux-x86_64"
+  std::vector<std::string> requires_cpu;  // see cpu_features.h
   std::vector<QuantMethodEntry> quant_methods;
   std::vector<PresetEntry> presets;
   std::vector<std::string> devices, capabilities, reads, writes;

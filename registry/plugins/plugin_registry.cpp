@@ -16,8 +16,11 @@
 #include <sstream>
 
 #include "core/abi/call.h"
+#include "core/abi/tables.h"
+#include "core/base/log.h"
 #include "core/base/output_file.h"
 #include "precis/entry.h"
+#include "registry/plugins/cpu_features.h"
 #include "registry/plugins/plugin_registry.h"
 #include "registry/plugins/trust.h"
 
@@ -94,6 +97,31 @@ Status negotiate(const Manifest& manifest, const precis_plugin_entry& entry,
   return {};
 }
 
+// Whatever stops a plugin is a matter of the plugin: a library that is missing is no unreadable
+// input of the user's.
+Error as_refusal(const Error& error) {
+  if (error.code() == ErrorCode::plugin || error.code() == ErrorCode::abi_mismatch) return error;
+  return Error(ErrorCode::plugin, error.text(),
+               error.hint().empty() ? "install the plugin again" : error.hint());
+}
+
+// Rule R8, and what a factory says of its methods.
+Status check_factory(const Manifest& manifest, const precis_quantizer_factory_v1& factory) {
+  PRECIS_TRY(
+      check_table(&factory, fmt::format("plugin {}", manifest.id), PRECIS_QUANTIZER_FACTORY_1));
+  for (uint32_t i = 0; i < factory.count(); ++i) {
+    const precis_method* method = factory.method(i);
+    if (method != nullptr && method->id != nullptr && method->quant_method != nullptr &&
+        method->version != nullptr && method->container != nullptr && method->extensions != nullptr)
+      continue;
+    return abi_error(manifest,
+                     fmt::format("its method {} is {}", i,
+                                 method == nullptr ? "null" : "described with null texts"),
+                     "the plugin's author must mend it");
+  }
+  return {};
+}
+
 // Loaded libraries are never closed: plugins have static state, and handles of theirs may outlive
 // us.
 void keep_forever(boost::dll::shared_library library) {
@@ -124,6 +152,21 @@ Result<uint32_t> LoadedPlugin::method_index(const std::string& id) const {
   return Error(ErrorCode::plugin,
                fmt::format("plugin {} names the method '{}' in its manifest but does not have it",
                            manifest->id, id));
+}
+
+Result<nlohmann::ordered_json> LoadedPlugin::config_schema(uint32_t index,
+                                                           const std::string& library) const {
+  std::string text;
+  const precis_sink sink = string_sink(text);
+  const Call call;
+  PRECIS_TRY(call.finish(factory->write_schema(call.abi(), index, to_abi(library), &sink),
+                         factory->method(index)->id));
+  auto schema = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (schema.is_object()) return schema;
+  return Error(ErrorCode::plugin,
+               fmt::format("plugin {}: the schema of method {} is no JSON object", manifest->id,
+                           factory->method(index)->id),
+               "the plugin's author must mend it");
 }
 
 std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& application) {
@@ -184,6 +227,13 @@ void PluginRegistry::add(const fs::path& manifest_path) {
                                     found.manifest.platform, host_platform()),
                         "install the plugin for this platform"));
   }
+  if (const auto missing = missing_cpu_feature(found.manifest.requires_cpu)) {
+    return refuse(
+        Error(ErrorCode::plugin,
+              fmt::format("{}: 'requires.cpu' names {}, which this processor does not have",
+                          manifest_path.string(), *missing),
+              "install a build of the plugin for this processor"));
+  }
   const std::string only = environment("PRECIS_PLUGINS_ONLY");
   if ((!only.empty() && !matches_any(found.manifest.id, only)) ||
       matches_any(found.manifest.id, environment("PRECIS_PLUGINS_DISABLE"))) {
@@ -199,20 +249,38 @@ void PluginRegistry::add(const fs::path& manifest_path) {
 
 Result<LoadedPlugin> PluginRegistry::load(const std::string& id) {
   std::lock_guard lock(mutex_);
-  for (FoundPlugin& plugin : plugins_) {
-    if (plugin.manifest.id != id) continue;
-    if (plugin.loaded) return *plugin.loaded;
-    if (plugin.status == PluginStatus::refused) return *plugin.error;
-    if (plugin.status != PluginStatus::ready) continue;
-    auto loaded = open(plugin.manifest);
-    if (!loaded.ok()) {
-      plugin.status = PluginStatus::refused;
-      plugin.error = loaded.error();
-      return std::move(loaded).error();
-    }
-    plugin.loaded = *loaded;
-    return *plugin.loaded;
+  return load_locked(id);
+}
+
+void PluginRegistry::load_all() {
+  std::lock_guard lock(mutex_);
+  for (const FoundPlugin& plugin : plugins_) {
+    if (plugin.status == PluginStatus::ready) (void)load_locked(plugin.manifest.id);
   }
+}
+
+Result<LoadedPlugin> PluginRegistry::load_locked(const std::string& id) {
+  const FoundPlugin* refused = nullptr;
+  for (FoundPlugin& plugin : plugins_) {
+    if (plugin.manifest.id != id || plugin.status == PluginStatus::disabled) continue;
+    if (plugin.loaded) return *plugin.loaded;
+    if (plugin.status != PluginStatus::refused) {
+      auto loaded = open(plugin.manifest);
+      if (loaded.ok()) {
+        if (refused != nullptr) {
+          logger().warn("plugin {} of {} is used: {}", id, plugin.manifest.path.string(),
+                        refused->error->text());
+        }
+        plugin.status = PluginStatus::ready;
+        plugin.loaded = *loaded;
+        return *plugin.loaded;
+      }
+      plugin.status = PluginStatus::refused;
+      plugin.error = as_refusal(loaded.error());
+    }
+    if (refused == nullptr) refused = &plugin;
+  }
+  if (refused != nullptr) return *refused->error;
   return Error(ErrorCode::plugin, fmt::format("there is no plugin '{}'", id),
                "see `precis backends`");
 }
@@ -238,6 +306,9 @@ Result<LoadedPlugin> PluginRegistry::open(const Manifest& manifest) const {
   const auto& entry = library.get<const precis_plugin_entry>(PRECIS_ENTRY_SYMBOL);
   keep_forever(library);
   PRECIS_TRY(negotiate(manifest, entry, host_));
+  if (entry.init == nullptr || entry.deinit == nullptr || entry.get_factory == nullptr) {
+    return abi_error(manifest, "its entry has a null member", "the plugin's author must mend it");
+  }
   const uint32_t agreed = std::min(entry.abi_minor, host_.abi_minor);
   std::string why;
   const precis_sink sink = string_sink(why);
@@ -251,6 +322,7 @@ Result<LoadedPlugin> PluginRegistry::open(const Manifest& manifest) const {
     return abi_error(manifest, fmt::format("has no {}", PRECIS_QUANTIZER_FACTORY_1),
                      "update the plugin");
   }
+  PRECIS_TRY(check_factory(manifest, *factory));
   LoadedPlugin loaded{&manifest, factory, agreed};
   for (const QuantMethodEntry& method : manifest.quant_methods)
     PRECIS_TRY(loaded.method_index(method.method));

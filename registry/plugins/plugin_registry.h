@@ -24,6 +24,10 @@ struct LoadedPlugin {
 
   // Index of the method called `id` in the factory.
   Result<uint32_t> method_index(const std::string& id) const;
+
+  // The JSON Schema of that method's config, as `library` knows it (empty: precis' own). Error
+  // plugin when the plugin writes none or something else.
+  Result<nlohmann::ordered_json> config_schema(uint32_t index, const std::string& library) const;
 };
 
 // A plugin that was found.
@@ -48,17 +52,22 @@ class PluginRegistry {
   PluginRegistry(const precis_host& host, std::vector<std::filesystem::path> search_path);
 
   // Reads the manifests; opens nothing. Sorted by folder, then name; a second plugin of the same id
-  // is shadowed by the first. PRECIS_PLUGINS_ONLY and PRECIS_PLUGINS_DISABLE are lists of globs on
-  // ids.
+  // is shadowed by the first one that is not refused. PRECIS_PLUGINS_ONLY and
+  // PRECIS_PLUGINS_DISABLE are lists of globs on ids.
   const std::vector<FoundPlugin>& plugins() const { return plugins_; }
 
-  // Checks, opens and initialises a plugin; the same answer every time. Errors: plugin,
-  // abi_mismatch.
+  // Checks, opens and initialises a plugin; the same answer every time. One that is refused leaves
+  // its place to the next of its id, with a warning in the log. Errors: plugin, abi_mismatch, of
+  // the first one.
   Result<LoadedPlugin> load(const std::string& id);
+
+  // Loads every plugin that may be used, so that plugins() tells which are refused, and why.
+  void load_all();
 
  private:
   void discover(const std::filesystem::path& folder);
   void add(const std::filesystem::path& manifest_path);
+  Result<LoadedPlugin> load_locked(const std::string& id);
   Result<LoadedPlugin> open(const Manifest& manifest) const;
 
   const precis_host& host_;

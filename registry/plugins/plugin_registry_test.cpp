@@ -111,6 +111,8 @@ TEST_F(PluginRegistryTest, NegotiationRefusesWithItsReason) {
   install("init_fails", "init");
   install("no_entry", "entry");
   install("unresolved", "symbol");
+  install("null_member", "hole");
+  install("null_init", "no_init");
   install(
       "good", "method",
       {{"quant_methods", {{{"name", "x"}, {"libraries", json::array()}, {"method", "absent"}}}}});
@@ -122,6 +124,8 @@ TEST_F(PluginRegistryTest, NegotiationRefusesWithItsReason) {
   expect_refused("init", "no licence");
   expect_refused("entry", PRECIS_ENTRY_SYMBOL);
   expect_refused("symbol", "cannot be loaded");
+  expect_refused("hole", "null member");
+  expect_refused("no_init", "null member");
   expect_refused("version", "manifest states another ABI version");
   PluginRegistry plugins(process_host().abi(), {folder_});
   EXPECT_THAT(plugins.load("method").error().text(), HasSubstr("'absent'"));
@@ -159,6 +163,7 @@ TEST_F(PluginRegistryTest, ManifestsAreReadStrictly) {
            {{{"manifest_version", 2}}, "manifest_version"},
            {{{"id", "../evil"}}, "id"},
            {{{"platform", "windows-arm64"}}, "is for windows-arm64"},
+           {{{"requires", {{"cpu", {"avx9000"}}}}}, "avx9000"},
            {{{"presets", std::vector<int>(5000, 1)}}, "list of at most"},
            {{{"abi", 3}}, "abi"}}) {
     fs::remove_all(folder_ / "bad");
@@ -182,6 +187,49 @@ TEST_F(PluginRegistryTest, ARefusedPluginStopsNoOther) {
   PluginRegistry plugins(process_host().abi(), {folder_});
   EXPECT_FALSE(plugins.load("bad").ok());
   EXPECT_TRUE(plugins.load("good").ok());
+}
+
+TEST_F(PluginRegistryTest, ARefusedPluginLeavesItsPlaceToTheNextOfItsId) {
+  for (const std::string broken : {"tampered", "writable", "bad_magic", "missing", "processor"}) {
+    fs::remove_all(folder_ / "same");
+    fs::remove_all(folder_ / "first");
+    const bool whole = broken != "bad_magic";
+    const fs::path home =
+        install(whole ? "good" : "bad_magic", "same",
+                broken == "processor" ? json{{"requires", {{"cpu", {"no_such_feature"}}}}}
+                                      : json::object());
+    const fs::path library = home / "libsame.so";
+    if (broken == "tampered") std::ofstream(library, std::ios::app) << "x";
+    if (broken == "writable") ::chmod(library.c_str(), 0666);
+    if (broken == "missing") fs::remove(library);
+    fs::rename(home, folder_ / "first");
+    install("good", "same");
+    PluginRegistry plugins(process_host().abi(), {folder_ / "first", folder_ / "same"});
+    const auto loaded = plugins.load("same");
+    ASSERT_TRUE(loaded.ok()) << broken << ": " << loaded.error().text();
+    EXPECT_EQ(loaded->manifest->path.parent_path(), folder_ / "same") << broken;
+    ASSERT_EQ(plugins.plugins().size(), 2u);
+    EXPECT_EQ(plugins.plugins()[0].status, PluginStatus::refused) << broken;
+    EXPECT_FALSE(plugins.plugins()[0].error->hint().empty()) << broken;
+    EXPECT_EQ(plugins.plugins()[1].status, PluginStatus::ready) << broken;
+  }
+}
+
+TEST_F(PluginRegistryTest, AMissingLibraryIsAMatterOfThePlugin) {
+  fs::remove(install("good", "gone") / "libgone.so");
+  expect_refused("gone", "libgone.so");
+  PluginRegistry plugins(process_host().abi(), {folder_});
+  EXPECT_EQ(plugins.load("gone").error().code(), ErrorCode::plugin);
+}
+
+TEST_F(PluginRegistryTest, LoadAllTellsWhichPluginsAreRefused) {
+  const fs::path home = install("good", "changed");
+  std::ofstream(home / "libchanged.so", std::ios::app) << "x";
+  install("good", "good");
+  PluginRegistry plugins(process_host().abi(), {folder_});
+  plugins.load_all();
+  EXPECT_EQ(plugins.plugins()[0].status, PluginStatus::refused);
+  EXPECT_EQ(plugins.plugins()[1].status, PluginStatus::ready);
 }
 
 TEST_F(PluginRegistryTest, TheFirstFolderWins) {

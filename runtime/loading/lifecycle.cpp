@@ -37,7 +37,7 @@ Result<precis_device> parse_device(const std::string& name) {
 Lifecycle::Lifecycle(std::shared_ptr<const Quantizer> quantizer, bool pre_quantized,
                      Observer observer)
     : quantizer_(std::move(quantizer)),
-      loading_(static_cast<const precis_loading_v1*>(quantizer_->extension(PRECIS_LOADING_1))),
+      loading_(&quantizer_->loading()),
       pre_quantized_(pre_quantized),
       observer_(std::move(observer)) {}
 

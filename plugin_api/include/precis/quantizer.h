@@ -14,7 +14,9 @@ enum {
   PRECIS_METHOD_SERIALIZABLE = 1u << 1,      /* what it makes can be saved and loaded again */
   PRECIS_METHOD_TRAINABLE = 1u << 2,
   PRECIS_METHOD_COMPILEABLE = 1u << 3,
-  PRECIS_METHOD_CAPTURE_SAFE = 1u << 4 /* forward never allocates or synchronises */
+  PRECIS_METHOD_CAPTURE_SAFE = 1u << 4, /* forward never allocates or synchronises */
+  /* quantize depends on precis_param.importance; hosts give none to other methods */
+  PRECIS_METHOD_USES_IMPORTANCE = 1u << 5
 };
 
 /* A quantization method. Static: valid as long as the process. */

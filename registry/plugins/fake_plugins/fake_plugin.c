@@ -17,6 +17,12 @@
 #ifndef FAKE_INIT_STATUS
 #define FAKE_INIT_STATUS PRECIS_OK
 #endif
+#ifndef FAKE_NULL_NORMALIZE
+#define FAKE_NULL_NORMALIZE 0
+#endif
+#ifndef FAKE_NULL_INIT
+#define FAKE_NULL_INIT 0
+#endif
 
 static const char* const kNoTables[] = {NULL};
 static const precis_method kMethod = {sizeof(precis_method), 0,    "fake", "fake", "1.0",
@@ -48,8 +54,8 @@ static precis_status create(const precis_call* call, uint32_t index, const preci
   if (call->fail != NULL) call->fail(call, PRECIS_UNSUPPORTED, message);
   return PRECIS_UNSUPPORTED;
 }
-static const precis_quantizer_factory_v1 kFactory = {count, method, write_schema, normalize,
-                                                     create};
+static const precis_quantizer_factory_v1 kFactory = {
+    count, method, write_schema, FAKE_NULL_NORMALIZE ? NULL : normalize, create};
 
 static precis_status init(const precis_host* host, uint32_t agreed_minor, const precis_sink* why) {
   (void)host, (void)agreed_minor;
@@ -62,9 +68,15 @@ static const void* get_factory(const char* id) {
 }
 
 PRECIS_EXPORT extern const precis_plugin_entry precis_plugin_entry_v1;
-const precis_plugin_entry precis_plugin_entry_v1 = {
-    FAKE_MAGIC, FAKE_SIZE, FAKE_MAJOR, PRECIS_ABI_MINOR, FAKE_MIN_HOST_MINOR,
-    0,          init,      deinit,     get_factory};
+const precis_plugin_entry precis_plugin_entry_v1 = {FAKE_MAGIC,
+                                                    FAKE_SIZE,
+                                                    FAKE_MAJOR,
+                                                    PRECIS_ABI_MINOR,
+                                                    FAKE_MIN_HOST_MINOR,
+                                                    0,
+                                                    FAKE_NULL_INIT ? NULL : init,
+                                                    deinit,
+                                                    get_factory};
 
 #ifdef FAKE_UNRESOLVED
 extern int a_symbol_that_nobody_defines(void);
