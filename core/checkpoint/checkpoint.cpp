@@ -57,6 +57,13 @@ Status read_config(const fs::path& directory, Component& component, std::vector<
   if (!fs::exists(path, error)) return {};
   PRECIS_ASSIGN(ConfigFile config, read_config_file(path));
   component.config = std::move(config.document);
+  const json own = component.config.value("quantization_config", json());
+  if (!own.is_null() && !own.is_object()) {
+    return Error(ErrorCode::data_loss,
+                 fmt::format("{}: 'quantization_config' is {}, it must be an object", path.string(),
+                             own.dump(-1, ' ', false, json::error_handler_t::replace)),
+                 "remove the key if the model is not quantized");
+  }
   used.push_back(path);
   return {};
 }
@@ -126,10 +133,13 @@ Result<bool> open_component(const fs::path& root, const OpenOptions& options, Co
                  "fetch the whole pipeline again");
   }
   std::vector<fs::path> files;
-  PRECIS_ASSIGN(const bool found, open_weight_files(directory, options.variant, component, files));
+  PRECIS_ASSIGN(const bool found,
+                open_weight_files(directory, {options.variant, true}, component, files));
   if (!found) return false;
   PRECIS_TRY(read_config(directory, component, files));
   component.family = detect_family(component);
+  for (const fs::path& file : files)
+    component.source_files.push_back(file.lexically_relative(root));
   used.insert(used.end(), files.begin(), files.end());
   return true;
 }
@@ -163,6 +173,16 @@ Result<Checkpoint> open_pipeline(const fs::path& root, const OpenOptions& option
     return Error(ErrorCode::not_found, fmt::format("{}: no component has weights", root.string()),
                  "fetch the whole pipeline again");
   }
+  const bool has_variant =
+      options.variant.empty() ||
+      std::any_of(checkpoint.components.begin(), checkpoint.components.end(),
+                  [&](const Component& component) { return component.variant == options.variant; });
+  if (!has_variant) {
+    return Error(
+        ErrorCode::not_found,
+        fmt::format("{}: no component has weights of variant '{}'", root.string(), options.variant),
+        "leave --variant out, or fetch that variant");
+  }
   PRECIS_ASSIGN(checkpoint.other_files, OtherFiles(checkpoint, used).collect());
   return checkpoint;
 }
@@ -181,7 +201,8 @@ Result<Checkpoint> finish_model_directory(const fs::path& root, Component compon
 Result<Checkpoint> open_model_directory(const fs::path& root, const OpenOptions& options) {
   Component component;
   std::vector<fs::path> used;
-  PRECIS_ASSIGN(const bool found, open_weight_files(root, options.variant, component, used));
+  PRECIS_ASSIGN(const bool found,
+                open_weight_files(root, {options.variant, false}, component, used));
   if (!found) {
     return Error(ErrorCode::not_found,
                  fmt::format("{}: holds neither model_index.json nor weights", root.string()),

@@ -32,6 +32,8 @@ struct Component {
   std::filesystem::path directory;  // relative to the root
   nlohmann::json config;            // its config.json; null when there is none
   std::vector<std::shared_ptr<const Container>> files;
+  // Of a pipeline's component, relative to the root: its weight files, their index, config.json.
+  std::vector<std::filesystem::path> source_files;
   std::vector<TensorRef> tensors;  // unique names, in stored order
   std::string weights_name;        // "diffusion_pytorch_model", "model": stem of its weight files
   std::string variant;             // "fp16"; empty: none
@@ -53,7 +55,8 @@ struct Checkpoint {
 };
 
 struct OpenOptions {
-  // Of the weight files; empty: the plain ones, else the only variant there is.
+  // Of the weight files; empty: the plain ones, else the only variant there is. Components of a
+  // pipeline that do not have it give their plain ones, as with diffusers; one must have it.
   std::string variant;
 };
 

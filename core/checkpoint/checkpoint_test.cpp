@@ -176,6 +176,31 @@ TEST(OpenCheckpoint, ReadsShardedVariants) {
   }
 }
 
+// As diffusers, which asks each component whether it has the variant.
+TEST(OpenCheckpoint, ComponentsWithoutTheVariantGiveTheirPlainWeights) {
+  const test::ScratchDirectory directory;
+  write_pipeline(directory);
+  directory.write("transformer/diffusion_pytorch_model.fp16.safetensors", weights({"half"}));
+  const auto mixed = open_checkpoint(directory.path(), {"fp16"});
+  ASSERT_TRUE(mixed.ok()) << mixed.error().text();
+  EXPECT_EQ(mixed->components[0].variant, "fp16");
+  EXPECT_THAT(tensor_names(mixed->components[0]), ElementsAre("half"));
+  EXPECT_EQ(mixed->components[1].variant, "");
+  EXPECT_THAT(mixed->components[0].source_files,
+              ElementsAre("transformer/diffusion_pytorch_model.fp16.safetensors",
+                          "transformer/config.json"));
+  expect_error(directory.path(), ErrorCode::not_found, "variant 'bf16'", "bf16");
+}
+
+TEST(OpenCheckpoint, RefusesAQuantizationConfigThatIsNoObject) {
+  const test::ScratchDirectory directory;
+  directory.write("model.safetensors", weights({"a"}));
+  directory.write("config.json", R"({"quantization_config": 5})");
+  expect_error(directory.path(), ErrorCode::data_loss, "'quantization_config' is 5");
+  directory.write("config.json", R"({"quantization_config": null})");
+  EXPECT_TRUE(open_checkpoint(directory.path()).ok());
+}
+
 TEST(OpenCheckpoint, TakesTheOnlyVariantAndAsksAmongSeveral) {
   const test::ScratchDirectory directory;
   directory.write("diffusion_pytorch_model.fp16.safetensors", weights({"a.weight"}));

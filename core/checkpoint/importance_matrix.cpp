@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/base/output_file.h"
+#include "core/base/sha256.h"
 #include "core/format/container.h"
 
 namespace precis {
@@ -29,6 +32,7 @@ Result<std::shared_ptr<const ImportanceMatrix>> ImportanceMatrix::read(
     const std::filesystem::path& path) {
   auto matrix = std::make_shared<ImportanceMatrix>();
   PRECIS_ASSIGN(const std::string bytes, read_file(path, uint64_t{1} << 32));
+  matrix->sha256_ = to_hex(precis::sha256(std::as_bytes(std::span(bytes))));
   Status status = std::string_view(bytes).starts_with("GGUF") ? matrix->read_gguf(path)
                                                               : matrix->read_binary(bytes);
   if (!status.ok()) return std::move(status).error().with_context(path.string());
@@ -55,8 +59,23 @@ Status ImportanceMatrix::read_gguf(const std::filesystem::path& path) {
       const float count = counts[i / columns];
       values[i] = count > 0 ? values[i] / count : 1.0f;
     }
-    vectors_.emplace(weight, std::make_shared<const std::vector<float>>(std::move(values)));
+    const bool has_data = std::any_of(counts.begin(), counts.end(), [](float n) { return n > 0; });
+    PRECIS_TRY(add(weight, std::move(values), has_data));
   }
+  return {};
+}
+
+Status ImportanceMatrix::add(std::string weight, std::vector<float> values, bool has_data) {
+  const auto bad = std::find_if(values.begin(), values.end(),
+                                [](float value) { return !std::isfinite(value) || value < 0; });
+  if (bad != values.end()) {
+    return Error(ErrorCode::data_loss,
+                 fmt::format("the importance of '{}' is {} for column {}", weight, *bad,
+                             bad - values.begin()),
+                 "it must be a finite number, at least 0: collect the matrix again");
+  }
+  if (!has_data) without_data_.insert(weight);
+  vectors_[std::move(weight)] = std::make_shared<const std::vector<float>>(std::move(values));
   return {};
 }
 
@@ -88,7 +107,7 @@ Status ImportanceMatrix::read_binary(const std::string& bytes) {
     if (calls > 0) {
       for (float& value : values) value /= static_cast<float>(calls);
     }
-    vectors_[name] = std::make_shared<const std::vector<float>>(std::move(values));
+    PRECIS_TRY(add(std::move(name), std::move(values), calls > 0));
   }
   return {};
 }

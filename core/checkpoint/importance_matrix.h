@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,18 +18,30 @@ class ImportanceMatrix {
   using Vector = std::shared_ptr<const std::vector<float>>;
 
   // Reads both forms of llama.cpp (2026-08): the GGUF form (".in_sum2" and ".counts") and the older
-  // binary one. Errors: io, data_loss.
+  // binary one. Errors: io; data_loss, also for values that are negative, infinite or no number.
   static Result<std::shared_ptr<const ImportanceMatrix>> read(const std::filesystem::path& path);
 
   // Null when the file has nothing for this weight.
   Vector find(const std::string& weight_name) const;
   std::size_t size() const { return vectors_.size(); }
+  // The file has this weight, but counts no data that reached it.
+  bool without_data(const std::string& weight_name) const {
+    return without_data_.contains(weight_name);
+  }
+  // One of its weights, for messages; empty: it has none.
+  std::string first_name() const { return vectors_.empty() ? "" : vectors_.begin()->first; }
+  // Of the whole file, 64 hex digits.
+  const std::string& sha256() const { return sha256_; }
 
  private:
   Status read_gguf(const std::filesystem::path& path);
   Status read_binary(const std::string& bytes);
 
+  Status add(std::string weight, std::vector<float> values, bool has_data);
+
   std::map<std::string, Vector> vectors_;
+  std::set<std::string> without_data_;
+  std::string sha256_;
 };
 
 }  // namespace precis

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "core/format/test_files.h"
 
 namespace precis {
@@ -39,6 +41,9 @@ TEST(ImportanceMatrix, ReadsTheOlderFormAsMeansOverItsCalls) {
   EXPECT_THAT(*(*matrix)->find("a.weight"), ElementsAre(1, 2));
   EXPECT_THAT(*(*matrix)->find("b.weight"), ElementsAre(5));
   EXPECT_EQ((*matrix)->find("c.weight"), nullptr);
+  EXPECT_FALSE((*matrix)->without_data("a.weight"));
+  EXPECT_TRUE((*matrix)->without_data("b.weight"));
+  EXPECT_EQ((*matrix)->sha256().size(), 64u);
 }
 
 TEST(ImportanceMatrix, ReadsGgufAsSumsOverCounts) {
@@ -55,6 +60,18 @@ TEST(ImportanceMatrix, ReadsGgufAsSumsOverCounts) {
   const auto matrix = ImportanceMatrix::read(directory.write("imatrix.gguf", bytes));
   ASSERT_TRUE(matrix.ok()) << matrix.error().text();
   EXPECT_THAT(*(*matrix)->find("a.weight"), ElementsAre(2, 3, 1, 1));
+}
+
+TEST(ImportanceMatrix, RefusesValuesThatAreNoImportance) {
+  const test::ScratchDirectory directory;
+  for (const float value : {NAN, INFINITY, -1.0f}) {
+    const std::string bytes = little_endian(int32_t{1}) + entry("a.weight", 1, {1, value});
+    const auto matrix = ImportanceMatrix::read(directory.write("imatrix", bytes));
+    ASSERT_FALSE(matrix.ok()) << value;
+    EXPECT_EQ(matrix.error().code(), ErrorCode::data_loss);
+    EXPECT_THAT(matrix.error().text(), HasSubstr("'a.weight'"));
+    EXPECT_THAT(matrix.error().text(), HasSubstr("column 1"));
+  }
 }
 
 TEST(ImportanceMatrix, RefusesWhatDoesNotFitTogether) {

@@ -95,7 +95,7 @@ bool prefers_index(const WeightName& name) {
 
 // The candidate to read: of the variant asked for, or the plain one, or the only variant there is.
 Result<std::optional<WeightName>> choose(std::vector<WeightName> candidates,
-                                         const std::string& variant, const fs::path& directory) {
+                                         const VariantChoice& choice, const fs::path& directory) {
   if (candidates.empty()) return std::optional<WeightName>();
   const bool known =
       std::any_of(candidates.begin(), candidates.end(), [](auto& c) { return c.known(); });
@@ -103,6 +103,9 @@ Result<std::optional<WeightName>> choose(std::vector<WeightName> candidates,
   const std::string all = names_of(candidates);
   const bool plain =
       std::any_of(candidates.begin(), candidates.end(), [](auto& c) { return c.variant.empty(); });
+  const bool there = std::any_of(candidates.begin(), candidates.end(),
+                                 [&](const WeightName& c) { return c.variant == choice.name; });
+  const std::string variant = there || !choice.or_plain || !plain ? choice.name : "";
   if (!variant.empty() || plain) {
     std::erase_if(candidates, [&](const WeightName& c) { return c.variant != variant; });
   }
@@ -242,7 +245,7 @@ Status open_indexed_files(const fs::path& path, Component& component, std::vecto
   return {};
 }
 
-Result<bool> open_weight_files(const fs::path& directory, const std::string& variant,
+Result<bool> open_weight_files(const fs::path& directory, const VariantChoice& variant,
                                Component& component, std::vector<fs::path>& used) {
   std::vector<WeightName> candidates;
   bool shards = false, pickled = false;

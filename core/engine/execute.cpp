@@ -8,6 +8,7 @@
 
 #include "core/base/sha256.h"
 #include "core/engine/memory_usage.h"
+#include "core/engine/plan_checks.h"
 #include "core/engine/result_directory.h"
 #include "core/engine/tensor_job.h"
 
@@ -252,6 +253,7 @@ class Run {
 
 Result<RunReport> execute(const Plan& plan, const std::filesystem::path& out, ThreadPool& pool,
                           const ExecuteOptions& options) {
+  PRECIS_TRY(check_memory(plan));
   PRECIS_ASSIGN(ResultDirectory result, ResultDirectory::open(plan, out, options));
   return Run(plan, result, pool, options).run();
 }

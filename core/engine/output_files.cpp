@@ -8,10 +8,12 @@
 #include <map>
 #include <set>
 
+#include "core/base/output_file.h"
 #include "core/base/sha256.h"
 #include "core/engine/execute.h"
 #include "core/engine/memory_usage.h"
 #include "core/engine/method_resolver.h"
+#include "core/engine/plan_checks.h"
 #include "core/engine/provenance.h"
 #include "core/engine/verify.h"
 #include "core/engine/write_behind.h"
@@ -330,6 +332,20 @@ Status add_carried_files(const Checkpoint& checkpoint, Plan& plan) {
   return {};
 }
 
+// The files of a component that no plugin reads. Its weight files are counted already.
+Status add_carried_component(const Checkpoint& checkpoint, std::size_t index, Plan& plan) {
+  uint64_t total = 0;
+  for (const fs::path& relative : checkpoint.components[index].source_files) {
+    std::error_code error;
+    total += fs::file_size(checkpoint.root / relative, error);
+    if (error) return system_error(checkpoint.root / relative, "read the size of", error.value());
+    plan.carried_files.push_back(relative);
+  }
+  plan.source_bytes += total - plan.components[index].source_bytes;
+  plan.output_bytes += total - plan.components[index].source_bytes;
+  return {};
+}
+
 std::string fingerprint_of(const Checkpoint& checkpoint, const Plan& plan) {
   Sha256 hash;
   hash.update(kVersion);
@@ -388,8 +404,9 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
   uint64_t largest_write = 0;
   for (std::size_t i = 0; i < checkpoint.components.size(); ++i) {
     ComponentPlan& component = plan.components[i];
-    Status status =
-        ComponentFiles(checkpoint, checkpoint.components[i], options, plan, component).run();
+    Status status;
+    if (!component.carried)
+      status = ComponentFiles(checkpoint, checkpoint.components[i], options, plan, component).run();
     if (!status.ok()) {
       if (component.name.empty()) return status;
       return std::move(status).error().with_context(fmt::format("component {}", component.name));
@@ -407,7 +424,14 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
   if (!options.container && checkpoint.kind != CheckpointKind::single_file) {
     PRECIS_TRY(add_carried_files(checkpoint, plan));
   }
+  for (std::size_t i = 0; i < checkpoint.components.size(); ++i) {
+    if (plan.components[i].carried) PRECIS_TRY(add_carried_component(checkpoint, i, plan));
+  }
   for (const TextFilePlan& text : plan.text_files) plan.output_bytes += text.contents.size();
+  if (const Status fits = check_memory(plan); !fits.ok()) {
+    plan.warnings.push_back(fmt::format("this plan cannot be carried out: {}; {}",
+                                        fits.error().text(), fits.error().hint()));
+  }
   plan.fingerprint = fingerprint_of(checkpoint, plan);
   plan.peak_memory_bytes = anonymous_memory_bytes() +
                            BufferArena::predict_peak(working_sets, plan.threads, plan.max_memory) +

@@ -137,7 +137,8 @@ fs::path with_suffix(fs::path path, const std::string& suffix) {
 }
 
 bool is_single_file(const Plan& plan) {
-  return plan.components.front().files.front().path.empty();
+  const auto& files = plan.components.front().files;
+  return !files.empty() && files.front().path.empty();
 }
 
 Status check_output_place(const Plan& plan, const fs::path& out, const fs::path& partial,

@@ -69,6 +69,7 @@ ordered_json component_json(const ComponentPlan& component) {
           {"method", component.method},
           {"tensors", component.tensors.size()},
           {"quantized", quantized},
+          {"carried", component.carried},
           {"source_bytes", component.source_bytes},
           {"output_bytes", component.output_bytes},
           {"files", std::move(files)}};

@@ -66,6 +66,7 @@ struct ComponentPlan {
   std::string method;  // of its quantized tensors, as the user asked: "nf4"; empty: none
   uint64_t source_bytes = 0;
   uint64_t output_bytes = 0;  // of its weight files, headers included
+  bool carried = false;       // no plugin reads it: its files are copied, `tensors` is empty
   std::vector<TensorPlan> tensors;
   std::vector<OutputFilePlan> files;
 };

@@ -11,6 +11,7 @@
 #include "core/checkpoint/importance_matrix.h"
 #include "core/engine/method_resolver.h"
 #include "core/engine/output_files.h"
+#include "core/engine/plan_checks.h"
 #include "core/engine/rules.h"
 
 namespace precis {
@@ -29,8 +30,13 @@ class ComponentResolver {
     result.library = component_.library;
     result.family = component_.family;
     for (const auto& file : component_.files) result.source_bytes += file->file_size();
-    PRECIS_ASSIGN(auto tensors, logical_tensors(component_, methods_));
-    for (LogicalTensor& tensor : tensors) {
+    auto tensors = logical_tensors(component_, methods_);
+    if (!tensors.ok()) {
+      if (!can_be_carried(tensors.error())) return std::move(tensors).error();
+      carry_over(tensors.error(), result);
+      return result;
+    }
+    for (LogicalTensor& tensor : *tensors) {
       const std::string name = tensor.param.name;
       auto tensor_plan = resolve_tensor(std::move(tensor));
       if (!tensor_plan.ok()) {
@@ -42,6 +48,24 @@ class ComponentResolver {
   }
 
  private:
+  // Whether a component that no plugin at hand can read may stay as it is: one of a pipeline, of
+  // which nothing is asked.
+  bool can_be_carried(const Error& error) {
+    if (error.code() != ErrorCode::plugin && error.code() != ErrorCode::abi_mismatch) return false;
+    if (component_.name.empty() || options_.dequantize_to) return false;
+    return std::all_of(component_.tensors.begin(), component_.tensors.end(),
+                       [&](const TensorRef& ref) {
+                         return rules_.choose(component_, ref.entry->name, true).spec.empty();
+                       });
+  }
+
+  void carry_over(const Error& error, ComponentPlan& result) {
+    result.carried = true;
+    result.output_bytes = result.source_bytes;
+    plan_.warnings.push_back(fmt::format("component {} is carried over byte for byte, unread: {}",
+                                         component_.name, error.text()));
+  }
+
   Result<TensorPlan> resolve_tensor(LogicalTensor tensor) {
     TensorPlan plan;
     Param& param = tensor.param;
@@ -91,7 +115,9 @@ class ComponentResolver {
   // quantizable: of the kind that methods replace. A rule that finds other tensors too, such as the
   // bias beside a weight, means the weight.
   Status choose_method(TensorPlan& plan, const Choice& choice, bool quantizable) {
-    PRECIS_ASSIGN(const auto quantizer, quantizer_for(choice.spec));
+    const auto made = quantizer_for(choice.spec);
+    if (!made.ok()) return Error(made.error()).with_context(choice.reason);
+    const auto& quantizer = *made;
     if (quantizer == nullptr) {
       keep(plan);
       return {};
@@ -111,7 +137,8 @@ class ComponentResolver {
           "start from the float checkpoint, keep it with --skip, or say "
           "--allow-requantize to `precis convert`");
     }
-    if (options_.importance) param.importance = options_.importance->find(param.name);
+    if (options_.importance && quantizer->uses_importance())
+      param.importance = options_.importance->find(param.name);
     PRECIS_ASSIGN(const Storage storage, quantizer->storage(param));
     if (storage.keep) {
       keep(plan);
@@ -252,6 +279,7 @@ Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options
     for (ComponentPlan& component : plan.components) component.method = method_names(component);
     return plan;
   }
+  PRECIS_TRY(check_plan(options, plan));
   PRECIS_TRY(plan_output_files(checkpoint, options, plan));
   return plan;
 }

@@ -2,8 +2,10 @@
 
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{
-      {describe("gguf", "gguf", PRECIS_PLUGIN_VERSION, "gguf",
-                PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_COMPILEABLE, Products::linear),
+      {describe(
+           "gguf", "gguf", PRECIS_PLUGIN_VERSION, "gguf",
+           PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_COMPILEABLE | PRECIS_METHOD_USES_IMPORTANCE,
+           Products::linear),
        [](std::string_view) { return gguf::options().schema(); },
        [](const precis_config& config) { return gguf::read_config(config).normalized.dump(); },
        [](const precis_config& config) -> std::unique_ptr<Quantizer> {
