@@ -1,4 +1,4 @@
-// precis backends, config, doctor: the plugins, what they make of a config, and this machine.
+// precis backends, doctor: the plugins, and this machine.
 #include <fmt/format.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -12,7 +12,6 @@
 #include "core/base/byte_size.h"
 #include "core/base/printable.h"
 #include "kernels/cpu/common/isa.h"
-#include "registry/config/pipeline_config.h"
 
 namespace precis::cli {
 namespace {
@@ -100,7 +99,39 @@ std::string markdown_table(const std::vector<FoundPlugin>& plugins) {
   return text;
 }
 
+// The config's keys of every method, as the JSON Schema that its plugin writes.
+Result<ordered_json> options_json(const std::string& id, Session& session) {
+  PRECIS_ASSIGN(const LoadedPlugin plugin, session.plugins().load(id));
+  ordered_json options = ordered_json::object();
+  for (uint32_t i = 0; i < plugin.factory->count(); ++i) {
+    PRECIS_ASSIGN(options[plugin.factory->method(i)->id], plugin.config_schema(i, ""));
+  }
+  return options;
+}
+
+// One line a key: its type or values, its default, what it means.
+std::string options_text(const ordered_json& options) {
+  std::string text;
+  for (const auto& [method, schema] : options.items()) {
+    std::vector<std::vector<std::string>> rows{
+        {"key of " + method, "values", "default", "meaning"}};
+    const ordered_json properties = schema.value("properties", ordered_json::object());
+    for (const auto& [key, property] : properties.items()) {
+      const char* kinds[] = {"enum", "const", "type", "anyOf"};
+      std::string values;
+      for (const char* kind : kinds) {
+        if (values.empty() && property.contains(kind)) values = property[kind].dump();
+      }
+      rows.push_back({key, values, property.contains("default") ? property["default"].dump() : "",
+                      property.value("description", "")});
+    }
+    text += "\n" + format_table(rows, 9);
+  }
+  return text;
+}
+
 int backends(const std::string& name, Session& session) {
+  session.plugins().load_all();
   const auto& plugins = session.plugins().plugins();
   ordered_json list = ordered_json::array();
   std::vector<std::vector<std::string>> rows{{"plugin", "version", "status", "devices", "presets"}};
@@ -110,6 +141,12 @@ int backends(const std::string& name, Session& session) {
     found = true;
     list.push_back(plugin_json(plugin));
     if (!name.empty()) session.show(plugin_text(plugin));
+    if (!name.empty() && plugin.status == PluginStatus::ready) {
+      auto options = options_json(name, session);
+      if (!options.ok()) return session.fail(options.error());
+      session.show(options_text(*options));
+      list.back()["options"] = *std::move(options);
+    }
     std::vector<std::string> presets;
     for (const PresetEntry& preset : plugin.manifest.presets) presets.push_back(preset.name);
     rows.push_back(
@@ -129,61 +166,25 @@ int backends(const std::string& name, Session& session) {
   return kDone;
 }
 
-// The dict that a file, JSON text, a preset or a config string stands for.
-Result<nlohmann::json> config_of(const std::string& text, const std::string& library,
-                                 Session& session) {
-  std::error_code error;
-  const std::filesystem::path path(text);
-  if (std::filesystem::is_regular_file(path, error) ||
-      std::filesystem::exists(path / "config.json", error) ||
-      std::filesystem::exists(path / "model_index.json", error)) {
-    return read_config_file(text);
-  }
-  if (text.starts_with('{')) {
-    nlohmann::json config = nlohmann::json::parse(text, nullptr, false);
-    if (config.is_discarded()) return Error(ErrorCode::invalid_argument, "the config is not JSON");
-    return config;
-  }
-  PRECIS_ASSIGN(const MethodChoice choice,
-                dispatch_string(text, session.resolver().ready(), {library, session.lenient}));
-  if (choice.manifest == nullptr) return Error(ErrorCode::invalid_argument, "'keep' is no config");
-  return choice.config;
-}
-
-Status resolve_config(const std::string& text, const std::string& library,
-                      const std::string& checkpoint, Session& session) {
-  PRECIS_ASSIGN(nlohmann::json config, config_of(text, library, session));
-  if (!checkpoint.empty()) {
-    PRECIS_ASSIGN(const nlohmann::json own, read_config_file(checkpoint));
-    PRECIS_ASSIGN(config, session.resolver().merge(own, config, library));
-  }
-  PRECIS_ASSIGN(const MethodChoice choice,
-                dispatch(config, session.resolver().ready(), {library, session.lenient}));
-  PRECIS_ASSIGN(const nlohmann::json normalized,
-                session.resolver().normalize(config, library, !library.empty()));
-  if (session.json) {
-    session.print(
-        {{"plugin", choice.manifest->id}, {"method", choice.method}, {"config", normalized}});
-  } else {
-    session.show(fmt::format("plugin {}, method {}\n{}\n", choice.manifest->id, choice.method,
-                             normalized.dump(2)));
-  }
-  return {};
-}
-
 int doctor(Session& session) {
   std::size_t ready = 0, refused = 0;
   ordered_json plugins = ordered_json::array();
-  std::vector<std::string> ids;
+  session.plugins().load_all();
+  bool cuda = false, hip = false;
   for (const FoundPlugin& plugin : session.plugins().plugins()) {
-    if (plugin.status == PluginStatus::ready) ids.push_back(plugin.manifest.id);
-  }
-  for (const std::string& id : ids) {
-    auto loaded = session.plugins().load(id);
-    (loaded.ok() ? ready : refused) += 1;
-  }
-  for (const FoundPlugin& plugin : session.plugins().plugins())
     plugins.push_back(plugin_json(plugin));
+    refused += plugin.status == PluginStatus::refused ? 1 : 0;
+    if (plugin.status != PluginStatus::ready) continue;
+    ++ready;
+    const auto& devices = plugin.manifest.devices;
+    cuda = cuda || std::find(devices.begin(), devices.end(), "cuda") != devices.end();
+    hip = hip || std::find(devices.begin(), devices.end(), "hip") != devices.end();
+  }
+  const std::string torch = PRECIS_TORCH_VERSION;
+  std::vector<std::string> left_out;
+  if (torch.empty()) left_out.emplace_back("LibTorch runtime (`precis generate`, `precis embed`)");
+  if (!cuda) left_out.emplace_back("CUDA kernels");
+  if (!hip) left_out.emplace_back("HIP kernels");
   const uint64_t memory = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
                           static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE));
   struct statvfs disk {};
@@ -196,7 +197,8 @@ int doctor(Session& session) {
                    {"instruction_set", kernels::isa_name(kernels::current_isa())},
                    {"memory_bytes", memory},
                    {"free_disk_bytes", free_disk},
-                   {"runtime", nullptr},
+                   {"runtime", torch.empty() ? ordered_json() : ordered_json("LibTorch " + torch)},
+                   {"left_out", left_out},
                    {"plugins", std::move(plugins)}});
   } else {
     session.show(
@@ -205,9 +207,8 @@ int doctor(Session& session) {
                              kernels::isa_name(kernels::current_isa())));
     session.show(fmt::format("memory       {}, free disk here {}\n", format_bytes(memory),
                              format_bytes(free_disk)));
-    session.show(
-        fmt::format("left out     {}CUDA and HIP kernels\n",
-                    has_networks() ? "" : "LibTorch runtime (networks and pipelines), "));
+    if (!torch.empty()) session.show(fmt::format("runtime      LibTorch {}\n", torch));
+    if (!left_out.empty()) session.show(fmt::format("left out     {}\n", joined(left_out)));
     session.show(fmt::format("plugins      {} load, {} do not\n", ready, refused));
   }
   for (const FoundPlugin& plugin : session.plugins().plugins()) {
@@ -234,34 +235,6 @@ void add_backends(CLI::App& app, Session& session, int& result) {
       return;
     }
     result = backends(*name, session);
-  });
-}
-
-void add_config(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("config", "quantization configs");
-  command->require_subcommand(1);
-  auto* resolve = command->add_subcommand(
-      "resolve", "the full config that a dict, a file, a preset or a config string stands for");
-  auto text = std::make_shared<std::string>(), library = std::make_shared<std::string>(),
-       checkpoint = std::make_shared<std::string>();
-  resolve
-      ->add_option("CONFIG", *text,
-                   "a file, a quantized model's directory, JSON text, a preset or a config string")
-      ->required();
-  resolve->add_option("--library", *library, "read it exactly as this library does")
-      ->check(CLI::IsMember({"diffusers", "transformers"}));
-  resolve
-      ->add_option("--checkpoint-config", *checkpoint,
-                   "config.json or directory of a model that is already quantized: what loading it "
-                   "with CONFIG comes to")
-      ->check(CLI::ExistingPath);
-  resolve->add_flag("--lenient", session.lenient,
-                    "where the library goes on silently, warn instead of stopping");
-  session.add_options(*resolve);
-  resolve->callback([=, &session, &result] {
-    session.apply();
-    const Status status = resolve_config(*text, *library, *checkpoint, session);
-    result = status.ok() ? static_cast<int>(kDone) : session.fail(status.error());
   });
 }
 

@@ -3,35 +3,88 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "cli/table.h"
 #include "core/base/byte_size.h"
-#include "core/base/output_file.h"
 #include "core/checkpoint/importance_matrix.h"
 #include "registry/config/pipeline_config.h"
-#include "registry/config/toml.h"
 
 namespace precis::cli {
 namespace {
 
-using nlohmann::json;
+Error not_an_assignment(const char* option, const std::string& text, const char* example) {
+  return Error(ErrorCode::invalid_argument, fmt::format("{} '{}' is not NAME=SPEC", option, text),
+               fmt::format("for example {} '{}'", option, example));
+}
 
-Result<json> read_recipe(const std::string& path) {
-  PRECIS_ASSIGN(const std::string text, read_file(path, 16 << 20));
-  return parse_toml(text, path);
+// Whether a text has the form of a config string or of a JSON object.
+bool looks_like_spec(std::string_view text) {
+  if (text.starts_with('{')) return true;
+  const std::string_view head = text.substr(0, text.find(':'));
+  return !head.empty() && std::all_of(head.begin(), head.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+  });
+}
+
+// "REGEX=SPEC". Both sides may hold '=' and ':', so the cut is at the first '=' behind which a spec
+// can stand.
+Result<std::pair<std::string, std::string>> split_rule(const std::string& text) {
+  for (std::size_t equals = text.find('='); equals != std::string::npos;
+       equals = text.find('=', equals + 1)) {
+    if (equals > 0 && looks_like_spec(std::string_view(text).substr(equals + 1)))
+      return std::pair(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return not_an_assignment("--rule", text, "blocks\\.0\\.=q8_0");
+}
+
+// A cap below this is a number whose unit was forgotten.
+constexpr uint64_t kLeastMemory = uint64_t{1} << 20;
+
+Result<uint64_t> parse_size(const char* option, const std::string& text, uint64_t least) {
+  auto size = parse_byte_size(text);
+  if (!size.ok()) return std::move(size).error().with_context(option);
+  if (*size >= least) return *size;
+  return Error(ErrorCode::invalid_argument,
+               fmt::format("{} '{}' is too small: at least {} are needed", option, text,
+                           least == 1 ? "1 byte" : format_bytes(least)),
+               "write a number with a unit, such as 512MiB or 4GiB");
+}
+
+// What the engine is asked for these wishes, beside what the command itself asks.
+Result<ResolveOptions> engine_options(const Recipe& wishes, const ResolveOptions& extra,
+                                      Session& session) {
+  ResolveOptions options = extra;
+  options.type = wishes.type;
+  options.components = wishes.components;
+  options.rules = wishes.rules;
+  options.skips = wishes.skips;
+  options.default_skips = wishes.default_skips;
+  options.recipe = wishes.provenance();
+  if (!wishes.max_memory.empty()) {
+    PRECIS_ASSIGN(options.max_memory, parse_size("--max-memory", wishes.max_memory, kLeastMemory));
+  }
+  if (!wishes.max_shard_size.empty()) {
+    PRECIS_ASSIGN(options.max_shard_bytes,
+                  parse_size("--max-shard-size", wishes.max_shard_size, 1));
+  }
+  if (!wishes.imatrix.empty()) {
+    PRECIS_ASSIGN(options.importance, ImportanceMatrix::read(wishes.imatrix));
+    options.recipe["imatrix"] = {
+        {"file", std::filesystem::path(wishes.imatrix).filename().string()},
+        {"sha256", options.importance->sha256()}};
+  }
+  options.threads = session.pool().concurrency();
+  return options;
 }
 
 }  // namespace
 
 Result<std::pair<std::string, std::string>> split_assignment(const std::string& text,
-                                                             const char* option, bool last) {
-  const std::size_t colon = last ? text.find(':') : std::string::npos;
-  const std::size_t equals = last ? text.rfind('=', colon) : text.find('=');
-  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
-    return Error(ErrorCode::invalid_argument, fmt::format("{} '{}' is not NAME=SPEC", option, text),
-                 fmt::format("for example {} '{}'", option,
-                             last ? "blocks\\.0\\.=q8_0" : "transformer=nf4"));
-  }
+                                                             const char* option) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+    return not_an_assignment(option, text, "transformer=nf4");
   return std::pair(text.substr(0, equals), text.substr(equals + 1));
 }
 
@@ -45,21 +98,27 @@ void PlanOptions::add_options(CLI::App& command, Session& session) {
       ->type_name("SPEC");
   command
       .add_option("--component", components, "method for a component; repeatable; 'keep' leaves it")
-      ->type_name("NAME=SPEC");
+      ->type_name("NAME=SPEC")
+      ->allow_extra_args(false);
   command
       .add_option("--rule", rules,
                   "method for the tensors a regular expression finds; the last match wins")
-      ->type_name("REGEX=SPEC");
+      ->type_name("REGEX=SPEC")
+      ->allow_extra_args(false);
   command.add_option("--skip", skips, "tensors to leave as they are; repeatable")
-      ->type_name("REGEX");
+      ->type_name("REGEX")
+      ->allow_extra_args(false);
   command.add_flag("--no-default-skips", no_default_skips,
                    "do not spare the family's sensitive layers");
   command.add_option("--config", config, "a quantization config: a JSON or TOML file, or a text")
       ->type_name("FILE|STRING");
   command.add_option("--recipe", recipe, "options from a file that --emit-recipe wrote")
       ->type_name("FILE");
-  command.add_option("--max-memory", max_memory, "cap on working memory")->type_name("SIZE");
-  command.add_option("--max-shard-size", max_shard_size, "largest output file of a component")
+  command.add_option("--max-memory", max_memory, "cap on working memory; 4GiB when not given")
+      ->type_name("SIZE");
+  command
+      .add_option("--max-shard-size", max_shard_size,
+                  "largest output file of a component; 10GB when not given")
       ->type_name("SIZE");
   command.add_option("--imatrix", imatrix, "importance matrix of llama.cpp")->type_name("FILE");
   command.add_option("--variant", variant, "variant of the source's weight files, such as fp16")
@@ -69,105 +128,61 @@ void PlanOptions::add_options(CLI::App& command, Session& session) {
   session.add_options(command);
 }
 
-Result<ResolveOptions> PlanOptions::resolve_options(const Checkpoint& checkpoint,
-                                                    Session& session) const {
-  ResolveOptions options;
-  json recorded = json::object();
+Result<Recipe> PlanOptions::wishes(Session& session) const {
+  Recipe wishes;
   if (!recipe.empty()) {
-    PRECIS_ASSIGN(recorded, read_recipe(recipe));
-    for (const auto& [key, value] : recorded.items()) {
-      if (key == "type" && value.is_string())
-        options.type = value;
-      else if (key == "components" && value.is_object()) {
-        for (const auto& [name, spec] : value.items()) {
-          if (!spec.is_string()) {
-            return Error(ErrorCode::invalid_argument,
-                         fmt::format("{}: the method of component '{}' is no text", recipe, name));
-          }
-          options.components.emplace_back(name, spec);
-        }
-      } else if (key == "rules" && value.is_array()) {
-        for (const json& rule : value) {
-          if (!rule.is_object() || !rule.value("pattern", json()).is_string() ||
-              !rule.value("spec", json()).is_string()) {
-            return Error(ErrorCode::invalid_argument,
-                         fmt::format("{}: a rule needs two texts, 'pattern' and 'spec'", recipe));
-          }
-          options.rules.emplace_back(rule["pattern"], rule["spec"]);
-        }
-      } else if (key == "skips" && value.is_array() &&
-                 std::all_of(value.begin(), value.end(),
-                             [](const json& skip) { return skip.is_string(); })) {
-        options.skips = value.get<std::vector<std::string>>();
-      } else if (key == "default_skips" && value.is_boolean()) {
-        options.default_skips = value;
-      } else {
-        return Error(ErrorCode::invalid_argument,
-                     fmt::format("{}: '{}' is no part of a recipe", recipe, key));
-      }
-    }
+    PRECIS_ASSIGN(wishes, read_recipe(recipe));
   }
-  if (!config.empty())
-    PRECIS_TRY(apply_pipeline_config(config, checkpoint, session.lenient, options));
-  if (!type.empty()) options.type = type;
+  const auto override = [](std::string& value, const std::string& given) {
+    if (!given.empty()) value = given;
+  };
+  override(wishes.imatrix, imatrix);
+  override(wishes.variant, variant);
+  override(wishes.max_shard_size, max_shard_size);
+  override(wishes.max_memory, max_memory);
+  wishes.default_skips = wishes.default_skips && !no_default_skips;
+  session.lenient = wishes.lenient = wishes.lenient || session.lenient;
+  if (!session.threads) session.threads = wishes.threads;
+  wishes.threads = session.threads;
+  wishes.skips.insert(wishes.skips.end(), skips.begin(), skips.end());
+  return wishes;
+}
+
+Status PlanOptions::add_methods(const Checkpoint& checkpoint, Recipe& wishes) const {
+  if (!config.empty()) {
+    ResolveOptions asked;
+    asked.type = wishes.type;
+    asked.components = std::move(wishes.components);
+    PRECIS_TRY(apply_pipeline_config(config, checkpoint, wishes.lenient, asked));
+    wishes.type = std::move(asked.type);
+    wishes.components = std::move(asked.components);
+  }
+  if (!type.empty()) wishes.type = type;
   for (const std::string& text : components) {
-    PRECIS_ASSIGN(auto assignment, split_assignment(text, "--component", false));
-    options.components.push_back(std::move(assignment));
+    PRECIS_ASSIGN(auto assignment, split_assignment(text, "--component"));
+    wishes.components.push_back(std::move(assignment));
   }
   for (const std::string& text : rules) {
-    PRECIS_ASSIGN(auto assignment, split_assignment(text, "--rule", true));
-    options.rules.push_back(std::move(assignment));
+    PRECIS_ASSIGN(auto assignment, split_rule(text));
+    wishes.rules.push_back(std::move(assignment));
   }
-  options.skips.insert(options.skips.end(), skips.begin(), skips.end());
-  options.default_skips = options.default_skips && !no_default_skips;
-  options.threads = session.pool().concurrency();
-  PRECIS_ASSIGN(options.max_memory, parse_byte_size(max_memory));
-  PRECIS_ASSIGN(options.max_shard_bytes, parse_byte_size(max_shard_size));
-  if (!imatrix.empty()) {
-    PRECIS_ASSIGN(options.importance, ImportanceMatrix::read(imatrix));
-  }
-  json component_specs = json::object();
-  for (const auto& [name, spec] : options.components) component_specs[name] = spec;
-  json rule_list = json::array();
-  for (const auto& [pattern, spec] : options.rules)
-    rule_list.push_back({{"pattern", pattern}, {"spec", spec}});
-  options.recipe = {{"type", options.type},
-                    {"components", component_specs},
-                    {"rules", rule_list},
-                    {"skips", options.skips},
-                    {"default_skips", options.default_skips}};
-  return options;
+  return {};
 }
 
-Result<Plan> PlanOptions::make_plan(Session& session, const ResolveOptions& extra) const {
-  PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(source, {variant}));
-  PRECIS_ASSIGN(ResolveOptions options, resolve_options(checkpoint, session));
-  options.dequantize_to = extra.dequantize_to;
-  options.allow_requantize = extra.allow_requantize;
-  options.container = extra.container;
-  return resolve(checkpoint, options, session.resolver());
+Result<ResolveOptions> PlanOptions::resolve_options(const Checkpoint& checkpoint,
+                                                    Session& session) const {
+  PRECIS_ASSIGN(Recipe wishes, this->wishes(session));
+  PRECIS_TRY(add_methods(checkpoint, wishes));
+  return engine_options(wishes, {}, session);
 }
 
-std::string recipe_toml(const json& recipe) {
-  const auto quote = [](const std::string& text) { return json(text).dump(); };
-  std::string text = "# precis quantize PATH -o OUT --recipe THIS_FILE\n";
-  if (const std::string type = recipe.value("type", ""); !type.empty())
-    text += fmt::format("type = {}\n", quote(type));
-  text += fmt::format("default_skips = {}\n", recipe.value("default_skips", true));
-  std::string skips;
-  for (const json& skip : recipe.value("skips", json::array())) {
-    skips += (skips.empty() ? "" : ", ") + quote(skip.get<std::string>());
-  }
-  text += fmt::format("skips = [{}]\n", skips);
-  const json components = recipe.value("components", json::object());
-  if (!components.empty()) text += "\n[components]\n";
-  for (const auto& [name, spec] : components.items())
-    text += fmt::format("{} = {}\n", quote(name), quote(spec));
-  for (const json& rule : recipe.value("rules", json::array())) {
-    text += fmt::format("\n[[rules]]\npattern = {}\nspec = {}\n", quote(rule.at("pattern")),
-                        quote(rule.at("spec")));
-  }
-  return text;
+Result<PlannedRun> PlanOptions::make_plan(Session& session, const ResolveOptions& extra) const {
+  PRECIS_ASSIGN(Recipe wishes, this->wishes(session));
+  PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(source, {wishes.variant}));
+  PRECIS_TRY(add_methods(checkpoint, wishes));
+  PRECIS_ASSIGN(const ResolveOptions options, engine_options(wishes, extra, session));
+  PRECIS_ASSIGN(Plan plan, resolve(checkpoint, options, session.resolver()));
+  return PlannedRun{std::move(plan), std::move(wishes)};
 }
 
 std::string plan_table(const Plan& plan) {

@@ -17,9 +17,10 @@ void print_warnings(const Plan& plan, const Session& session) {
   for (const std::string& warning : plan.warnings) session.warn(warning);
 }
 
-int print_plan(const Plan& plan, const std::string& emit_recipe, Session& session) {
+int print_plan(const PlannedRun& planned, const std::string& emit_recipe, Session& session) {
+  const Plan& plan = planned.plan;
   if (!emit_recipe.empty()) {
-    if (auto status = write_file_atomically(emit_recipe, recipe_toml(plan.recipe)); !status.ok())
+    if (auto status = write_file_atomically(emit_recipe, recipe_toml(planned.recipe)); !status.ok())
       return session.fail(status.error());
   }
   if (session.json) {
@@ -72,15 +73,16 @@ Status check_measured(const Plan& plan, const RunOptions& run) {
 
 int make_and_run(const PlanOptions& options, const RunOptions& run, const ResolveOptions& extra,
                  bool must_quantize, Session& session) {
-  auto plan = options.make_plan(session, extra);
-  if (!plan.ok()) return session.fail(plan.error());
+  auto planned = options.make_plan(session, extra);
+  if (!planned.ok()) return session.fail(planned.error());
   if (must_quantize) {
-    if (auto status = check_something_to_do(*plan); !status.ok())
+    if (auto status = check_something_to_do(planned->plan); !status.ok())
       return session.fail(status.error());
   }
-  if (auto status = check_measured(*plan, run); !status.ok()) return session.fail(status.error());
-  print_warnings(*plan, session);
-  return run_plan(*plan, run, session);
+  const Plan& plan = planned->plan;
+  if (auto status = check_measured(plan, run); !status.ok()) return session.fail(status.error());
+  print_warnings(plan, session);
+  return run_plan(plan, run, session);
 }
 
 }  // namespace
@@ -99,8 +101,8 @@ void add_plan(CLI::App& app, Session& session, int& result) {
     session.apply();
     ResolveOptions extra;
     extra.container = container_of(*output);
-    auto plan = options->make_plan(session, extra);
-    result = plan.ok() ? print_plan(*plan, *recipe, session) : session.fail(plan.error());
+    auto planned = options->make_plan(session, extra);
+    result = planned.ok() ? print_plan(*planned, *recipe, session) : session.fail(planned.error());
   });
 }
 

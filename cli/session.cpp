@@ -52,9 +52,12 @@ void Session::add_options(CLI::App& command) {
   command.add_flag("--json", json, "print the result, or the error, as one JSON document");
   command.add_flag("-q,--quiet", quiet, "errors only: no tables, warnings, progress");
   command.add_flag("-v,--verbose", verbose, "more messages; twice for debugging");
-  command.add_option("--threads", threads, "threads to use; 0: every processor")->type_name("N");
-  command.add_option("--plugin-path", plugin_paths, "look for plugins here first")
-      ->type_name("DIR");
+  command.add_option("--threads", threads, "threads to use; 0: every processor")
+      ->check(CLI::Range(0u, kMostThreads))
+      ->type_name("N");
+  command.add_option("--plugin-path", plugin_paths, "look for plugins here first; repeatable")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
 }
 
 void Session::apply() {
@@ -65,8 +68,8 @@ void Session::apply() {
 PluginRegistry& Session::plugins() {
   if (!plugins_) {
     const std::vector<std::filesystem::path> first(plugin_paths.begin(), plugin_paths.end());
-    plugins_ =
-        std::make_unique<PluginRegistry>(process_host(threads).abi(), plugin_search_path(first));
+    plugins_ = std::make_unique<PluginRegistry>(process_host(threads.value_or(0)).abi(),
+                                                plugin_search_path(first));
   }
   return *plugins_;
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,13 +33,16 @@ int exit_code(const Error& error);
 // JSON has no infinity: "Infinity" and "-Infinity" then, which compare as such in most languages.
 nlohmann::ordered_json json_number(double value);
 
+// More threads than any machine has processors: a mistyped number.
+inline constexpr unsigned kMostThreads = 1024;
+
 // Options of every command, and what is made of them on demand.
 class Session {
  public:
   bool json = false;
   int verbose = 0;
   bool quiet = false;
-  unsigned threads = 0;
+  std::optional<unsigned> threads;  // nothing or 0: every processor
   bool lenient = false;
   std::vector<std::string> plugin_paths;
 
@@ -46,7 +50,7 @@ class Session {
   void add_options(CLI::App& command);
   void apply();
 
-  ThreadPool& pool() { return process_host(threads).pool(); }
+  ThreadPool& pool() { return process_host(threads.value_or(0)).pool(); }
   PluginRegistry& plugins();
   RegistryResolver& resolver();
 

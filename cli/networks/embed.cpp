@@ -47,7 +47,7 @@ void add_embed(CLI::App& app, Session& session, int& result) {
   session.add_options(*command);
   command->callback([options, &session, &result] {
     session.apply();
-    if (session.threads > 0) at::set_num_threads(static_cast<int>(session.threads));
+    if (session.threads > 0u) at::set_num_threads(static_cast<int>(*session.threads));
     auto report = embed(*options, session);
     if (!report.ok()) {
       result = session.fail(report.error());

@@ -61,7 +61,7 @@ Result<pipelines::LoadOptions> load_options(const GenerateCommand& options, Sess
   pipelines::LoadOptions plain = load;
   plain.methods = {};
   for (const std::string& text : options.ready) {
-    PRECIS_ASSIGN(const auto assignment, split_assignment(text, "--load", false));
+    PRECIS_ASSIGN(const auto assignment, split_assignment(text, "--load"));
     PRECIS_ASSIGN(auto loaded,
                   pipelines::load_network(assignment.second, plain, session.resolver()));
     load.components[assignment.first] = std::move(loaded.network);
@@ -236,7 +236,7 @@ void add_generate(CLI::App& app, Session& session, int& result) {
   session.add_options(*command);
   command->callback([options, &session, &result] {
     session.apply();
-    if (session.threads > 0) at::set_num_threads(static_cast<int>(session.threads));
+    if (session.threads > 0u) at::set_num_threads(static_cast<int>(*session.threads));
     if (options->guidance >= 0) options->generate.guidance_scale = options->guidance;
     if (!session.quiet && isatty(STDERR_FILENO) != 0) options->generate.progress = show_progress;
     auto report = generate(*options, session);

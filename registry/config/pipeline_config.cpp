@@ -163,6 +163,46 @@ Result<json> read_config_file(const std::string& name) {
   return document;
 }
 
+Result<json> read_config(const std::string& text) {
+  std::error_code error;
+  const std::filesystem::path path(text);
+  if (std::filesystem::is_regular_file(path, error) ||
+      std::filesystem::exists(path / "config.json", error) ||
+      std::filesystem::exists(path / "model_index.json", error)) {
+    return read_config_file(text);
+  }
+  const std::size_t start = std::min(text.find_first_not_of(" \t\r\n"), text.size());
+  const std::string_view body = std::string_view(text).substr(start);
+  if (body.starts_with('{')) {
+    json document = json::parse(body, nullptr, false);
+    if (document.is_discarded())
+      return Error(ErrorCode::invalid_argument, fmt::format("'{}' is not JSON", text));
+    return document;
+  }
+  // In a config string a ':' stands before the first '='; a TOML key has none.
+  const bool toml = body.starts_with('[') || body.starts_with('#') ||
+                    body.find('=') < std::min(body.find(':'), body.size());
+  if (toml) return parse_toml(body, "the config given as text");
+  if (body.find('/') != std::string_view::npos || body.ends_with(".json") ||
+      body.ends_with(".toml")) {
+    return Error(ErrorCode::io, fmt::format("{}: there is no such file", text),
+                 "give the path of a JSON or TOML file, or a text such as nf4 or gguf:q4_k");
+  }
+  return json(text);
+}
+
+bool is_single_config(const json& document) {
+  return document.contains("quant_method") || document.contains("load_in_4bit") ||
+         document.contains("load_in_8bit");
+}
+
+bool has_pipeline_fields(const json& document) {
+  return std::any_of(document.items().begin(), document.items().end(), [](const auto& item) {
+    return item.key() == "quant_backend" || item.key() == "quant_mapping" ||
+           item.key() == "quant_kwargs" || item.key() == "components_to_quantize";
+  });
+}
+
 std::vector<std::string> PipelineConfig::names() const {
   if (!components.empty()) return components;
   std::vector<std::string> list;
@@ -232,32 +272,18 @@ Result<std::optional<json>> component_config(const PipelineConfig& config,
 
 Status apply_pipeline_config(const std::string& config, const Checkpoint& checkpoint, bool lenient,
                              ResolveOptions& options) {
-  std::error_code error;
-  json document;
-  if (std::filesystem::is_regular_file(config, error)) {
-    PRECIS_ASSIGN(document, read_config_file(config));
-  } else if (config.starts_with('{')) {
-    document = json::parse(config, nullptr, false);
-    if (document.is_discarded())
-      return Error(ErrorCode::invalid_argument, "--config: the text is not JSON");
-  } else {
-    options.type = config;
+  PRECIS_ASSIGN(const json document, read_config(config));
+  if (document.is_string()) {
+    options.type = document;
     return {};
   }
   if (!document.is_object())
     return Error(ErrorCode::invalid_argument, "the config is not an object");
-  const bool pipeline =
-      std::any_of(document.items().begin(), document.items().end(), [](const auto& item) {
-        return item.key() == "quant_backend" || item.key() == "quant_mapping" ||
-               item.key() == "quant_kwargs" || item.key() == "components_to_quantize";
-      });
-  if (pipeline) {
+  if (has_pipeline_fields(document)) {
     PRECIS_ASSIGN(const PipelineConfig parsed, parse_pipeline_config(document, {lenient, false}));
     return apply_parsed(parsed, checkpoint, lenient, options);
   }
-  const bool single = document.contains("quant_method") || document.contains("load_in_4bit") ||
-                      document.contains("load_in_8bit");
-  if (single) {
+  if (is_single_config(document)) {
     options.type = document.dump();
     return {};
   }

@@ -54,6 +54,16 @@ Result<std::optional<nlohmann::json>> component_config(const PipelineConfig& con
 Status apply_pipeline_config(const std::string& config, const Checkpoint& checkpoint, bool lenient,
                              ResolveOptions& options);
 
+// A config in any of its forms: the path of a file or of a model's directory (see
+// read_config_file), a JSON or TOML text; a config string or preset comes back as it is, as a JSON
+// text. Errors: those of read_config_file; io for what looks like a path and is not there.
+Result<nlohmann::json> read_config(const std::string& text);
+
+// Whether an object is one quantization_config, and whether it is a PipelineQuantizationConfig;
+// neither: a mapping of components.
+bool is_single_config(const nlohmann::json& document);
+bool has_pipeline_fields(const nlohmann::json& document);
+
 // A config file as JSON; TOML when the name ends in .toml. A model's config.json, or the directory
 // it is in, gives its quantization_config (transformers 4.5x, AutoQuantizationConfig's
 // from_pretrained). Errors name file and line; invalid_argument also for a model that is not

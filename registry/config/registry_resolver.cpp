@@ -6,6 +6,7 @@
 
 #include "core/abi/call.h"
 #include "core/base/log.h"
+#include "registry/config/config_string.h"
 #include "registry/config/merge.h"
 
 namespace precis {
@@ -26,6 +27,28 @@ std::string encoding_family(const Component& component) {
     if (!encoding.empty()) return encoding.substr(0, encoding.find('.'));
   }
   return {};
+}
+
+bool serves(const Manifest& manifest, const std::string& method, const std::string& library) {
+  return std::any_of(manifest.quant_methods.begin(), manifest.quant_methods.end(),
+                     [&](const QuantMethodEntry& entry) {
+                       const auto& libraries = entry.libraries;
+                       return entry.method == method &&
+                              std::find(libraries.begin(), libraries.end(), library) !=
+                                  libraries.end();
+                     });
+}
+
+// What is needed of a quantizer before any table of it can be asked for.
+Status check_handle(const precis_quantizer* handle, const std::string& plugin,
+                    const std::string& method) {
+  const bool whole = handle != nullptr && handle->method != nullptr && handle->destroy != nullptr &&
+                     handle->get_extension != nullptr;
+  if (whole) return {};
+  return Error(ErrorCode::plugin,
+               fmt::format("plugin {}: create() of method {} gave {}", plugin, method,
+                           handle == nullptr ? "no quantizer" : "one with a null member"),
+               "its author must mend it");
 }
 
 // A name for tables: the preset whose config this is, else the method with its telling options.
@@ -65,9 +88,40 @@ std::vector<const Manifest*> RegistryResolver::ready() const {
   return manifests;
 }
 
+Result<MethodChoice> RegistryResolver::choose(const json& config,
+                                              const DispatchOptions& options) const {
+  auto choice = dispatch(config, ready(), options);
+  if (choice.ok() || choice.error().code() != ErrorCode::plugin) return choice;
+  const auto key = dispatch_key(config, options);
+  return with_refusals(std::move(choice).error(), key.ok() ? *key : "");
+}
+
+Result<MethodChoice> RegistryResolver::choose(const std::string& spec,
+                                              const DispatchOptions& options) const {
+  auto choice = dispatch_string(spec, ready(), options);
+  if (choice.ok() || spec.starts_with('{')) return choice;
+  const auto parsed = parse_config_string(spec);
+  if (!parsed.ok()) return choice;
+  return with_refusals(std::move(choice).error(), parsed->head);
+}
+
+Error RegistryResolver::with_refusals(Error error, const std::string& name) const {
+  for (const FoundPlugin& plugin : plugins_.plugins()) {
+    if (plugin.status != PluginStatus::refused || !plugin.error) continue;
+    const Manifest& manifest = plugin.manifest;
+    const auto is_name = [&](const auto& entry) { return entry.name == name; };
+    const bool has =
+        manifest.id == name ||
+        std::any_of(manifest.presets.begin(), manifest.presets.end(), is_name) ||
+        std::any_of(manifest.quant_methods.begin(), manifest.quant_methods.end(), is_name);
+    if (has && !name.empty()) return *plugin.error;
+  }
+  return error;
+}
+
 Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_spec(const std::string& spec,
                                                                      const std::string& library) {
-  auto choice = dispatch_string(spec, ready(), {"", lenient_});
+  auto choice = choose(spec, {"", lenient_});
   if (!choice.ok()) return std::move(choice).error();
   if (choice->manifest == nullptr) return std::shared_ptr<const Quantizer>();
   const uint32_t flags = lenient_ ? uint32_t{PRECIS_CONFIG_LENIENT} : 0u;
@@ -119,27 +173,32 @@ Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_component(
   }
   if (own != nullptr) {
     PRECIS_ASSIGN(const json config, merge(*own, user, component.library));
-    PRECIS_ASSIGN(const MethodChoice choice, dispatch(config, ready(), {"", true}));
+    PRECIS_ASSIGN(const MethodChoice choice, choose(config, {"", true}));
     // What stands in a checkpoint is read as kindly as Python reads it.
     return create(choice, component.library, PRECIS_CONFIG_PRE_QUANTIZED | PRECIS_CONFIG_LENIENT,
                   spec_of(choice));
   }
   const std::string family = encoding_family(component);
   if (family.empty()) return std::shared_ptr<const Quantizer>();
-  PRECIS_ASSIGN(const MethodChoice choice,
-                dispatch(json{{"quant_method", family}}, ready(), {"", true}));
+  PRECIS_ASSIGN(const MethodChoice choice, choose(json{{"quant_method", family}}, {"", true}));
   return create(choice, component.library, PRECIS_CONFIG_PRE_QUANTIZED | PRECIS_CONFIG_LENIENT,
                 family);
 }
 
 Result<json> RegistryResolver::normalize(const json& config, const std::string& library,
                                          bool python, const std::string& library_version) {
-  PRECIS_ASSIGN(const MethodChoice choice, dispatch(config, ready(), {library, lenient_}));
+  PRECIS_ASSIGN(const MethodChoice choice, choose(config, {library, lenient_}));
+  return normalize_for(choice, choice.config, library, python, library_version);
+}
+
+Result<json> RegistryResolver::normalize_for(const MethodChoice& choice, const json& config,
+                                             const std::string& library, bool python,
+                                             const std::string& library_version) {
   PRECIS_ASSIGN(const LoadedPlugin plugin, plugins_.load(choice.manifest->id));
   PRECIS_ASSIGN(const uint32_t index, plugin.method_index(choice.method));
   const uint32_t flags = (lenient_ ? uint32_t{PRECIS_CONFIG_LENIENT} : 0u) |
                          (python ? uint32_t{PRECIS_CONFIG_PYTHON} : 0u);
-  const std::string text = choice.config.dump();
+  const std::string text = config.dump();
   const precis_config request = request_of(text, library, library_version, flags);
   std::string normalized;
   const precis_sink sink = string_sink(normalized);
@@ -147,6 +206,52 @@ Result<json> RegistryResolver::normalize(const json& config, const std::string& 
   PRECIS_TRY(
       call.finish(plugin.factory->normalize(call.abi(), index, &request, &sink), choice.method));
   return json::parse(normalized);
+}
+
+Result<LibraryConfig> RegistryResolver::library_config(const MethodChoice& choice,
+                                                       const std::string& library) {
+  PRECIS_ASSIGN(json own, normalize_for(choice, choice.config, library, false, library_version_));
+  if (library.empty()) return LibraryConfig{std::move(own), {}};
+  if (!serves(*choice.manifest, choice.method, library)) {
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("{} has no config class for {}", library, choice.method),
+                 "leave --library out: precis' own reading has it");
+  }
+  auto held = normalize_for(choice, own, library, true, library_version_);
+  if (!held.ok()) {
+    // Constructors that refuse the keys they do not know are given what differs from the defaults.
+    PRECIS_ASSIGN(const json defaults,
+                  normalize_for(choice, json::object(), library, true, library_version_));
+    json known = json::object();
+    for (const auto& [key, value] : own.items()) {
+      if (defaults.contains(key) && defaults[key] != value) known[key] = value;
+    }
+    held = normalize_for(choice, known, library, true, library_version_);
+  }
+  if (!held.ok()) {
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("{} has no config for this: {}", library, held.error().text()),
+                 "leave --library out: precis' own reading has it");
+  }
+  LibraryConfig result{*std::move(held), {}};
+  for (const auto& [key, value] : choice.config.items()) {
+    if (key == "quant_method" || !own.contains(key)) continue;
+    if (!result.config.contains(key) || result.config[key] != own[key]) result.lost.push_back(key);
+  }
+  return result;
+}
+
+Result<json> RegistryResolver::difference_from_defaults(const MethodChoice& choice,
+                                                        const json& canonical,
+                                                        const std::string& library) {
+  PRECIS_ASSIGN(const json defaults,
+                normalize_for(choice, json::object(), library, !library.empty(), library_version_));
+  json difference = json::object();
+  for (const auto& [key, value] : canonical.items()) {
+    const bool same = key == "quant_method" || (defaults.contains(key) && defaults[key] == value);
+    if (!same) difference[key] = value;
+  }
+  return difference;
 }
 
 Result<std::shared_ptr<const Quantizer>> RegistryResolver::create(const MethodChoice& choice,
@@ -160,10 +265,19 @@ Result<std::shared_ptr<const Quantizer>> RegistryResolver::create(const MethodCh
   precis_quantizer* handle = nullptr;
   const Call call;
   PRECIS_TRY(call.finish(plugin.factory->create(call.abi(), index, &request, &handle), spec));
-  // The hash tells two builds of one version apart.
+  PRECIS_TRY(check_handle(handle, plugin.manifest->id, choice.method));
+  std::string canonical;
+  if (handle->get_extension(handle, PRECIS_SERIALIZE_1) == nullptr) {
+    const precis_sink sink = string_sink(canonical);
+    const Call normalize;
+    PRECIS_TRY(
+        normalize.finish(plugin.factory->normalize(normalize.abi(), index, &request, &sink), spec));
+  }
+  // The hash tells two builds of one version apart. The manifest is that of the plugin that was
+  // loaded, which another one of the same id may have been refused for.
   const std::string version =
-      fmt::format("{}+{}", choice.manifest->version, choice.manifest->sha256.substr(0, 8));
-  return Quantizer::adopt(handle, choice.manifest->id, version, spec);
+      fmt::format("{}+{}", plugin.manifest->version, plugin.manifest->sha256.substr(0, 8));
+  return Quantizer::adopt(handle, plugin.manifest->id, version, spec, std::move(canonical));
 }
 
 }  // namespace precis

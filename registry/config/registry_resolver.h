@@ -4,12 +4,19 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/engine/method_resolver.h"
 #include "registry/config/dispatch.h"
 #include "registry/plugins/plugin_registry.h"
 
 namespace precis {
+
+// A config as a library's class holds it.
+struct LibraryConfig {
+  nlohmann::json config;
+  std::vector<std::string> lost;  // keys of the wish for which the class has no place
+};
 
 class RegistryResolver : public MethodResolver {
  public:
@@ -32,6 +39,11 @@ class RegistryResolver : public MethodResolver {
   Result<std::shared_ptr<const Quantizer>> from_component(const Component& component,
                                                           const nlohmann::json& user);
 
+  // dispatch() and dispatch_string() among the plugins that may be used. Where only a refused
+  // plugin has the method or preset, the error is that plugin's.
+  Result<MethodChoice> choose(const nlohmann::json& config, const DispatchOptions& options) const;
+  Result<MethodChoice> choose(const std::string& spec, const DispatchOptions& options) const;
+
   // merge_configs(); lenient: with the defaults of the user's config, as in Python. Errors: also
   // those of the user's config.
   Result<nlohmann::json> merge(const nlohmann::json& checkpoint, const nlohmann::json& user,
@@ -42,10 +54,26 @@ class RegistryResolver : public MethodResolver {
   Result<nlohmann::json> normalize(const nlohmann::json& config, const std::string& library,
                                    bool python, const std::string& library_version = {});
 
+  // What the config class of `library` ("diffusers", "transformers", or "" for precis' own) holds
+  // for a method that precis' own spelling chose: a preset, a config string. Errors:
+  // invalid_argument when that library has no such config.
+  Result<LibraryConfig> library_config(const MethodChoice& choice, const std::string& library);
+
+  // What of a canonical config differs from the method's defaults, as to_diff_dict() of the
+  // libraries gives it; quant_method is never among it.
+  Result<nlohmann::json> difference_from_defaults(const MethodChoice& choice,
+                                                  const nlohmann::json& canonical,
+                                                  const std::string& library);
+
   // Manifests of the plugins that may be used.
   std::vector<const Manifest*> ready() const;
 
  private:
+  // `error`, or why the plugin that has what `name` stands for was refused.
+  Error with_refusals(Error error, const std::string& name) const;
+  Result<nlohmann::json> normalize_for(const MethodChoice& choice, const nlohmann::json& config,
+                                       const std::string& library, bool python,
+                                       const std::string& library_version);
   Result<std::shared_ptr<const Quantizer>> create(const MethodChoice& choice,
                                                   const std::string& library, uint32_t flags,
                                                   const std::string& spec);
