@@ -198,8 +198,10 @@ std::string plan_table(const Plan& plan) {
                                       : 8.0 * static_cast<double>(component.output_bytes) /
                                             static_cast<double>(elements);
     rows.push_back({component.name.empty() ? plan.source.filename().string() : component.name,
-                    component.method.empty() ? "-" : component.method, std::to_string(quantized),
-                    std::to_string(component.tensors.size() - quantized),
+                    component.carried          ? "carried"
+                    : component.method.empty() ? "-"
+                                               : component.method,
+                    std::to_string(quantized), std::to_string(component.tensors.size() - quantized),
                     format_bytes(component.source_bytes), format_bytes(component.output_bytes),
                     fmt::format("{:.2f}", bits)});
   }

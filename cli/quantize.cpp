@@ -9,6 +9,7 @@
 #include "core/base/byte_size.h"
 #include "core/base/output_file.h"
 #include "core/base/printable.h"
+#include "core/engine/plan_checks.h"
 
 namespace precis::cli {
 namespace {
@@ -81,6 +82,7 @@ int make_and_run(const PlanOptions& options, const RunOptions& run, const Resolv
   }
   const Plan& plan = planned->plan;
   if (auto status = check_measured(plan, run); !status.ok()) return session.fail(status.error());
+  if (auto status = check_memory(plan); !status.ok()) return session.fail(status.error());
   print_warnings(plan, session);
   return run_plan(plan, run, session);
 }

@@ -87,7 +87,7 @@ const std::map<std::string, Key>& keys() {
       {"variant", text(&Recipe::variant)},
       {"max_shard_size", text(&Recipe::max_shard_size)},
       {"max_memory", text(&Recipe::max_memory)},
-      {"threads", {"a number from 0 to 1024", read_threads}}};
+      {"threads", {"a number from 0 to 4096", read_threads}}};
   return table;
 }
 

@@ -34,7 +34,7 @@ int exit_code(const Error& error);
 nlohmann::ordered_json json_number(double value);
 
 // More threads than any machine has processors: a mistyped number.
-inline constexpr unsigned kMostThreads = 1024;
+inline constexpr unsigned kMostThreads = 4096;
 
 // Options of every command, and what is made of them on demand.
 class Session {

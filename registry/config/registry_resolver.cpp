@@ -243,12 +243,17 @@ Result<LibraryConfig> RegistryResolver::library_config(const MethodChoice& choic
 
 Result<json> RegistryResolver::difference_from_defaults(const MethodChoice& choice,
                                                         const json& canonical,
-                                                        const std::string& library) {
-  PRECIS_ASSIGN(const json defaults,
-                normalize_for(choice, json::object(), library, !library.empty(), library_version_));
+                                                        const std::string& library,
+                                                        const std::string& library_version) {
+  auto defaults = normalize_for(choice, json::object(), library, !library.empty(), library_version);
+  // A dict may have to hold keys that the constructor has defaults for.
+  if (!defaults.ok())
+    defaults = normalize_for(choice, json::object(), library, false, library_version);
+  if (!defaults.ok()) return std::move(defaults).error();
   json difference = json::object();
   for (const auto& [key, value] : canonical.items()) {
-    const bool same = key == "quant_method" || (defaults.contains(key) && defaults[key] == value);
+    const bool same =
+        key == "quant_method" || (defaults->contains(key) && (*defaults)[key] == value);
     if (!same) difference[key] = value;
   }
   return difference;

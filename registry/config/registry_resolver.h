@@ -63,7 +63,8 @@ class RegistryResolver : public MethodResolver {
   // libraries gives it; quant_method is never among it.
   Result<nlohmann::json> difference_from_defaults(const MethodChoice& choice,
                                                   const nlohmann::json& canonical,
-                                                  const std::string& library);
+                                                  const std::string& library,
+                                                  const std::string& library_version = {});
 
   // Manifests of the plugins that may be used.
   std::vector<const Manifest*> ready() const;

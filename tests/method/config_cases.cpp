@@ -24,6 +24,23 @@ std::set<ErrorCode> codes_of(const std::string& exception) {
                                          // re.error
 }
 
+// The same for what differs from the defaults, where the library's class computes that: elsewhere
+// to_diff_dict() is the whole dict.
+std::string difference_disagreement(const json& config, const std::string& library,
+                                    const std::string& version, const json& canonical,
+                                    const json& outcome) {
+  json want = outcome.value("diff", json());
+  if (!want.is_object() || want.contains("quant_method") || !translate_python_values(want))
+    return "";
+  const auto choice = test_resolver(true).choose(config, {library, true});
+  if (!choice.ok()) return choice.error().text();
+  const auto answer =
+      test_resolver(true).difference_from_defaults(*choice, canonical, library, version);
+  if (!answer.ok()) return "difference refused: " + answer.error().text();
+  if (*answer == want) return "";
+  return fmt::format("differs from the defaults in {}\n  library {}", answer->dump(), want.dump());
+}
+
 // Precis' answer to one dict: empty when it agrees with the library's.
 std::string disagreement(const json& config, const std::string& library, const std::string& version,
                          const json& outcome) {
@@ -44,7 +61,8 @@ std::string disagreement(const json& config, const std::string& library, const s
   if (!answer.ok()) return fmt::format("refused: {}", answer.error().text());
   json want = outcome["normalized"];
   if (!translate_python_values(want)) return "";
-  return *answer == want ? "" : fmt::format("gives {}\n  library {}", answer->dump(), want.dump());
+  if (*answer != want) return fmt::format("gives {}\n  library {}", answer->dump(), want.dump());
+  return difference_disagreement(config, library, version, *answer, outcome);
 }
 
 }  // namespace
