@@ -88,9 +88,9 @@ Result<std::vector<std::pair<std::string, json>>> components_of(const json& docu
   return components;
 }
 
-void print_one(const ordered_json& resolved) {
-  fmt::print("plugin {}, method {}\n{}\n", resolved["plugin"].get<std::string>(),
-             resolved["method"].get<std::string>(), resolved["config"].dump(2));
+std::string text_of(const ordered_json& resolved) {
+  return fmt::format("plugin {}, method {}\n{}\n", resolved["plugin"].get<std::string>(),
+                     resolved["method"].get<std::string>(), resolved["config"].dump(2));
 }
 
 Status resolve_config(const ConfigOptions& options, Session& session) {
@@ -100,7 +100,7 @@ Status resolve_config(const ConfigOptions& options, Session& session) {
     if (session.json)
       session.print(resolved);
     else
-      print_one(resolved);
+      session.show(text_of(resolved));
     return {};
   }
   PRECIS_ASSIGN(const auto components, components_of(given, session.lenient));
@@ -111,11 +111,8 @@ Status resolve_config(const ConfigOptions& options, Session& session) {
     if (!resolved.ok())
       return std::move(resolved).error().with_context(fmt::format("component {}", name));
     if (!session.json) {
-      fmt::print("component {}: ", name);
-      if (resolved->is_null())
-        fmt::print("kept\n");
-      else
-        print_one(*resolved);
+      session.show(fmt::format("component {}: {}", name,
+                               resolved->is_null() ? "kept\n" : text_of(*resolved)));
     }
     list[name] = *std::move(resolved);
   }
