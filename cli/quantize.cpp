@@ -124,12 +124,13 @@ void add_quantize(CLI::App& app, Session& session, int& result) {
 }
 
 void add_dequantize(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("dequantize", "decode every quantized weight");
+  auto* command =
+      app.add_subcommand("dequantize", "decode every quantized weight; all numbers get one dtype");
   auto options = std::make_shared<PlanOptions>();
   auto run = std::make_shared<RunOptions>();
   auto dtype = std::make_shared<std::string>("bf16");
   command->add_option("PATH", options->source, "a quantized checkpoint")->required();
-  command->add_option("--dtype", *dtype, "f32, f16 or bf16")
+  command->add_option("--dtype", *dtype, "of every number, quantized or not: f32, f16 or bf16")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}))
       ->capture_default_str();
   command->add_option("--max-memory", options->max_memory, "cap on working memory")

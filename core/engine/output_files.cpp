@@ -32,6 +32,10 @@ std::string file_stamp(const fs::path& path) {
   return fmt::format("{}:{}.{}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
 }
 
+std::string_view torch_name(DType dtype) {
+  return dtype == DType::f16 ? "float16" : dtype == DType::bf16 ? "bfloat16" : "float32";
+}
+
 const Quantizer* method_of(const TensorPlan& tensor) {
   if (tensor.action == Action::quantize) return tensor.quantizer.get();
   if (tensor.action == Action::keep) return tensor.source.quantizer.get();
@@ -72,6 +76,7 @@ class ComponentFiles {
       : checkpoint_(checkpoint), component_(component), options_(options), plan_(plan), out_(out) {}
 
   Status run() {
+    if (options_.dequantize_to) cast_numbers(*options_.dequantize_to);
     describe();
     PRECIS_TRY(choose_container());
     if (format_ == ContainerFormat::gguf) PRECIS_TRY(fit_kept_tensors());
@@ -117,18 +122,37 @@ class ComponentFiles {
     return {};
   }
 
+  // Every number gets the dtype that was asked for, as model.to(dtype) does in PyTorch.
+  void cast_numbers(DType dtype) {
+    for (TensorPlan& tensor : out_.tensors) {
+      const DType stored = tensor.source.param.dtype;
+      const bool number =
+          is_floating(stored) || stored == DType::f8_e4m3fn || stored == DType::f8_e5m2;
+      if (tensor.action != Action::keep || !tensor.source.plain() || !number || stored == dtype)
+        continue;
+      cast(tensor, dtype);
+      tensor.reason = fmt::format("--dtype {}", dtype_name(dtype));
+    }
+  }
+
+  static void cast(TensorPlan& tensor, DType dtype) {
+    tensor.action = Action::cast;
+    PlannedTensor& planned = tensor.outputs.front().planned;
+    planned.dtype = dtype;
+    planned.nbytes = dtype_bytes(dtype, tensor.source.param.elements()).value_or(0);
+  }
+
   // GGUF readers expect some kept tensors in other dtypes than the source has; the method says
-  // which.
+  // which. What a GGUF file holds already stays as it is.
   Status fit_kept_tensors() {
+    if (component_.files.front()->format() == ContainerFormat::gguf) return {};
     for (TensorPlan& tensor : out_.tensors) {
       if (tensor.action != Action::keep || !tensor.source.plain() || quantizers_.empty()) continue;
       if (!is_floating(tensor.source.param.dtype)) continue;
       PRECIS_ASSIGN(const Storage storage, quantizers_.front()->storage(tensor.source.param));
       if (!storage.cast_to || *storage.cast_to == tensor.source.param.dtype) continue;
-      tensor.action = Action::cast;
-      PlannedTensor& planned = tensor.outputs.front().planned;
-      planned.dtype = *storage.cast_to;
-      planned.nbytes = dtype_bytes(planned.dtype, tensor.source.param.elements()).value_or(0);
+      cast(tensor, *storage.cast_to);
+      tensor.reason += fmt::format("; readers of GGUF take it as {}", dtype_name(*storage.cast_to));
     }
     return {};
   }
@@ -151,6 +175,13 @@ class ComponentFiles {
     }
     json document = component_.config;
     if (document.is_object()) document.erase("quantization_config");
+    if (document.is_object() && options_.dequantize_to) {
+      // transformers loads a model in the dtype that its config names.
+      for (const char* key : {"dtype", "torch_dtype"}) {
+        if (document.contains(key) && document[key].is_string())
+          document[key] = torch_name(*options_.dequantize_to);
+      }
+    }
     if (!config.empty()) {
       quantization_config_ = json::parse(config);
       if (document.is_null()) document = json::object();

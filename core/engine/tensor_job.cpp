@@ -1,6 +1,7 @@
 #include "core/engine/tensor_job.h"
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 
 #include "core/base/sha256.h"
@@ -33,6 +34,19 @@ bool cancelled(const std::atomic<bool>* cancel) {
 
 Error cancelled_error() {
   return Error(ErrorCode::cancelled, "interrupted");
+}
+
+// Of 16-bit numbers: what does not fit them is worth a look. float32 holds what models hold.
+bool has_nonfinite(DType dtype, std::span<const std::byte> numbers) {
+  if (dtype != DType::f16 && dtype != DType::bf16) return false;
+  const uint16_t exponent = dtype == DType::f16 ? 0x7c00 : 0x7f80;
+  bool found = false;
+  for (std::size_t i = 0; i + 1 < numbers.size(); i += sizeof(uint16_t)) {
+    uint16_t bits;
+    std::memcpy(&bits, numbers.data() + i, sizeof bits);
+    found |= (bits & exponent) == exponent;
+  }
+  return found;
 }
 
 uint64_t conversion_chunk_bytes(const TensorPlan& tensor) {
@@ -120,11 +134,35 @@ Status TensorJob::convert(std::span<std::byte> memory, JournalEntry& entry) cons
     const uint64_t bytes =
         dtype_bytes(dtype, static_cast<uint64_t>(count) * param.row_elements()).value_or(0);
     PRECIS_TRY(tensor.source.read_rows_as(dtype, row, count, memory.first(bytes)));
+    if (has_nonfinite(dtype, memory.first(bytes)))
+      PRECIS_TRY(measure_conversion(dtype, row, count, memory.first(bytes), entry.error));
     hash.update(memory.first(bytes));
     PRECIS_TRY(targets.front().file->write_at(offset, memory.first(bytes)));
     offset += bytes;
   }
   entry.digests.push_back(shorten(hash.finish()));
+  return {};
+}
+
+// In slices, for the sake of memory.
+Status TensorJob::measure_conversion(DType dtype, int64_t row_begin, int64_t rows,
+                                     std::span<const std::byte> converted,
+                                     ErrorStats& error) const {
+  thread_local std::vector<float> original, decoded;
+  const Param& param = tensor.source.param;
+  const int64_t step = rows_of(param, kSliceElements);
+  for (int64_t row = 0; row < rows; row += step) {
+    const int64_t slice_rows = std::min(step, rows - row);
+    const std::size_t count = static_cast<std::size_t>(slice_rows) * param.row_elements();
+    const std::size_t begin = static_cast<std::size_t>(row) * param.row_elements();
+    original.resize(std::max(original.size(), count));
+    decoded.resize(std::max(decoded.size(), count));
+    PRECIS_TRY(
+        tensor.source.read_rows(row_begin + row, slice_rows, std::span(original).first(count)));
+    convert_to_float(dtype, converted.data() + begin * dtype_bits(dtype) / 8, count,
+                     decoded.data());
+    error.add(std::span(original).first(count), std::span(decoded).first(count));
+  }
   return {};
 }
 

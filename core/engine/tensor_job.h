@@ -29,6 +29,9 @@ struct TensorJob {
  private:
   Status copy(JournalEntry& entry) const;
   Status convert(std::span<std::byte> memory, JournalEntry& entry) const;
+  // Compares rows of the source with what they were converted to.
+  Status measure_conversion(DType dtype, int64_t row_begin, int64_t rows,
+                            std::span<const std::byte> converted, ErrorStats& error) const;
   Status quantize(std::span<std::byte> memory, JournalEntry& entry) const;
   Status finish_parts(std::span<const std::span<const std::byte>> parts, JournalEntry& entry) const;
   Status measure(const Param& param, std::span<const std::span<const std::byte>> parts,
