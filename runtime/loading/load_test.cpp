@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 
+#include "core/engine/memory_usage.h"
 #include "runtime/modules/any_layer.h"
 #include "runtime/modules/quantized_linear.h"
 #include "runtime/modules/without_weights.h"
@@ -303,6 +304,33 @@ TEST(Hooks, TheOthersAnswerToo) {
   EXPECT_LE(hooks.adjust_max_memory({{"cpu", 1000}})->at("cpu"), 1000u);
   Block model;
   EXPECT_EQ(*hooks.dequantize(model), 0u);
+}
+
+// Layers of 16 MiB in float32.
+struct Tower : torch::nn::Module {
+  Tower() {
+    for (int i = 0; i < 6; ++i) {
+      layers.emplace_back(*this, fmt::format("layer{}", i),
+                          torch::nn::Linear(torch::nn::LinearOptions(2048, 2048).bias(false)));
+    }
+  }
+  std::vector<AnyLayer> layers;
+};
+
+TEST(LoadModel, HoldsOneFloatWeightBesideTheQuantizedOnes) {
+  State state;
+  for (int i = 0; i < 6; ++i)
+    state[fmt::format("layer{}.weight", i)] = at::empty({2048, 2048}).normal_();
+  const SavedModel saved(state);
+  state.clear();
+  const WithoutWeights without;
+  const auto model = std::make_shared<Tower>();
+  const PeakMemory memory;
+  const auto report = load_model(*model, saved.component(), test_plugins(), on_the_fly("nf4"));
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  constexpr uint64_t kWeight = 2048 * 2048 * sizeof(float), kSlack = 8 << 20;
+  EXPECT_LT(report->bytes, 6 * kWeight / 7);
+  EXPECT_LE(memory.growth(), report->bytes + kWeight + kSlack);
 }
 
 TEST(LoadModel, UnexpectedTensorsAreReported) {

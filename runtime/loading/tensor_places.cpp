@@ -1,7 +1,6 @@
 #include "runtime/loading/tensor_places.h"
 
 #include <fmt/format.h>
-#include <torch/nn/module.h>
 
 #include <algorithm>
 

@@ -1,6 +1,8 @@
 // Which tensor of a checkpoint fills which parameter or buffer of a model.
 #pragma once
 
+#include <torch/nn/module.h>
+
 #include <functional>
 #include <map>
 #include <set>

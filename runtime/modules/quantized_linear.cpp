@@ -1,7 +1,6 @@
 #include "runtime/modules/quantized_linear.h"
 
 #include <ATen/ATen.h>
-#include <torch/nn/modules/linear.h>
 
 #include <algorithm>
 
@@ -25,6 +24,15 @@ T value_or_throw(Result<T> result) {
 
 }  // namespace
 
+torch::nn::Linear float_linear(const torch::Tensor& weight, const torch::Tensor& bias) {
+  // Made small and given its weight afterwards: torch would fill it with random numbers first.
+  torch::nn::Linear linear(torch::nn::LinearOptions(1, 1).bias(bias.defined()));
+  linear->options.in_features(weight.size(1)).out_features(weight.size(0));
+  linear->weight.set_data(weight);
+  if (bias.defined()) linear->bias.set_data(bias.to(weight.scalar_type()));
+  return linear;
+}
+
 QuantizedLinear::QuantizedLinear(QuantizedWeight weight, torch::Tensor bias, Arithmetic arithmetic)
     : QuantizedLayer(std::move(weight)), arithmetic_(arithmetic) {
   if (bias.defined()) {
@@ -44,6 +52,18 @@ torch::Tensor QuantizedLinear::forward(const torch::Tensor& x) {
               ", it must be float32, float16 or bfloat16");
   const at::InferenceMode inference(x.is_inference());
   const at::NoGradGuard no_grad;
+  if (!rounding_) return multiply(x);
+  if (const auto momentum = Calibration::momentum())
+    update_scale(rounding_->input_scale, x, rounding_->dtype, Calibration::kInputMomentum);
+  const torch::Tensor y = multiply(round_activation(x, rounding_->dtype, rounding_->input_scale));
+  if (const auto momentum = Calibration::momentum())
+    update_scale(rounding_->output_scale, y, rounding_->dtype, *momentum);
+  if (!rounding_->outputs) return y;
+  return round_activation(y, rounding_->dtype, rounding_->output_scale);
+}
+
+torch::Tensor QuantizedLinear::multiply(const torch::Tensor& x) {
+  const int64_t in_features = weight().param.shape.back();
   const torch::Tensor rows = x.reshape({-1, in_features}).contiguous();
   const torch::Tensor bias = bias_.defined() ? bias_.to(x.scalar_type()) : bias_;
   torch::Tensor y = at::empty({rows.size(0), weight().param.rows()}, rows.options());
@@ -59,13 +79,7 @@ torch::Tensor QuantizedLinear::forward(const torch::Tensor& x) {
 }
 
 void QuantizedLinear::restore(const ModuleSite& site, at::ScalarType dtype) const {
-  // Made small and given its weight afterwards: torch would fill it with random numbers first.
-  torch::nn::Linear linear(torch::nn::LinearOptions(1, 1).bias(bias_.defined()));
-  const auto& shape = weight().param.shape;
-  linear->options.in_features(shape[1]).out_features(shape[0]);
-  linear->weight.set_data(dequantized_weight().to(dtype));
-  if (bias_.defined()) linear->bias.set_data(bias_.to(dtype));
-  precis::replace_module(site, linear);
+  precis::replace_module(site, float_linear(dequantized_weight().to(dtype), bias_));
 }
 
 bool QuantizedLinear::has_product(at::ScalarType activation) {

@@ -1,12 +1,15 @@
 // A Linear with a quantized weight.
 #pragma once
 
+#include <torch/nn/modules/linear.h>
+
 #include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 #include "core/abi/linear.h"
+#include "runtime/modules/activation_rounding.h"
 #include "runtime/modules/quantized_layer.h"
 
 namespace precis {
@@ -33,6 +36,13 @@ class QuantizedLinear : public QuantizedLayer {
 
   // [out_features] or undefined.
   const torch::Tensor& bias() const { return bias_; }
+  // From now on inputs, and outputs where asked for, are rounded; the scales are those that
+  // `rounding` shares with the layer's parts. While a Calibration lives, forward changes them: [one
+  // thread at a time] then.
+  void round_activations(ActivationRounding rounding) { rounding_ = std::move(rounding); }
+
+  const std::optional<ActivationRounding>& rounding() const { return rounding_; }
+
   // Whether the method's own product serves x of this dtype.
   bool has_product(at::ScalarType activation);
 
@@ -44,6 +54,7 @@ class QuantizedLinear : public QuantizedLayer {
     uint64_t workspace_bytes = 0;
   };
 
+  torch::Tensor multiply(const torch::Tensor& x);
   const Product& product(at::ScalarType activation);
   Result<Product> make_product(at::ScalarType activation) const;
   void multiply_by_method(const Product& product, const torch::Tensor& x, const torch::Tensor& bias,
@@ -52,8 +63,13 @@ class QuantizedLinear : public QuantizedLayer {
 
   torch::Tensor bias_;
   Arithmetic arithmetic_;
+  std::optional<ActivationRounding> rounding_;
   std::mutex mutex_;
   std::map<at::ScalarType, Product> products_;  // guarded by mutex_; entries are never removed
 };
+
+// A torch::nn::Linear that holds `weight` [out_features, in_features] and `bias` [out_features],
+// undefined for none, cast to the weight's dtype.
+torch::nn::Linear float_linear(const torch::Tensor& weight, const torch::Tensor& bias);
 
 }  // namespace precis

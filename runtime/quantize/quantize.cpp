@@ -8,6 +8,7 @@
 #include "core/checkpoint/family.h"
 #include "core/engine/rules.h"
 #include "runtime/modules/replaceable_layer.h"
+#include "runtime/modules/unfrozen_linear.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis {
@@ -154,16 +155,23 @@ Result<std::vector<LayerChoice>> choose(torch::nn::Module& root, const QuantizeO
   return choices;
 }
 
-Status replace(const LayerChoice& choice, Arithmetic arithmetic) {
+Status replace(const LayerChoice& choice, const QuantizeOptions& options) {
   auto module = choice.site.module();
   if (const auto* layer = module->as<QuantizedLayer>()) {
     PRECIS_ASSIGN(const at::ScalarType dtype, scalar_type_of(choice.param.dtype));
     layer->restore(choice.site, dtype);
     module = choice.site.module();
   }
+  const auto* linear = module->as<torch::nn::LinearImpl>();
+  if (linear != nullptr && !options.freeze) {
+    replace_module(choice.site,
+                   std::make_shared<UnfrozenLinear>(choice.quantizer, choice.param, linear->weight,
+                                                    linear->bias, options.arithmetic));
+    return {};
+  }
   PRECIS_ASSIGN(QuantizedWeight weight,
                 QuantizedWeight::encode(choice.quantizer, choice.param, layer_weight(*module)));
-  replace_module(choice.site, quantized_layer(*module, std::move(weight), arithmetic));
+  replace_module(choice.site, quantized_layer(*module, std::move(weight), options.arithmetic));
   return {};
 }
 
@@ -172,7 +180,7 @@ Result<std::vector<LayerChoice>> quantize_layers(torch::nn::Module& root,
                                                  MethodResolver& methods, bool requantize) {
   PRECIS_ASSIGN(std::vector<LayerChoice> choices, choose(root, options, methods, requantize));
   for (const LayerChoice& choice : choices) {
-    if (choice.quantizer != nullptr) PRECIS_TRY(replace(choice, options.arithmetic));
+    if (choice.quantizer != nullptr) PRECIS_TRY(replace(choice, options));
   }
   return choices;
 }
@@ -193,6 +201,22 @@ Result<std::vector<LayerChoice>> quantize(torch::nn::Module& root, const Quantiz
 Result<std::vector<LayerChoice>> requantize(torch::nn::Module& root, const QuantizeOptions& options,
                                             MethodResolver& methods) {
   return quantize_layers(root, options, methods, /*requantize=*/true);
+}
+
+Result<std::size_t> freeze(torch::nn::Module& root) {
+  std::size_t count = 0;
+  for (const ModuleSite& site : module_sites(root)) {
+    const auto module = site.module();
+    const auto* layer = module->as<UnfrozenLinear>();
+    if (layer == nullptr) continue;
+    auto frozen = layer->freeze();
+    if (!frozen.ok()) {
+      return std::move(frozen).error().with_context(fmt::format("layer '{}'", site.path));
+    }
+    replace_module(site, *std::move(frozen));
+    ++count;
+  }
+  return count;
 }
 
 Result<std::size_t> dequantize(torch::nn::Module& root, std::optional<DType> dtype) {

@@ -25,6 +25,8 @@ struct QuantizeOptions {
   // The sensitive layers of the model's family, and the layers that the config lists.
   bool default_skips = true;
   Arithmetic arithmetic = Arithmetic::library;  // of the quantized layers
+  // False: Linears keep their float weight, which may still be changed, until freeze().
+  bool freeze = true;
 
   std::string component;   // of a pipeline: "transformer"; empty: a lone model
   std::string library;     // "diffusers", "transformers" or empty
@@ -56,6 +58,10 @@ Result<std::vector<LayerChoice>> quantize(torch::nn::Module& root, const Quantiz
 // encoded anew. What the first method rounded away the second does not bring back.
 Result<std::vector<LayerChoice>> requantize(torch::nn::Module& root, const QuantizeOptions& options,
                                             MethodResolver& methods);
+
+// Encodes the weights that quantize() left in floating point, one after another. Returns how many.
+// Errors: the plugin's, with the layer's path.
+Result<std::size_t> freeze(torch::nn::Module& root);
 
 // Replaces every quantized layer by a float one with the decoded weight in `dtype` (nothing: the
 // dtype it had). Returns how many.

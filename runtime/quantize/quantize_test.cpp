@@ -7,6 +7,7 @@
 
 #include "runtime/modules/any_layer.h"
 #include "runtime/modules/quantized_linear.h"
+#include "runtime/quantize/activations.h"
 #include "runtime/test_plugins.h"
 
 namespace precis {
@@ -185,6 +186,64 @@ TEST(Requantize, GivesQuantizedLayersAnotherMethod) {
   EXPECT_EQ(plugin("blocks.1.fc1"), "quanto");
   EXPECT_EQ(plugin("tail.0"), "bitsandbytes");
   EXPECT_LT(relative(model.forward(x), want), 0.3);
+}
+
+TEST(Freeze, EncodesTheWeightsAsTheyThenAre) {
+  const at::NoGradGuard no_grad;
+  Model model;
+  QuantizeOptions later = options("qint8");
+  later.freeze = false;
+  ASSERT_TRUE(quantize(model, later, test_plugins()).ok());
+  EXPECT_TRUE(model.named_parameters().contains("tail.0.weight"));
+  const torch::Tensor x = at::randn({5, 64}), before = model.forward(x);
+  model.named_parameters()["tail.0.weight"].mul_(2);
+  const torch::Tensor want = model.forward(x);
+  EXPECT_GT(relative(want, before), 0.1);
+  const auto count = freeze(model);
+  ASSERT_TRUE(count.ok()) << count.error().text();
+  EXPECT_EQ(*count, 6u);
+  EXPECT_TRUE(at::equal(model.forward(x), want));
+  EXPECT_FALSE(model.named_parameters().contains("tail.0.weight"));
+}
+
+TEST(Activations, AreMeasuredWhileACalibrationLives) {
+  const at::NoGradGuard no_grad;
+  Model model;
+  ASSERT_TRUE(quantize(model, options("qint8"), test_plugins()).ok());
+  ASSERT_EQ(*quantize_activations(model, {}), 6u);
+  const torch::Tensor x = at::randn({5, 64});
+  {
+    const Calibration calibration;
+    model.forward(x);
+    EXPECT_THROW(Calibration(), c10::Error);
+  }
+  const float largest = x.abs().max().item<float>();
+  const auto scale = model.named_buffers()["blocks.0.fc1.input_scale"];
+  EXPECT_FLOAT_EQ(scale.item<float>(), largest / 127);
+  model.forward(4 * x);
+  EXPECT_FLOAT_EQ(scale.item<float>(), largest / 127);
+}
+
+TEST(Activations, NeedAMethodThatKeepsTheirScales) {
+  Model model;
+  ASSERT_TRUE(quantize(model, options("nf4"), test_plugins()).ok());
+  const auto done = quantize_activations(model, {});
+  ASSERT_FALSE(done.ok());
+  EXPECT_NE(done.error().text().find("blocks.0.fc1"), std::string::npos);
+  QuantizeOptions later = options("qint8");
+  later.freeze = false;
+  Model unfrozen;
+  ASSERT_TRUE(quantize(unfrozen, later, test_plugins()).ok());
+  EXPECT_EQ(quantize_activations(unfrozen, {}).error().code(), ErrorCode::failed_precondition);
+}
+
+TEST(Activations, RoundToTheNearestEvenAndClamp) {
+  const torch::Tensor x = at::tensor({0.5F, 1.5F, -2.5F, 300.F, -300.F});
+  const torch::Tensor scale = at::ones({});
+  EXPECT_TRUE(at::equal(round_activation(x, DType::i8, scale),
+                        at::tensor({0.F, 2.F, -2.F, 127.F, -128.F})));
+  EXPECT_TRUE(at::equal(round_activation(at::tensor({1.05F, 1000.F}), DType::f8_e4m3fn, scale),
+                        at::tensor({1.F, 448.F})));
 }
 
 TEST(Dequantize, GivesFloatLayersThatComputeTheSame) {
