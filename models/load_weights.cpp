@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <string>
 
+#include "runtime/loading/tensor_places.h"
+
 namespace precis::models {
 namespace {
 
@@ -21,7 +23,8 @@ std::vector<std::string> stored_names(const std::string& name) {
 
 // Constants and copies that older versions of the libraries stored.
 bool harmless(const std::string& name) {
-  return name.ends_with("position_ids") || name == "encoder.embed_tokens.weight";
+  return name.ends_with("position_ids") || name == "encoder.embed_tokens.weight" ||
+         name == "lm_head.weight";
 }
 
 Error unexpected(const std::vector<std::string>& names) {
@@ -35,7 +38,32 @@ Error unexpected(const std::vector<std::string>& names) {
       "is this the right config.json for these weights?");
 }
 
+uint64_t plain_bytes(const Param& param, at::IntArrayRef shape, DType dtype) {
+  const DType held = is_floating(param.dtype) ? dtype : param.dtype;
+  return dtype_bytes(held, static_cast<uint64_t>(c10::multiply_integers(shape))).value_or(0);
+}
+
 }  // namespace
+
+PredictedBytes predict_bytes(torch::nn::Module& network, const ComponentPlan& plan, DType dtype) {
+  std::vector<LogicalTensor> tensors;
+  for (const TensorPlan& tensor : plan.tensors) tensors.push_back(tensor.source);
+  const TensorPlaces places(network, tensors, stored_names);
+  PredictedBytes bytes;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const TensorPlaces::Place* place = places.of(i);
+    if (place == nullptr) continue;
+    const TensorPlan& tensor = plan.tensors[i];
+    const uint64_t plain = plain_bytes(tensor.source.param, place->target.sizes(), dtype);
+    if (tensor.action == Action::quantize) {
+      for (const PartSpec& part : tensor.parts) bytes.loaded += part.nbytes;
+      bytes.working_set = std::max(bytes.working_set, plain + tensor.workspace_bytes);
+    } else {
+      bytes.loaded += tensor.source.plain() ? plain : tensor.source.stored_bytes();
+    }
+  }
+  return bytes;
+}
 
 Result<LoadReport> load_weights(torch::nn::Module& network, const Component& component,
                                 const ComponentPlan& plan, MethodResolver& methods,

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <set>
 
+#include "core/base/byte_size.h"
 #include "models/json_file.h"
 #include "models/load_weights.h"
 #include "runtime/modules/module_tree.h"
@@ -16,14 +17,6 @@ namespace {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// How the checkpoint has quantized the component; empty: not at all.
-std::string stored_method(const ComponentPlan& plan) {
-  for (const TensorPlan& tensor : plan.tensors) {
-    if (!tensor.source.plain()) return tensor.source.quantizer->spec();
-  }
-  return {};
 }
 
 template <typename T>
@@ -46,17 +39,12 @@ Result<Plan> resolve_in_memory(const Checkpoint& checkpoint, const LoadOptions& 
   return resolve(checkpoint, resolving, methods);
 }
 
-Loader::Timer::Timer(Loader& loader, const std::string& name)
-    : loader_(loader), started_(now()), previous_(c10::get_default_dtype()) {
-  c10::set_default_dtype(c10::scalarTypeToTypeMeta(loader.options_.dtype));
-  ComponentReport report;
-  report.name = name;
-  loader.reports_.push_back(std::move(report));
+Loader::DefaultDtype::DefaultDtype(at::ScalarType dtype) : previous_(c10::get_default_dtype()) {
+  c10::set_default_dtype(c10::scalarTypeToTypeMeta(dtype));
 }
 
-Loader::Timer::~Timer() {
+Loader::DefaultDtype::~DefaultDtype() {
   c10::set_default_dtype(previous_);
-  loader_.reports_.back().seconds = now() - started_;
 }
 
 bool Loader::has(const std::string& name) const {
@@ -101,10 +89,8 @@ LoadError Loader::wrong_class(const std::string& name) const {
                 "load it with load_network() from a directory of that class")};
 }
 
-void Loader::report_ready(torch::nn::Module& network) {
-  ComponentReport& report = reports_.back();
+void Loader::report_ready(torch::nn::Module& network, ComponentReport& report) {
   report.ready = true;
-  report.class_name = component(report.name).class_name;
   std::set<std::string> methods;
   for (const ModuleSite& site : module_sites(network)) {
     const auto module = site.module();
@@ -116,20 +102,56 @@ void Loader::report_ready(torch::nn::Module& network) {
   for (const at::Tensor& tensor : network.buffers()) report.loaded_bytes += tensor.nbytes();
 }
 
-void Loader::fill(torch::nn::Module& network, const std::string& name, bool partial) {
-  const Component& source = component(name);
-  ComponentReport& report = reports_.back();
-  report.class_name = source.class_name;
+const ComponentPlan& Loader::plan_of(const Job& job) const {
   for (const ComponentPlan& plan : plan_.components) {
-    if (plan.name != name) continue;
-    models::WeightOptions options{*dtype_of(options_.dtype), partial, options_.arithmetic};
-    const auto loaded =
-        value_or_throw(models::load_weights(network, source, plan, methods_, options),
-                       fmt::format("component {}", name));
-    report.method = plan.method.empty() ? stored_method(plan) : plan.method;
-    report.source_bytes = loaded.source_bytes;
-    report.loaded_bytes = loaded.bytes;
+    if (plan.name == reports_[job.report].name) return plan;
   }
+  throw LoadError{Error(ErrorCode::internal, "a component without a plan")};
+}
+
+void Loader::load() {
+  check_memory();
+  for (const Job& job : jobs_) fill(job);
+  jobs_.clear();
+}
+
+void Loader::check_memory() const {
+  if (options_.max_memory == 0) return;
+  uint64_t total = 0, working_set = 0;
+  std::string list;
+  const auto count = [&](const std::string& name, uint64_t bytes) {
+    total += bytes;
+    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", name, format_bytes(bytes));
+  };
+  for (const ComponentReport& report : reports_) {
+    if (report.ready) count(report.name, report.loaded_bytes);
+  }
+  for (const Job& job : jobs_) {
+    const auto bytes = models::predict_bytes(*job.network, plan_of(job), *dtype_of(options_.dtype));
+    count(reports_[job.report].name, bytes.loaded);
+    working_set = std::max(working_set, bytes.working_set);
+  }
+  if (total + working_set <= options_.max_memory) return;
+  throw LoadError{Error(
+      ErrorCode::out_of_memory,
+      fmt::format("the networks take {} ({}) and {} while they are quantized; max_memory is {}",
+                  format_bytes(total), list, format_bytes(working_set),
+                  format_bytes(options_.max_memory)),
+      "allow more, quantize to fewer bits, or hold the rest in bf16")};
+}
+
+void Loader::fill(const Job& job) {
+  ComponentReport& report = reports_[job.report];
+  const ComponentPlan& plan = plan_of(job);
+  const double started = now();
+  const models::WeightOptions options{*dtype_of(options_.dtype), job.partial, options_.arithmetic};
+  const auto loaded = value_or_throw(
+      models::load_weights(*job.network, component(report.name), plan, methods_, options),
+      fmt::format("component {}", report.name));
+  report.seconds = now() - started;
+  report.method = plan.method;
+  report.source_bytes = loaded.source_bytes;
+  report.loaded_bytes = loaded.bytes;
 }
 
 }  // namespace precis::pipelines

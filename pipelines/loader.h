@@ -60,20 +60,23 @@ class Loader {
   std::unique_ptr<models::Tokenizer> tokenizer(const std::string& name) const;
   at::ScalarType dtype() const { return options_.dtype; }
 
-  // The ready network, else a Network made with (config.json, args...) and filled. partial: the
-  // network is a part of the component.
+  // The ready network, else a Network made with (config.json, args...), which load() will fill.
+  // partial: the network is a part of the component.
   template <typename Network, typename... Args>
   std::shared_ptr<Network> network(const std::string& name, bool partial, Args&&... args) {
-    const Timer timer(*this, name);
+    const DefaultDtype dtype(options_.dtype);
+    ComponentReport& report = reports_.emplace_back();
+    report.name = name;
+    report.class_name = component(name).class_name;
     if (const auto ready = options_.components.find(name); ready != options_.components.end()) {
       const auto given = std::dynamic_pointer_cast<Network>(ready->second);
       if (given == nullptr) throw wrong_class(name);
-      report_ready(*given);
+      report_ready(*given, report);
       return given;
     }
     try {
       auto made = std::make_shared<Network>(config(name), std::forward<Args>(args)...);
-      fill(*made, name, partial);
+      jobs_.push_back({made, partial, reports_.size() - 1});
       return made;
     } catch (const std::invalid_argument& failure) {
       throw LoadError{
@@ -81,31 +84,42 @@ class Loader {
     }
   }
 
+  // Fills the networks, one weight after another. Throws LoadError, also out_of_memory before any
+  // weight is read when they will not fit max_memory.
+  void load();
+
   std::vector<ComponentReport>& reports() { return reports_; }
 
  private:
-  // Makes parameters in the wanted dtype while it lives, and measures.
-  class Timer {
+  // Parameters are made in this dtype while it lives.
+  class DefaultDtype {
    public:
-    Timer(Loader& loader, const std::string& name);
-    ~Timer();
+    explicit DefaultDtype(at::ScalarType dtype);
+    ~DefaultDtype();
 
    private:
-    Loader& loader_;
-    double started_;
     caffe2::TypeMeta previous_;
+  };
+
+  struct Job {
+    std::shared_ptr<torch::nn::Module> network;
+    bool partial;
+    std::size_t report;
   };
 
   const Component& component(const std::string& name) const;
   LoadError wrong_class(const std::string& name) const;
-  void report_ready(torch::nn::Module& network);
-  void fill(torch::nn::Module& network, const std::string& name, bool partial);
+  static void report_ready(torch::nn::Module& network, ComponentReport& report);
+  const ComponentPlan& plan_of(const Job& job) const;
+  void check_memory() const;
+  void fill(const Job& job);
 
   const Checkpoint& checkpoint_;
   const Plan& plan_;
   const LoadOptions& options_;
   MethodResolver& methods_;
   std::vector<ComponentReport> reports_;
+  std::vector<Job> jobs_;
 };
 
 }  // namespace precis::pipelines

@@ -12,6 +12,7 @@
 #include "models/bert/bert_encoder.h"
 #include "models/clip/clip_text.h"
 #include "models/flux/flux_transformer.h"
+#include "models/llama/llama_decoder.h"
 #include "models/pixart/pixart_transformer.h"
 #include "models/sd3/sd3_transformer.h"
 #include "models/t5/t5_encoder.h"
@@ -26,7 +27,7 @@ struct NetworkClass {
 };
 
 template <typename Network, bool partial = false>
-std::shared_ptr<torch::nn::Module> make(Loader& loader) {
+std::shared_ptr<torch::nn::Module> make_network(Loader& loader) {
   return loader.network<Network>("", partial);
 }
 
@@ -36,16 +37,17 @@ std::shared_ptr<torch::nn::Module> make_clip(Loader& loader) {
 }
 
 constexpr std::array kClasses = {
-    NetworkClass{"AuraFlowTransformer2DModel", make<models::AuraFlowTransformer>},
-    NetworkClass{"AutoencoderKL", make<models::AutoencoderKlDecoder, true>},
-    NetworkClass{"BertModel", make<models::BertEncoder, true>},
+    NetworkClass{"AuraFlowTransformer2DModel", make_network<models::AuraFlowTransformer>},
+    NetworkClass{"AutoencoderKL", make_network<models::AutoencoderKlDecoder, true>},
+    NetworkClass{"BertModel", make_network<models::BertEncoder, true>},
     NetworkClass{"CLIPTextModel", make_clip<false>},
     NetworkClass{"CLIPTextModelWithProjection", make_clip<true>},
-    NetworkClass{"FluxTransformer2DModel", make<models::FluxTransformer>},
-    NetworkClass{"PixArtTransformer2DModel", make<models::PixArtTransformer>},
-    NetworkClass{"SD3Transformer2DModel", make<models::Sd3Transformer>},
-    NetworkClass{"T5EncoderModel", make<models::T5Encoder>},
-    NetworkClass{"UMT5EncoderModel", make<models::T5Encoder>},
+    NetworkClass{"FluxTransformer2DModel", make_network<models::FluxTransformer>},
+    NetworkClass{"LlamaForCausalLM", make_network<models::LlamaDecoder>},
+    NetworkClass{"PixArtTransformer2DModel", make_network<models::PixArtTransformer>},
+    NetworkClass{"SD3Transformer2DModel", make_network<models::Sd3Transformer>},
+    NetworkClass{"T5EncoderModel", make_network<models::T5Encoder>},
+    NetworkClass{"UMT5EncoderModel", make_network<models::T5Encoder>},
 };
 
 Result<const NetworkClass*> class_of(const Checkpoint& checkpoint) {
@@ -77,6 +79,7 @@ Result<LoadedNetwork> load_network(const std::filesystem::path& directory,
   Loader loader(checkpoint, plan, options, methods);
   return catch_load_errors(directory, [&]() -> Result<LoadedNetwork> {
     auto network = kind->make(loader);
+    loader.load();
     return LoadedNetwork{std::move(network), loader.reports().front()};
   });
 }

@@ -86,6 +86,7 @@ Result<std::unique_ptr<Pipeline>> Pipeline::from_pretrained(const std::filesyste
   Loader loader(checkpoint, plan, options, methods);
   return catch_load_errors(directory, [&]() -> Result<std::unique_ptr<Pipeline>> {
     auto pipeline = family->make(loader);
+    loader.load();
     pipeline->components_ = std::move(loader.reports());
     return pipeline;
   });

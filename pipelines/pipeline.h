@@ -26,6 +26,8 @@ struct LoadOptions {
   at::ScalarType dtype = at::kFloat;
   Arithmetic arithmetic = Arithmetic::library;  // of the layers that are quantized
   std::string variant;                          // of the weight files; empty: the plain ones
+  // Of all components together, bytes; 0: no limit.
+  uint64_t max_memory = 0;
   // Ready networks by component, taken as they are: from load_network, or a models/ class of the
   // caller's making. Several pipelines may share one, not at the same time.
   std::map<std::string, std::shared_ptr<torch::nn::Module>> components;
@@ -58,7 +60,8 @@ class Pipeline {
   // Reads model_index.json and every component. methods must outlive the call only. Errors, before
   // any weight is read: unsupported for a pipeline class that precis does not have, naming those it
   // has; what resolve() refuses; invalid_argument for a ready network that no component is, or that
-  // a method is asked for. Later: those of load_component(), with the component in front.
+  // a method is asked for; out_of_memory, telling what each component takes. Later: those of
+  // load_component(), with the component in front.
   static Result<std::unique_ptr<Pipeline>> from_pretrained(const std::filesystem::path& directory,
                                                            const LoadOptions& options,
                                                            MethodResolver& methods);

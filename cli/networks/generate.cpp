@@ -26,6 +26,7 @@ struct GenerateCommand {
   std::vector<std::string> ready;  // NAME=DIR
   pipelines::GenerateOptions generate;
   double guidance = -1;  // below 0: the pipeline's
+  std::string max_memory;
   bool fast = false, compare_float = false;
 };
 
@@ -54,6 +55,9 @@ Result<pipelines::LoadOptions> load_options(const GenerateCommand& options, Sess
   pipelines::LoadOptions load;
   PRECIS_ASSIGN(load.dtype, scalar_type(options.dtype));
   load.variant = options.plan.variant;
+  if (!options.max_memory.empty()) {
+    PRECIS_ASSIGN(load.max_memory, parse_byte_size(options.max_memory));
+  }
   if (options.fast) load.arithmetic = Arithmetic::fast;
   PRECIS_ASSIGN(const Checkpoint checkpoint,
                 open_checkpoint(options.plan.source, {options.plan.variant}));
@@ -224,6 +228,10 @@ void add_generate(CLI::App& app, Session& session, int& result) {
                       "tokens of the T5 encoder; default: the pipeline's");
   command->add_option("--dtype", options->dtype, "of everything not quantized: f32, bf16, f16")
       ->capture_default_str();
+  command
+      ->add_option("--max-memory", options->max_memory,
+                   "most that the networks may take; checked before anything is loaded")
+      ->type_name("SIZE");
   command->add_option("--variant", options->plan.variant, "of the weight files, such as fp16");
   command->add_flag("--fast", options->fast,
                     "products may round activations to 8 bits where Python does not (GGUF)");

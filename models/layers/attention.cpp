@@ -20,9 +20,7 @@ at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tens
 
 JointAttention::JointAttention(const Options& options) : options_(options) {
   const int64_t inner = options.heads * options.head_width;
-  to_q_ = add<Linear>(*this, "to_q", options.width, inner, options.bias);
-  to_k_ = add<Linear>(*this, "to_k", options.width, inner, options.bias);
-  to_v_ = add<Linear>(*this, "to_v", options.width, inner, options.bias);
+  sample_ = add_projections({"to_q", "to_k", "to_v"}, "to_qkv", options.width, inner, options.bias);
   if (options.output) to_out_ = add<Linear>(*this, "to_out.0", inner, options.width, options.bias);
   const bool norm = options.qk_norm == QkNorm::rms;
   if (norm) {
@@ -30,9 +28,8 @@ JointAttention::JointAttention(const Options& options) : options_(options) {
     norm_k_ = add<RmsNorm>(*this, "norm_k", options.head_width, options.eps);
   }
   if (!options.context) return;
-  add_q_ = add<Linear>(*this, "add_q_proj", options.width, inner, options.bias);
-  add_k_ = add<Linear>(*this, "add_k_proj", options.width, inner, options.bias);
-  add_v_ = add<Linear>(*this, "add_v_proj", options.width, inner, options.bias);
+  context_ = add_projections({"add_q_proj", "add_k_proj", "add_v_proj"}, "to_added_qkv",
+                             options.width, inner, options.bias);
   if (options.context_output)
     to_add_out_ = add<Linear>(*this, "to_add_out", inner, options.width, options.bias);
   if (norm) {
@@ -60,19 +57,23 @@ std::pair<at::Tensor, at::Tensor> JointAttention::forward(const at::Tensor& x,
                                                           const at::Tensor& context,
                                                           const at::Tensor& cos,
                                                           const at::Tensor& sin) {
-  const auto heads = [&](Linear& layer, const at::Tensor& input) {
-    return split_heads(layer(input), options_.heads);
+  const auto heads = [&](const Projections& projections, const at::Tensor& input) {
+    auto parts = projections(input);
+    for (at::Tensor& part : parts) part = split_heads(part, options_.heads);
+    return parts;
   };
-  auto query = head_norm(norm_q_, heads(*to_q_, x));
-  auto key = head_norm(norm_k_, heads(*to_k_, x));
-  auto value = heads(*to_v_, x);
+  const auto of_sample = heads(*sample_, x);
+  auto query = head_norm(norm_q_, of_sample[0]);
+  auto key = head_norm(norm_k_, of_sample[1]);
+  auto value = of_sample[2];
   if (context.defined()) {
     const auto join = [&](const at::Tensor& sample, const at::Tensor& text) {
       return options_.context_first ? at::cat({text, sample}, 2) : at::cat({sample, text}, 2);
     };
-    query = join(query, head_norm(norm_added_q_, heads(*add_q_, context)));
-    key = join(key, head_norm(norm_added_k_, heads(*add_k_, context)));
-    value = join(value, heads(*add_v_, context));
+    const auto of_context = heads(*context_, context);
+    query = join(query, head_norm(norm_added_q_, of_context[0]));
+    key = join(key, head_norm(norm_added_k_, of_context[1]));
+    value = join(value, of_context[2]);
   }
   if (cos.defined()) {
     query = rotate(query, cos, sin);

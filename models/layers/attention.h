@@ -8,6 +8,7 @@
 
 #include "models/layers/linear.h"
 #include "models/layers/norm.h"
+#include "models/layers/projections.h"
 
 namespace precis::models {
 
@@ -27,8 +28,8 @@ at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tens
 
 // Sample and text attend to both together; every stream has its own projections. State-dict names
 // of diffusers' Attention and FluxAttention: to_q, to_k, to_v, to_out.0, add_q_proj, add_k_proj,
-// add_v_proj, to_add_out, norm_q, norm_k, norm_added_q, norm_added_k.
-class JointAttention : public torch::nn::Module {
+// add_v_proj, to_add_out, norm_q, norm_k, norm_added_q, norm_added_k; fused: to_qkv, to_added_qkv.
+class JointAttention : public ProjectingModule {
  public:
   // Of queries and keys, within each head. layer: without parameters, in float32.
   enum class QkNorm { none, rms, layer };
@@ -54,8 +55,9 @@ class JointAttention : public torch::nn::Module {
   at::Tensor head_norm(const std::shared_ptr<RmsNorm>& norm, const at::Tensor& heads) const;
 
   Options options_;
-  std::shared_ptr<Linear> to_q_, to_k_, to_v_, to_out_;
-  std::shared_ptr<Linear> add_q_, add_k_, add_v_, to_add_out_;
+  const Projections* sample_;             // queries, keys and values
+  const Projections* context_ = nullptr;  // null for one stream
+  std::shared_ptr<Linear> to_out_, to_add_out_;
   std::shared_ptr<RmsNorm> norm_q_, norm_k_, norm_added_q_, norm_added_k_;
 };
 

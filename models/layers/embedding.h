@@ -10,6 +10,7 @@ class Embedding : public torch::nn::Module {
   Embedding(int64_t rows, int64_t width);
   // indices: int64 of any shape; gives [..., width].
   at::Tensor operator()(const at::Tensor& indices) { return at::embedding(weight_, indices); }
+  const at::Tensor& weight() const { return weight_; }
 
  private:
   at::Tensor weight_;

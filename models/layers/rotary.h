@@ -19,4 +19,8 @@ std::pair<at::Tensor, at::Tensor> rotary_angles(const at::Tensor& positions,
 // result has its dtype, the product is float32.
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
 
+// The same with channel i and channel i + width / 2 as a pair, in the dtype of x throughout, as
+// transformers does for Llama. cos, sin: [tokens, width] in that dtype, each angle twice.
+at::Tensor rotate_halves(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
+
 }  // namespace precis::models

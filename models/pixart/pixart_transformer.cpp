@@ -18,35 +18,44 @@ struct PixArtBlockOptions {
   std::string activation_name;
 };
 
-class PixArtAttention : public torch::nn::Module {
+class PixArtAttention : public ProjectingModule {
  public:
-  PixArtAttention(const PixArtBlockOptions& options, int64_t context_width)
-      : heads_(options.heads) {
+  // cross: keys and values are of the text.
+  PixArtAttention(const PixArtBlockOptions& options, bool cross) : heads_(options.heads) {
     const int64_t inner = options.heads * options.head_width;
-    q_ = add<Linear>(*this, "to_q", options.width, inner, options.bias);
-    k_ = add<Linear>(*this, "to_k", context_width, inner, options.bias);
-    v_ = add<Linear>(*this, "to_v", context_width, inner, options.bias);
+    if (cross) {
+      q_ = add<Linear>(*this, "to_q", options.width, inner, options.bias);
+      inputs_ =
+          add_projections({"to_k", "to_v"}, "to_kv", options.context_width, inner, options.bias);
+    } else {
+      inputs_ =
+          add_projections({"to_q", "to_k", "to_v"}, "to_qkv", options.width, inner, options.bias);
+    }
     out_ = add<Linear>(*this, "to_out.0", inner, options.width);
   }
 
   at::Tensor forward(const at::Tensor& x, const at::Tensor& context, const at::Tensor& mask = {}) {
     AttentionOptions options;
     options.mask = mask;
-    return (*out_)(attend(split_heads((*q_)(x), heads_), split_heads((*k_)(context), heads_),
-                          split_heads((*v_)(context), heads_), options));
+    auto parts = (*inputs_)(context);
+    if (q_) parts.insert(parts.begin(), (*q_)(x));
+    for (at::Tensor& part : parts) part = split_heads(part, heads_);
+    return (*out_)(attend(parts[0], parts[1], parts[2], options));
   }
 
  private:
   int64_t heads_;
-  std::shared_ptr<Linear> q_, k_, v_, out_;
+  std::shared_ptr<Linear> q_;  // of cross attention
+  const Projections* inputs_;  // the others; of self-attention all three
+  std::shared_ptr<Linear> out_;
 };
 
 class PixArtBlock : public torch::nn::Module {
  public:
   explicit PixArtBlock(const PixArtBlockOptions& options)
       : eps_(options.eps),
-        self_(add<PixArtAttention>(*this, "attn1", options, options.width)),
-        cross_(add<PixArtAttention>(*this, "attn2", options, options.context_width)),
+        self_(add<PixArtAttention>(*this, "attn1", options, false)),
+        cross_(add<PixArtAttention>(*this, "attn2", options, true)),
         feed_forward_(add<FeedForward>(*this, "ff", options.width, 4 * options.width,
                                        options.activation_name)),
         table_(uninitialised(*this, "scale_shift_table", {6, options.width})) {}

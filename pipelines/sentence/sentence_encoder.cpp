@@ -54,6 +54,7 @@ Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::from_pretrained(
   return catch_load_errors(directory, [&]() -> Result<std::unique_ptr<SentenceEncoder>> {
     result->tokenizer_ = loader.tokenizer("");
     result->encoder_ = loader.network<models::BertEncoder>("", /*partial=*/true);
+    loader.load();
     result->report_ = loader.reports().front();
     return std::move(result);
   });

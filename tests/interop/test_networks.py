@@ -200,6 +200,66 @@ def test_a_network_whose_config_does_not_fit_its_weights(precis, float_pipelines
         assert run.returncode == 2 and words in run.stderr and "transformer" in run.stderr, run.stderr
 
 
+def test_memory_is_predicted_before_anything_is_loaded(precis, float_pipelines, tmp_path):
+    directory, out = float_pipelines("sd3"), tmp_path / "image.png"
+    common = ["generate", directory, "--prompt", "a cat", "--steps", 1, "--max-sequence-length", 32, "-o", out,
+              "--component", "transformer=nf4"]
+    loaded = sum(c["loaded_bytes"] for c in precis.json(*common)["components"])
+    out.unlink()
+    refused = precis(*common, "--max-memory", loaded, code=4)
+    assert "transformer" in refused.stderr and not out.exists()
+    precis(*common, "--max-memory", loaded + 200_000)
+
+
+DDIM = [{}, {"prediction_type": "v_prediction", "timestep_spacing": "trailing", "clip_sample": False},
+        {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "clip_sample": False, "steps_offset": 1,
+         "set_alpha_to_one": False}, {"prediction_type": "sample", "timestep_spacing": "linspace", "clip_sample_range": 2.0}]
+
+
+@pytest.mark.parametrize("config", DDIM)
+@pytest.mark.parametrize("steps", [1, 7, 50])
+def test_ddim_steps_as_the_library_does(tmp_path, config, steps):
+    from diffusers import DDIMScheduler
+    from safetensors.torch import save_file
+
+    scheduler, generator = DDIMScheduler(**config), torch.Generator().manual_seed(0)
+    scheduler.set_timesteps(steps)
+    sample = torch.randn(1, 4, 8, 8, generator=generator)
+    tensors = {"latents": sample, "scheduler.timesteps": scheduler.timesteps}
+    for i, t in enumerate(scheduler.timesteps):
+        tensors[f"step.{i}.model_output"] = torch.randn(sample.shape, generator=generator)
+        sample = scheduler.step(tensors[f"step.{i}.model_output"], t, sample).prev_sample
+        tensors[f"step.{i}.prev_sample"] = sample
+    save_file(tensors, tmp_path / "reference.safetensors", {"config": json.dumps(dict(scheduler.config), default=list)})
+    run = subprocess.run([DIFFERENCES, "--ddim", tmp_path], capture_output=True, text=True, check=True)
+    assert max(json.loads(run.stdout).values()) <= 1e-4
+
+
+ROPES = [{"rope_type": "default", "rope_theta": 10000.0}, {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0},
+         {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 64}]
+
+
+@pytest.mark.parametrize("rope", ROPES, ids=lambda rope: rope["rope_type"])
+@pytest.mark.parametrize("options", [{}, {"num_key_value_heads": 4, "tie_word_embeddings": True, "attention_bias": True,
+                                          "mlp_bias": True, "head_dim": 24}], ids=["grouped", "tied"])
+def test_llama_computes_what_the_library_computes(tmp_path, rope, options):
+    from safetensors.torch import save_file
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(**{"vocab_size": 320, "hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 3,
+                            "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,
+                            "rope_parameters": rope, "initializer_range": 0.15} | options)
+    model = LlamaForCausalLM(config).eval()
+    model.save_pretrained(tmp_path / "model")
+    ids = torch.randint(0, 320, (2, 48))
+    with torch.inference_mode():
+        save_file({"token_ids": ids, "logits": model(ids).logits}, tmp_path / "reference.safetensors")
+    run = subprocess.run([DIFFERENCES, "--llama", tmp_path], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout)["logits"] <= 1e-4
+
+
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory):
     """A small BERT with its word pieces, seeded."""

@@ -19,8 +19,11 @@
 #include "models/clip/clip_text.h"
 #include "models/flux/flux_transformer.h"
 #include "models/json_file.h"
+#include "models/layers/projections.h"
+#include "models/llama/llama_decoder.h"
 #include "models/load_weights.h"
 #include "models/pixart/pixart_transformer.h"
+#include "models/schedulers/ddim.h"
 #include "models/schedulers/dpm_solver_multistep.h"
 #include "models/schedulers/flow_match_euler.h"
 #include "models/sd3/sd3_transformer.h"
@@ -77,7 +80,8 @@ class Differences {
       throw std::runtime_error(name + " has another shape than the reference");
     }
     const auto scale = want.abs().max().clamp_min(1e-6);
-    result[name] = ((got.to(at::kFloat) - want).abs().max() / scale).item<double>();
+    const double difference = ((got.to(at::kFloat) - want).abs().max() / scale).item<double>();
+    result[name] = std::max(difference, result.value(name, 0.0));
   }
   nlohmann::ordered_json result;
 
@@ -123,6 +127,8 @@ void with(const Component& component, const Run& run, Args... args) {
   Network network(component.config, args...);
   check(load_weights(network, component, plan, methods, {DType::f32, component.name == "vae"}));
   run(network);
+  // Once more with fused projections: the worse of both counts.
+  if (check(fuse_qkv_projections(network)) > 0) run(network);
 }
 
 void run_component(const Component& c, const Reference& in, Differences& out) {
@@ -193,6 +199,30 @@ void run_steps(Scheduler& scheduler, const Reference& in, Differences& out) {
   }
 }
 
+// The steps of DDIM alone, whose config is in the reference's metadata.
+void run_ddim(const Reference& in, Differences& out) {
+  Ddim scheduler(nlohmann::json::parse(in.text("config")));
+  scheduler.set_timesteps(in["scheduler.timesteps"].size(0));
+  out.add("scheduler.timesteps", at::tensor(scheduler.timesteps()));
+  run_steps(scheduler, in, out);
+}
+
+// The logits of token_ids, at once and token by token after the first half.
+void run_llama(const std::filesystem::path& root, const Reference& in, Differences& out) {
+  const auto checkpoint = check(open_checkpoint(root));
+  with<LlamaDecoder>(checkpoint.components.front(), [&](LlamaDecoder& model) {
+    const auto ids = in["token_ids"];
+    out.add("logits", model.forward(ids));
+    KeyValueCache cache;
+    const int64_t half = ids.size(1) / 2;
+    std::vector<at::Tensor> parts{model.forward(ids.narrow(1, 0, half), &cache)};
+    parts.push_back(model.forward(ids.narrow(1, half, 2), &cache));
+    for (int64_t i = half + 2; i < ids.size(1); ++i)
+      parts.push_back(model.forward(ids.narrow(1, i, 1), &cache));
+    out.add("logits", at::cat(parts, 1));
+  });
+}
+
 void run_scheduler(const std::filesystem::path& root, const Reference& in, Differences& out) {
   const auto config = check(read_json_file(root / "scheduler" / "scheduler_config.json"));
   const int64_t steps = in["scheduler.timesteps"].size(0);
@@ -224,12 +254,24 @@ int main(int argc, char** argv) {
       std::cout << nlohmann::json(ids).dump() << "\n";
       return 0;
     }
-    if (arguments.size() != 1) {
-      std::cerr << "usage: network_differences PIPELINE | --tokenize TOKENIZER TEXT\n";
-      return 1;
-    }
     at::set_num_threads(1);
     const c10::InferenceMode inference;
+    if (arguments.size() == 2 && (arguments[0] == "--ddim" || arguments[0] == "--llama")) {
+      const std::filesystem::path folder = arguments[1];
+      const Reference reference(folder / "reference.safetensors");
+      Differences differences(reference);
+      if (arguments[0] == "--ddim")
+        run_ddim(reference, differences);
+      else
+        run_llama(folder / "model", reference, differences);
+      std::cout << differences.result.dump(2) << "\n";
+      return 0;
+    }
+    if (arguments.size() != 1) {
+      std::cerr << "usage: network_differences PIPELINE | --tokenize TOKENIZER TEXT | --ddim DIR | "
+                   "--llama DIR\n";
+      return 1;
+    }
     const std::filesystem::path root = arguments[0];
     const Reference reference(root / "reference.safetensors");
     Differences differences(reference);
