@@ -1,13 +1,14 @@
 """quantize, calibrate, freeze, save and load in C++ against optimum-quanto on the same weights and batches."""
 import json
+import pathlib
 import subprocess
 
 import pytest
 import torch
-from conftest import ROOT
 from safetensors.torch import load_file, save_file
 
 optimum_quanto = pytest.importorskip("optimum.quanto")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build/tests/quanto_verbs"
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="built without LibTorch")
 

@@ -1,10 +1,10 @@
 """examples/ built by find_package(precis) from an installation, and what they print."""
+import pathlib
 import subprocess
 
 import pytest
 
-from conftest import ROOT
-
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(not (ROOT / "build/bin/precis-networks").exists(), reason="built without LibTorch")
 
 
