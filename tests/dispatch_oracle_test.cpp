@@ -56,9 +56,10 @@ TEST(DispatchOracle, WhichQuantizer) {
     const auto read = test_resolver(true).normalize(config, library, true);
     const json& outcome = test["outcome"];
     if (outcome.contains("error")) {
-      // precis quantizes also with methods whose library only loads.
+      // precis quantizes also with methods whose library only loads, and needs no Python package.
       const bool from_floats = !test["input"].value("pre_quantized", true);
-      EXPECT_TRUE(from_floats || !read.ok()) << test["id"];
+      const bool no_package = outcome["error"] == "ImportError";
+      EXPECT_TRUE(from_floats || no_package || !read.ok()) << test["id"];
       return;
     }
     ASSERT_TRUE(read.ok()) << test["id"] << " " << read.error().text();

@@ -33,6 +33,9 @@ TEST(MergeOracle, WhoseValuesWin) {
     // A merge is today's library's; transformers 4.48 did not compare the classes.
     const std::string library = test["library"];
     const std::string version = api != "seed-era" ? "" : library == "diffusers" ? "0.33" : "4.48";
+    // An object of the other library's class has fields that the dict does not show.
+    const json& object = test["input"]["user"];
+    if (object.is_object() && object.value("library", library) != library) return void(++not_json);
     const bool one_class = user.is_null() || user["quant_method"] == checkpoint["quant_method"];
     if (api == "seed-era" && !one_class && !test["outcome"].contains("error"))
       return void(++stricter);

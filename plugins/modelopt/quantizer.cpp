@@ -53,12 +53,16 @@ bool keeps_nothing(std::string_view, const sdk::ModuleList&) {
 }  // namespace
 
 ModelOptQuantizer::ModelOptQuantizer(Config config)
-    : ScaledQuantizer(config.normalized, {"", {}, keeps_nothing}), config_(std::move(config)) {
+    : ScaledQuantizer(config.normalized, {"", {}, keeps_nothing}), config_(std::move(config)) {}
+
+void ModelOptQuantizer::quantized_params(const precis_state_dict& state_dict,
+                                         const sdk::EmitParam& emit) const {
   if (config_.of_diffusers)
     throw PluginError(PRECIS_UNSUPPORTED,
                       "weights of diffusers' modelopt config stand beside a pickle of Python "
                       "objects (modelopt_state.pth); export the model with ModelOpt's "
                       "export_hf_checkpoint, whose config has 'quant_algo'");
+  ScaledQuantizer::quantized_params(state_dict, emit);
 }
 
 Algorithm ModelOptQuantizer::algorithm(std::string_view module) const {

@@ -8,8 +8,11 @@ namespace precis::modelopt {
 
 class ModelOptQuantizer : public plugins::ScaledQuantizer {
  public:
-  // Throws PRECIS_UNSUPPORTED for diffusers' config, whose weights need a pickle to be read.
   explicit ModelOptQuantizer(Config config);
+
+  // Throws PRECIS_UNSUPPORTED for diffusers' config, whose weights need a pickle to be read.
+  void quantized_params(const precis_state_dict& state_dict,
+                        const sdk::EmitParam& emit) const override;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;

@@ -97,3 +97,9 @@ def test_damaged_checkpoints_are_refused(tmp_path, precis, name):
     model = checkpoint(tmp_path / "model", {"a": tensors}, {"quant_algo": algorithm})
     result = subprocess.run([precis.path, "dequantize", model, "-o", tmp_path / "out"], capture_output=True, text=True)
     assert result.returncode > 0 and message in result.stderr, result.stderr
+
+
+def test_weights_of_diffusers_need_a_pickle(tmp_path, precis):
+    model = checkpoint(tmp_path / "model", {"a": {"weight": torch.zeros(4, 4).to(torch.float8_e4m3fn)}}, {"quant_type": "FP8"})
+    result = subprocess.run([precis.path, "dequantize", model, "-o", tmp_path / "out"], capture_output=True, text=True)
+    assert result.returncode > 0 and "modelopt_state.pth" in result.stderr, result.stderr
