@@ -35,6 +35,9 @@ struct GoldenFolder {
   // Compares an encoded part with the library's, in place of same_numbers.
   std::function<void(const PartSpec& part, Bytes got, Bytes want)> same_part = {};
 
+  // The library's tensors are not those of input.weight: they are decoded alone.
+  bool decodes_only = false;
+
   // The library fits these weights step by step in float32, in an order of sums that depends on the
   // machine: the mean error of the result is compared in place of the bytes.
   std::function<bool(const nlohmann::json& options)> fitted = [](const nlohmann::json&) {

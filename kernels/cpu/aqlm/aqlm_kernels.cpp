@@ -1,0 +1,110 @@
+// Compiled once for each instruction set.
+#include "kernels/cpu/aqlm/aqlm.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace {
+
+uint64_t code_at(const AqlmWeight& weight, uint64_t index) {
+  const uint64_t mask = weight.shape.codewords() - 1;
+  const int64_t code = weight.shape.bits <= 8 ? static_cast<const int8_t*>(weight.codes)[index]
+                                              : static_cast<const int16_t*>(weight.codes)[index];
+  return static_cast<uint64_t>(code) & mask;
+}
+
+// torch's embedding_bag sums in float32; its bfloat16 path (FBGEMM) rounds ties away from zero.
+template <typename Type>
+float rounded_sum(float sum) {
+  return Type::round(sum);
+}
+template <>
+float rounded_sum<BF16>(float sum) {
+  const uint32_t bits = std::bit_cast<uint32_t>(sum);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return sum;
+  return std::bit_cast<float>((bits + 0x8000u) & 0xffff0000u);
+}
+
+// Columns [begin, end) of a row, which belong to one block.
+template <typename Type>
+void decode_block(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64_t end, float scale,
+                  float* out) {
+  const AqlmShape& shape = weight.shape;
+  const auto* books = static_cast<const typename Type::Stored*>(weight.codebooks);
+  const uint64_t block = begin / shape.in_group, count = end - begin;
+  const uint64_t codes = row / shape.out_group * weight.out_stride + block * weight.in_stride;
+  const uint64_t inside = row % shape.out_group * shape.in_group + begin % shape.in_group;
+  for (uint64_t i = 0; i < count; ++i) out[i] = 0;
+  for (uint64_t book = 0; book < shape.codebooks; ++book) {
+    const uint64_t word = book * shape.codewords() + code_at(weight, codes + book);
+    const auto* entry = books + word * shape.block_size() + inside;
+    for (uint64_t i = 0; i < count; ++i) out[i] += Type::load(entry, i);
+  }
+  for (uint64_t i = 0; i < count; ++i) out[i] = Type::round(rounded_sum<Type>(out[i]) * scale);
+}
+
+template <typename Type, typename Out>
+void decode_columns(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+                    typename Out::Stored* out) {
+  constexpr uint64_t kStrip = 64;
+  const uint64_t in_group = weight.shape.in_group;
+  const float scale = Type::load(static_cast<const typename Type::Stored*>(weight.scales),
+                                 row / weight.shape.out_group);
+  for (uint64_t column = begin; column < end;) {
+    float values[kStrip];
+    const uint64_t block_end = (column / in_group + 1) * in_group;
+    const uint64_t stop = std::min({end, block_end, column + kStrip});
+    decode_block<Type>(weight, row, column, stop, scale, values);
+    for (uint64_t i = column; i < stop; ++i) Out::store(out, i - begin, values[i - column]);
+    column = stop;
+  }
+}
+
+void dequantize(const AqlmWeight& weight, uint64_t row_begin, uint64_t row_end, WeightType out_type,
+                void* out) {
+  with_types(weight.type, out_type, [&](auto type, auto tag) {
+    using Out = decltype(tag);
+    auto* rows = static_cast<typename Out::Stored*>(out);
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      decode_columns<decltype(type), Out>(weight, row, 0, weight.shape.columns,
+                                          rows + (row - row_begin) * weight.shape.columns);
+    }
+  });
+}
+
+void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
+  const auto& product = *static_cast<const AqlmProductWeight*>(format);
+  with_types(product.weight.type, product.out, [&](auto type, auto tag) {
+    using Out = decltype(tag);
+    decode_columns<decltype(type), Out>(product.weight, row, begin, end,
+                                        static_cast<typename Out::Stored*>(out));
+  });
+}
+
+void nearest(const float* points, uint64_t size, uint64_t begin, uint64_t end,
+             const float* codewords, const float* half_norms, uint64_t count, float* scores,
+             uint16_t* codes) {
+  for (uint64_t point = begin; point < end; ++point) {
+    const float* values = points + point * size;
+    for (uint64_t word = 0; word < count; ++word) scores[word] = -half_norms[word];
+    for (uint64_t i = 0; i < size; ++i) {
+      const float value = values[i];
+      const float* row = codewords + i * count;
+      for (uint64_t word = 0; word < count; ++word) scores[word] += value * row[word];
+    }
+    uint64_t best = 0;
+    for (uint64_t word = 1; word < count; ++word) {
+      if (scores[word] > scores[best]) best = word;
+    }
+    codes[point] = static_cast<uint16_t>(best);
+  }
+}
+
+}  // namespace
+
+const AqlmKernels& aqlm_kernels() {
+  static constexpr AqlmKernels kernels{dequantize, decode_floats, nearest};
+  return kernels;
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

@@ -1,0 +1,28 @@
+// Finding codebooks and codes of a weight without calibration data: AQLM's residual k-means, then
+// descent over one codebook at a time, with the identity for its matrix of second moments.
+#pragma once
+
+#include <precis/plugin.hpp>
+
+#include "kernels/cpu/aqlm/aqlm.h"
+
+namespace precis::aqlm {
+
+// In memory of the caller's.
+struct Fit {
+  kernels::AqlmShape shape;
+  float* points;  // [blocks][block_size]: the blocks over their scales; later what is left of them
+  float* scales;  // [out_groups]
+  float* codebooks;  // [codebooks][codewords][block_size]
+  uint16_t* codes;   // [codebooks][blocks]
+};
+
+uint64_t fit_bytes(const kernels::AqlmShape& shape);
+Fit fit_in(const kernels::AqlmShape& shape, void* memory);
+
+// Fills scales, codebooks and codes. Codebooks and scales are rounded to `type`, which they are
+// stored in. Cancels when asked to.
+void find_codebooks(const precis_call& call, kernels::WeightType type, const void* weight,
+                    Fit& fit);
+
+}  // namespace precis::aqlm

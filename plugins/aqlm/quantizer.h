@@ -1,0 +1,44 @@
+// AQLM's stored form.
+#pragma once
+
+#include "kernels/cpu/aqlm/aqlm.h"
+#include "plugins/aqlm/config.h"
+
+namespace precis::aqlm {
+
+// Parts.
+inline constexpr std::size_t kCodes = 0, kCodebooks = 1, kScales = 2;
+
+class AqlmQuantizer : public sdk::WeightQuantizer {
+ public:
+  explicit AqlmQuantizer(Config config);
+
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
+
+ protected:
+  std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
+  void check_writable(const precis_param& param) const override;
+  uint64_t workspace(const precis_param& param) const override;
+  std::string_view anchor() const override { return "codebooks"; }
+  sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
+  void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+              const sdk::Parts& parts) const override;
+  void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& out) const override;
+  void write_skip_list(const sdk::ModuleList& modules, sdk::Json& config) const override;
+
+ private:
+  // Throws PRECIS_UNSUPPORTED, naming the rule, for sizes that AQLM has not.
+  kernels::AqlmShape shape_of(const precis_param& param) const;
+  kernels::AqlmWeight stored_weight(const precis_param& param, const sdk::ConstParts& parts) const;
+
+  Config config_;
+};
+
+}  // namespace precis::aqlm
