@@ -165,8 +165,7 @@ Status compare_float(const GenerateCommand& options, pipelines::LoadOptions load
                      {"load_peak_bytes", reference.load_peak_bytes},
                      {"peak_bytes", reference.peak_bytes}};
   session.show(
-      fmt::format("against the float run of the same seed: PSNR {:.2f} dB, SSIM {:.4f}; {:.1f} s
-",
+      fmt::format("against the float run of the same seed: PSNR {:.2f} dB, SSIM {:.4f}; {:.1f} s\n",
                   psnr, ssim, reference.generate_seconds));
   return {};
 }
@@ -178,8 +177,7 @@ Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session&
   PRECIS_ASSIGN(const Run quantized, run(options.plan.source, options, load, session));
   PRECIS_TRY(pipelines::write_png(options.output, quantized.image));
   auto report = to_json(quantized, options);
-  session.show(fmt::format("{}{}: {} x {}, {} steps in {:.1f} s; peak memory while loading {}
-",
+  session.show(fmt::format("{}{}: {} x {}, {} steps in {:.1f} s; peak memory while loading {}\n",
                            component_table(quantized), options.output, quantized.image.size(2),
                            quantized.image.size(1), options.generate.steps,
                            quantized.generate_seconds, format_bytes(quantized.load_peak_bytes)));

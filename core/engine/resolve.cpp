@@ -233,9 +233,10 @@ Result<ComponentPlan> resolve_component(const Component& component, const Resolv
   rules.lift_default_skips(component.family, {});
   if (leaves.empty() || !check_config(component, second).ok()) return first;
   plan.warnings.push_back(fmt::format(
-      "component {}: '{}' is quantized although the family's default skips would keep it: the "
-      "library's config.json cannot tell it from the others of its name",
-      component.name, fmt::join(leaves, "', '")));
+      "{}'{}' is quantized although the family's default skips would keep it: the library's "
+      "config.json cannot tell it from the others of its name",
+      component.name.empty() ? "" : fmt::format("component {}: ", component.name),
+      fmt::join(leaves, "', '")));
   return second;
 }
 

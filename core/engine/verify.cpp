@@ -66,6 +66,11 @@ class Verifier {
     }
     const auto tensors = logical_tensors(component, methods_);
     if (!tensors.ok()) {
+      if (tensors.error().code() == ErrorCode::plugin && !component.name.empty()) {
+        report_.notes.push_back(fmt::format("component {} was not decoded: {}", component.name,
+                                            tensors.error().text()));
+        return {};
+      }
       if (tensors.error().code() != ErrorCode::data_loss) return tensors.error();
       problem(in_component(component, tensors.error().text()));
       return {};

@@ -210,6 +210,7 @@ def test_a_component_that_no_plugin_reads_is_carried_over(precis, pipelines, tmp
     for name in ("config.json", "model.safetensors"):
         assert filecmp.cmp(source / "text_encoder" / name, out / "text_encoder" / name, shallow=False)
     assert sum(p.stat().st_size for p in out.rglob("*") if p.is_file()) == plan["total"]["output_bytes"]
+    assert "component text_encoder was not decoded" in precis("verify", out).stdout
     asked = precis("plan", source, "--component", "text_encoder=nf4", code=PLUGIN)
     assert "higgs" in asked.stderr
 
