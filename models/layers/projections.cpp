@@ -53,14 +53,16 @@ Status ProjectingModule::fuse_projections() {
 }
 
 Result<std::size_t> fuse_qkv_projections(torch::nn::Module& network) {
-  std::size_t count = 0;
-  for (const auto& module : network.modules()) {
-    auto* projecting = dynamic_cast<ProjectingModule*>(module.get());
-    if (projecting == nullptr) continue;
-    PRECIS_TRY(projecting->fuse_projections());
-    ++count;
-  }
-  return count;
+  // Found before any is fused, which frees layers. Without the network itself in modules(): torch
+  // asks of that one to be held by a shared_ptr.
+  std::vector<ProjectingModule*> found;
+  const auto look_at = [&](torch::nn::Module* module) {
+    if (auto* projecting = dynamic_cast<ProjectingModule*>(module)) found.push_back(projecting);
+  };
+  look_at(&network);
+  for (const auto& module : network.modules(/*include_self=*/false)) look_at(module.get());
+  for (ProjectingModule* module : found) PRECIS_TRY(module->fuse_projections());
+  return found.size();
 }
 
 }  // namespace precis::models

@@ -83,7 +83,7 @@ class Differences {
     const double difference = ((got.to(at::kFloat) - want).abs().max() / scale).item<double>();
     result[name] = std::max(difference, result.value(name, 0.0));
   }
-  nlohmann::ordered_json result;
+  nlohmann::ordered_json result = nlohmann::ordered_json::object();
 
  private:
   const Reference& reference_;
