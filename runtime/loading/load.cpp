@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "core/base/byte_size.h"
@@ -227,11 +228,31 @@ class Loader {
     return {};
   }
 
-  Result<QuantizedWeight> encode(const LogicalTensor& tensor, Param param,
-                                 const Lifecycle& hooks) const {
+  Result<QuantizedWeight> encode(const LogicalTensor& tensor, Param param, const Lifecycle& hooks) {
     param.dtype = plain_dtype(tensor.param);
-    PRECIS_ASSIGN(const at::Tensor numbers, read(tensor, param.dtype));
+    PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(param.dtype));
+    const auto bytes = dtype_bytes(param.dtype, tensor.param.elements()).value_or(0);
+    const at::Tensor numbers = scratch(bytes).view(type).view(tensor.param.shape);
+    PRECIS_TRY(tensor.read_rows_as(param.dtype, 0, tensor.param.rows(), bytes_of(numbers)));
     return hooks.create_quantized_param(param, numbers);
+  }
+
+  // Memory for the one weight that is held as numbers. Made once, for the largest: a piece for
+  // every weight would leave holes between the quantized ones.
+  at::Tensor scratch(uint64_t bytes) {
+    if (!scratch_.defined()) {
+      uint64_t largest = bytes;
+      for (std::size_t i = 0; i < tensors_.size(); ++i) {
+        const Param& param = tensors_[i].param;
+        const LayerChoice* choice = choice_of(i);
+        if (choice == nullptr || choice->quantizer == tensors_[i].quantizer) continue;
+        largest = std::max(largest, dtype_bytes(plain_dtype(param), param.elements()).value_or(0));
+      }
+      scratch_ = at::empty({static_cast<int64_t>(largest)}, at::TensorOptions(at::kByte));
+    }
+    if (scratch_.nbytes() < bytes)
+      scratch_ = at::empty({static_cast<int64_t>(bytes)}, at::TensorOptions(at::kByte));
+    return scratch_.narrow(0, 0, static_cast<int64_t>(bytes));
   }
 
   static Result<at::Tensor> read(const LogicalTensor& tensor, DType dtype) {
@@ -270,6 +291,7 @@ class Loader {
   std::map<std::string, ModuleSite> sites_;
   std::vector<LayerChoice> choices_;
   std::map<std::string, const LayerChoice*> chosen_;  // by the weight's name in the model
+  at::Tensor scratch_;
   LoadReport report_;
 };
 
