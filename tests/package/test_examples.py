@@ -43,5 +43,6 @@ def test_load_quantized(examples, precis, pipelines, tmp_path):
     assert "T5EncoderModel, nf4" in text
     model = T5EncoderModel.from_pretrained(tmp_path / "out" / "text_encoder_3", device_map="cpu", dtype=torch.float32)
     with torch.inference_mode():
-        want = model(torch.arange(8)[None]).last_hidden_state.norm().item()
-    assert float(text.split()[-1]) == pytest.approx(want, rel=1e-3)
+        want = model(torch.arange(8)[None]).last_hidden_state.float().norm().item()
+    # bitsandbytes hands its layers' results on in the bfloat16 of the stored weights, the example in float32.
+    assert float(text.split()[-1]) == pytest.approx(want, rel=5e-3)
