@@ -41,9 +41,9 @@ struct ResolveOptions {
   nlohmann::json recipe;                      // these options as the user gave them
 };
 
-// Reads headers only. Errors name the component, rule or tensor: a component or a rule that matches
-// nothing, a shape that does not fit its method, two methods that no config.json can express
-// together, quantized input that would be quantized again.
+// Reads headers, and a sample of every file to know it again by. Errors name the component, rule or
+// tensor: a component or a rule that matches nothing, a shape that does not fit its method, two
+// methods that no config.json can express together, quantized input that would be quantized again.
 Result<Plan> resolve(const Checkpoint& checkpoint, const ResolveOptions& options,
                      MethodResolver& methods);
 
