@@ -432,7 +432,7 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
                  "write to a directory, or convert one component's directory");
   }
   std::vector<uint64_t> working_sets;
-  uint64_t largest_write = 0;
+  uint64_t largest_write = 0, large_parts = 0;
   for (std::size_t i = 0; i < checkpoint.components.size(); ++i) {
     ComponentPlan& component = plan.components[i];
     Status status;
@@ -447,8 +447,12 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
     for (TensorPlan& tensor : component.tensors) {
       tensor.working_set_bytes = working_set_bytes(tensor);
       working_sets.push_back(tensor.working_set_bytes);
-      for (const OutputTensor& output : tensor.outputs)
+      uint64_t large = 0;
+      for (const OutputTensor& output : tensor.outputs) {
         largest_write = std::max(largest_write, output.planned.nbytes);
+        if (output.planned.nbytes >= OutputFile::kPastCacheBytes) ++large;
+      }
+      large_parts = std::max(large_parts, large);
     }
   }
   plan.output_bytes = plan.weight_bytes;
@@ -467,7 +471,7 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
   plan.peak_memory_bytes = anonymous_memory_bytes() +
                            BufferArena::predict_peak(working_sets, plan.threads, plan.max_memory) +
                            uint64_t{plan.threads} * kThreadOverheadBytes +
-                           WriteBehind::memory_bytes(largest_write);
+                           WriteBehind::memory_bytes(largest_write, plan.threads * large_parts);
   return {};
 }
 

@@ -11,8 +11,9 @@ constexpr uint64_t kStagingBytes = 4 << 20;  // of one writer
 
 }  // namespace
 
-uint64_t WriteBehind::memory_bytes(uint64_t largest) {
-  return largest < OutputFile::kPastCacheBytes ? 0 : kWriters * std::min(kStagingBytes, largest);
+uint64_t WriteBehind::memory_bytes(uint64_t largest, uint64_t together) {
+  if (largest < OutputFile::kPastCacheBytes) return 0;
+  return std::min<uint64_t>(kWriters, together) * std::min(kStagingBytes, largest);
 }
 
 WriteBehind::WriteBehind() {
@@ -30,12 +31,14 @@ WriteBehind::~WriteBehind() {
 
 std::future<Status> WriteBehind::write(const OutputFile& file, uint64_t offset,
                                        std::span<const std::byte> bytes) {
-  Task task([&file, offset, bytes](std::span<std::byte> staging) -> Status {
+  Task task;
+  task.staged = bytes.size() >= OutputFile::kPastCacheBytes;
+  task.write = decltype(task.write)([&file, offset, bytes](std::span<std::byte> staging) -> Status {
     PRECIS_TRY(file.write_past_cache(offset, bytes, staging));
     file.start_writeback(offset, bytes.size());
     return {};
   });
-  std::future<Status> result = task.get_future();
+  std::future<Status> result = task.write.get_future();
   {
     std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
@@ -45,18 +48,23 @@ std::future<Status> WriteBehind::write(const OutputFile& file, uint64_t offset,
 }
 
 void WriteBehind::work() {
-  Buffer staging;
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
     if (tasks_.empty()) return;
     Task task = std::move(tasks_.front());
     tasks_.pop_front();
+    Buffer staging;
+    if (task.staged && !idle_staging_.empty()) {
+      staging = std::move(idle_staging_.back());
+      idle_staging_.pop_back();
+    }
     lock.unlock();
-    // Without staging the bytes go through the cache.
-    (void)staging.reserve(kStagingBytes);
-    task(staging.bytes(staging.capacity()));
+    // Where there is no memory for it, the bytes go through the cache.
+    if (task.staged) (void)staging.reserve(kStagingBytes);
+    task.write(staging.bytes(staging.capacity()));
     lock.lock();
+    if (task.staged) idle_staging_.push_back(std::move(staging));
   }
 }
 

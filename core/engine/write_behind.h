@@ -18,8 +18,9 @@ namespace precis {
 // disk works for the other.
 class WriteBehind {
  public:
-  // Memory that all the writers need when the largest write has `largest` bytes.
-  static uint64_t memory_bytes(uint64_t largest);
+  // Memory that the writers need when the largest write has `largest` bytes and `together` large
+  // ones are waited for at once.
+  static uint64_t memory_bytes(uint64_t largest, uint64_t together);
 
   WriteBehind();
   // Waits for what is queued.
@@ -32,14 +33,19 @@ class WriteBehind {
                             std::span<const std::byte> bytes);
 
  private:
-  // What is to be done with a thread's page-aligned staging memory.
-  using Task = std::packaged_task<Status(std::span<std::byte>)>;
+  struct Task {
+    std::packaged_task<Status(std::span<std::byte>)> write;
+    bool staged = false;  // large: its bytes pass through page-aligned staging memory
+  };
 
   void work();
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Task> tasks_;
+  // Staging memory that no writer holds. The last one given back is taken first, so that there are
+  // never more than large writes were under way at once.
+  std::vector<Buffer> idle_staging_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
