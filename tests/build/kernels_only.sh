@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # plugin_api and kernels build with a compiler and CMake alone: no package, no header of one, no CUDA.
 #
-# Usage: kernels_only.sh SOURCE_DIR BUILD_DIR
+# Usage: kernels_only.sh SOURCE_DIR BUILD_DIR GENERATOR     the preset's own generator needs make
 set -euo pipefail
-source=$1 build=$2
-cmake --preset kernels-only -S "$source" -B "$build" >/dev/null
+source=$1 build=$2 generator=$3
+cmake --preset kernels-only -S "$source" -B "$build" -G "$generator" >/dev/null
 if grep -E '_(DIR|LIBRARY|INCLUDE_DIRS?):(PATH|FILEPATH)=/' "$build/CMakeCache.txt" | grep -v -E '^(CMAKE|precis|Python)'; then
   echo "the packages above were looked for"
   exit 1
