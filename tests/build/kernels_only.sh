@@ -4,6 +4,7 @@
 # Usage: kernels_only.sh SOURCE_DIR BUILD_DIR GENERATOR     the preset's own generator needs make
 set -euo pipefail
 source=$1 build=$2 generator=$3
+grep -qsx "CMAKE_GENERATOR:INTERNAL=$generator" "$build/CMakeCache.txt" || rm -rf "$build"
 cmake --preset kernels-only -S "$source" -B "$build" -G "$generator" >/dev/null
 if grep -E '_(DIR|LIBRARY|INCLUDE_DIRS?):(PATH|FILEPATH)=/' "$build/CMakeCache.txt" | grep -v -E '^(CMAKE|precis|Python)'; then
   echo "the packages above were looked for"
