@@ -19,10 +19,10 @@ struct VerifyReport {
   bool compared = false;
 };
 
-// Checks structure (by opening), digests, that each config.json is the one written with the weights,
-// and that every weight decodes to finite numbers where its source (if given) is finite. With
-// `source`: that it is what the weights were made from, by the hashes they carry, that names and
-// shapes agree, and that kept tensors are equal. Errors: only what keeps it from checking.
+// Checks structure (by opening), digests, that each config.json is the one written with the
+// weights, and that every weight decodes to finite numbers where its source (if given) is finite.
+// With `source`: that it is what the weights were made from, by the hashes they carry, that names
+// and shapes agree, and that kept tensors are equal. Errors: only what keeps it from checking.
 Result<VerifyReport> verify(const Checkpoint& checkpoint, const Checkpoint* source,
                             MethodResolver& methods, ThreadPool& pool);
 

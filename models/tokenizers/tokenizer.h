@@ -33,7 +33,8 @@ class Tokenizer {
 };
 
 // The tokenizer of a directory by the class of its tokenizer_config.json: BertTokenizer(Fast),
-// CLIPTokenizer(Fast), LlamaTokenizer(Fast), T5Tokenizer(Fast). Errors: io, data_loss and unsupported, naming the file.
+// CLIPTokenizer(Fast), LlamaTokenizer(Fast), T5Tokenizer(Fast). Errors: io, data_loss and
+// unsupported, naming the file.
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::filesystem::path& directory);
 
 }  // namespace precis::models

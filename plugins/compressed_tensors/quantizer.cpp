@@ -62,8 +62,9 @@ CompressedTensorsQuantizer::CompressedTensorsQuantizer(Config config)
     : ScaledQuantizer(config.normalized, config.skip), config_(std::move(config)) {
   if (config_.has_transforms)
     throw PluginError(PRECIS_UNSUPPORTED,
-                      "'transform_config': the weights are rotated, and the model must rotate its "
-                      "activations, which is not implemented");
+                      "'transform_config': the weights are rotated and mean nothing without the "
+                      "same rotation of the activations, which precis does not apply; use a "
+                      "checkpoint without transforms");
 }
 
 const QuantizationScheme* CompressedTensorsQuantizer::weight_scheme(std::string_view module) const {

@@ -115,7 +115,8 @@ sdk::StoredWeight ModelOptQuantizer::describe(const sdk::StoredModule& module) c
   if (module.find("pre_quant_scale") != nullptr)
     throw PluginError(PRECIS_UNSUPPORTED,
                       "'" + module.key("pre_quant_scale") +
-                          "': the model must scale its activations, which is not implemented");
+                          "': the weights are scaled against the activations, which precis does "
+                          "not scale; export the checkpoint without pre_quant_scale (AWQ)");
   const precis_tensor_info& codes = module.at("weight", 2);
   const precis_tensor_info& scales = module.at("weight_scale");
   if (scales.ndim == 1 && sdk::same(scales.dtype, sdk::kUInt8))

@@ -11,7 +11,8 @@
 namespace precis {
 
 // Refuses a file, or a directory above it, that anyone but root and this user could change; the
-// user's private group (of the same name, without other members) counts as the user. Errors: plugin, naming the path, the rule and the command that mends it.
+// user's private group (of the same name, without other members) counts as the user. Errors:
+// plugin, naming the path, the rule and the command that mends it.
 Status check_permissions(const std::filesystem::path& path);
 
 // An open file descriptor, closed with its owner.

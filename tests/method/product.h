@@ -19,7 +19,7 @@ enum class Sums {
   // Where the host allows it, blocks of 32 as integers of 8 bits: off by at most 1/254 of the
   // block's largest; else as they are.
   int8_blocks,
-  int8_rows     // LLM.int8(): off by at most 1/254 of the row's largest, and float16's roundoff
+  int8_rows  // LLM.int8(): off by at most 1/254 of the row's largest, and float16's roundoff
 };
 
 // A config of a method and the shapes [out_features, in_features] its products are tried with.
