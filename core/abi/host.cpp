@@ -32,11 +32,16 @@ void host_log(const precis_host*, int32_t severity, precis_str message) {
 }
 
 uint32_t host_concurrency(const precis_host* host) {
-  return self(host).pool().concurrency();
+  const LoopRunner* runner = self(host).loop_runner();
+  return runner != nullptr ? runner->concurrency() : self(host).pool().concurrency();
 }
 
 precis_status host_parallel_for(const precis_host* host, uint64_t n, uint64_t grain,
                                 void (*fn)(void* ctx, uint64_t begin, uint64_t end), void* ctx) {
+  if (const LoopRunner* runner = self(host).loop_runner()) {
+    runner->run(n, grain, fn, ctx);
+    return PRECIS_OK;
+  }
   self(host).pool().parallel_for(n, grain,
                                  [fn, ctx](uint64_t begin, uint64_t end) { fn(ctx, begin, end); });
   return PRECIS_OK;

@@ -1,10 +1,21 @@
 // The host's side of the ABI: the tables that plugins may ask for.
 #pragma once
 
+#include <atomic>
+
 #include "core/base/thread_pool.h"
 #include "precis/host.h"
 
 namespace precis {
+
+// Threads that are not the pool's, for programs in which another library has its own: two pools on
+// the same processors wait for each other. Both functions: [any thread].
+struct LoopRunner {
+  unsigned (*concurrency)();
+  // As ThreadPool::parallel_for.
+  void (*run)(uint64_t n, uint64_t grain, void (*fn)(void* ctx, uint64_t begin, uint64_t end),
+              void* ctx);
+};
 
 // What plugins are handed in precis_plugin_entry.init. Plugins are never unloaded and keep the
 // pointer, so a Host lives as long as the process; so does its thread pool.
@@ -18,8 +29,14 @@ class Host {
   const precis_host& abi() const { return abi_; }
   ThreadPool& pool() const { return pool_; }
 
+  // From now on plugins' loops run on `runner`, which outlives the host. [any thread]
+  void run_loops_on(const LoopRunner& runner) { runner_.store(&runner); }
+  // Null: loops run on the pool.
+  const LoopRunner* loop_runner() const { return runner_.load(std::memory_order_acquire); }
+
  private:
   ThreadPool& pool_;
+  std::atomic<const LoopRunner*> runner_{nullptr};
   precis_host abi_;
 };
 

@@ -1,5 +1,7 @@
 #include "runtime/modules/quantized_layer.h"
 
+#include "runtime/threads/openmp_loops.h"
+
 namespace precis {
 namespace {
 
@@ -23,6 +25,7 @@ void register_part(torch::nn::Module& module, const std::string& name, const at:
 }  // namespace
 
 QuantizedLayer::QuantizedLayer(QuantizedWeight weight) : weight_(std::move(weight)) {
+  run_loops_on_openmp();
   for (std::size_t i = 0; i < weight_.specs.size(); ++i) {
     register_part(*this, weight_.specs[i].name, weight_.parts[i]);
   }

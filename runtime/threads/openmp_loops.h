@@ -1,0 +1,13 @@
+// Plugins' loops on the threads that LibTorch computes with.
+#pragma once
+
+namespace precis {
+
+// From now on loops of plugins in this process run on the threads of the OpenMP library that
+// LibTorch was linked with, as torch's own loops do. Those threads go on spinning for a while after
+// a loop: with a pool beside them, every change between a product of a plugin and an operation of
+// torch makes the two wait for each other. A LibTorch without OpenMP leaves everything as it is.
+// Called by every quantized layer that is made; later calls do nothing. [any thread]
+void run_loops_on_openmp();
+
+}  // namespace precis
