@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "core/base/output_file.h"
@@ -62,6 +63,14 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+Result<std::span<std::byte>> MappedFile::writable_bytes() const {
+  if (size_ > 0 && ::mprotect(data_, size_, PROT_READ | PROT_WRITE) != 0) {
+    return Error(ErrorCode::io, fmt::format("{} mapped bytes cannot be made writable: {}", size_,
+                                            strerror(errno)));
+  }
+  return std::span(data_, static_cast<std::size_t>(size_));
 }
 
 void MappedFile::prefetch(uint64_t offset, uint64_t size) const {

@@ -25,6 +25,10 @@ class MappedFile {
   uint64_t size() const { return size_; }
   std::span<const std::byte> bytes() const { return {data_, static_cast<std::size_t>(size_)}; }
 
+  // The same bytes, to be written to: what is written stays in this process and never reaches the
+  // file. Errors: io.
+  Result<std::span<std::byte>> writable_bytes() const;
+
   // Hints for a range: will be read soon, or is not needed any more.
   void prefetch(uint64_t offset, uint64_t size) const;
   void release(uint64_t offset, uint64_t size) const;

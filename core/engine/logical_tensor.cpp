@@ -50,7 +50,7 @@ bool convert_to_float(DType dtype, const std::byte* source, std::size_t count, f
 
 bool convert_from_float(const float* source, std::size_t count, DType dtype, std::byte* out) {
   if (dtype == DType::f32) {
-    std::memcpy(out, source, count * sizeof(float));
+    if (count > 0) std::memcpy(out, source, count * sizeof(float));
     return true;
   }
   if (dtype != DType::f16 && dtype != DType::bf16) return false;

@@ -91,6 +91,12 @@ Result<std::span<const std::byte>> Container::data(const TensorEntry& entry) con
   return file_.bytes().subspan(entry.offset, entry.nbytes);
 }
 
+Result<std::span<std::byte>> Container::writable_data(const TensorEntry& entry) const {
+  PRECIS_ASSIGN(const auto bytes, data(entry));
+  PRECIS_ASSIGN(const auto file, file_.writable_bytes());
+  return file.subspan(entry.offset, bytes.size());
+}
+
 void Container::prefetch(const TensorEntry& entry) const {
   file_.prefetch(entry.offset, entry.nbytes);
 }

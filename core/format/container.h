@@ -58,6 +58,8 @@ class Container {
   // The bytes of a tensor of this container, mapped from the file; valid as long as the container.
   // Error invalid_argument: the entry is of another file and lies outside of this one.
   Result<std::span<const std::byte>> data(const TensorEntry& entry) const;
+  // The same bytes, to be written to: what is written stays in this process.
+  Result<std::span<std::byte>> writable_data(const TensorEntry& entry) const;
   // Tells the system that these bytes will be read soon, or are not needed any more. Only hints.
   void prefetch(const TensorEntry& entry) const;
   void release(const TensorEntry& entry) const;

@@ -4,38 +4,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "core/base/byte_size.h"
 #include "core/engine/logical_tensor.h"
 #include "runtime/loading/mixed_lifecycle.h"
 #include "runtime/loading/tensor_places.h"
 #include "runtime/modules/replaceable_layer.h"
+#include "runtime/offload/device_map.h"
+#include "runtime/offload/mapped_tensor.h"
+#include "runtime/offload/stored_tensor.h"
+#include "runtime/offload/weight_file.h"
 
 namespace precis {
 namespace {
 
 using nlohmann::json;
-
-// Devices named by a device map. Error: one that this machine and this LibTorch do not have.
-Status check_devices(const json& device_map) {
-  std::set<std::string> names;
-  if (device_map.is_string()) names.insert(device_map.get<std::string>());
-  if (device_map.is_object()) {
-    for (const auto& [module, device] : device_map.items()) {
-      names.insert(device.is_string() ? device.get<std::string>() : "cuda:" + device.dump());
-    }
-  }
-  for (const std::string& name : names) {
-    if (name == "cpu" || name == "auto" || name == "balanced" || name == "sequential") continue;
-    return Error(ErrorCode::device_error,
-                 fmt::format("device '{}' of the device map is not there: quantized layers run on "
-                             "the CPU",
-                             name),
-                 "use device_map=\"cpu\", or none");
-  }
-  return {};
-}
 
 class Loader {
  public:
@@ -48,7 +31,7 @@ class Loader {
     PRECIS_TRY(choose());
     PRECIS_TRY(prepare_environment());
     PRECIS_TRY(hooks_.preprocess_model(choices_));
-    PRECIS_TRY(check_budgets());
+    PRECIS_TRY(place_weights());
     PRECIS_ASSIGN(const auto missing, hooks_.update_missing_keys(places_->missing()));
     PRECIS_TRY(nothing_missing(missing));
     PRECIS_TRY(places_->check_shapes(tensors_));
@@ -147,35 +130,64 @@ class Loader {
     std::vector<std::string> keys;
     for (const LogicalTensor& tensor : tensors_) keys.push_back(tensor.param.name);
     PRECIS_TRY(hooks_.maybe_update_loaded_keys(std::move(keys)));
-    return check_devices(device_map);
+    PRECIS_ASSIGN(device_map_, DeviceMap::parse(device_map));
+    return {};
   }
 
-  Status check_budgets() {
-    if (options_.max_memory.empty()) return {};
+  // Chooses places where the device map leaves that to us, and refuses what does not fit.
+  Status place_weights() {
+    if (options_.max_memory.empty() && !device_map_.automatic()) return every_weight_has_a_device();
+    PRECIS_ASSIGN(const auto sizes, loaded_sizes());
+    PRECIS_ASSIGN(const auto budgets, hooks_.adjust_max_memory(options_.max_memory));
+    const auto found = budgets.find("cpu");
+    std::optional<uint64_t> budget;
+    if (found != budgets.end()) budget = found->second;
+    if (device_map_.automatic()) PRECIS_TRY(device_map_.distribute(sizes, budget));
+    uint64_t held = 0;
+    for (const auto& [name, bytes] : sizes) {
+      PRECIS_ASSIGN(const bool disk, device_map_.on_disk(name));
+      if (!disk) held += bytes;
+    }
+    if (!budget || held <= *budget) return {};
+    return Error(ErrorCode::out_of_memory,
+                 fmt::format("the model takes {}, max_memory allows {} on 'cpu'",
+                             format_bytes(held), format_bytes(*budget)),
+                 "allow more, quantize to fewer bits, or leave a part on the disk with "
+                 "device_map=\"auto\"");
+  }
+
+  Status every_weight_has_a_device() const {
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      const TensorPlaces::Place* place = places_->of(i);
+      if (place == nullptr) continue;
+      const auto disk = device_map_.on_disk(place->name);
+      if (!disk.ok()) return disk.error();
+    }
+    return {};
+  }
+
+  // Bytes that every tensor of the model will take.
+  Result<std::vector<std::pair<std::string, uint64_t>>> loaded_sizes() const {
     std::vector<Param> params;
     for (const LogicalTensor& tensor : tensors_) params.push_back(tensor.param);
     PRECIS_ASSIGN(const auto special_dtypes, hooks_.get_special_dtypes_update(params));
-    uint64_t bytes = 0;
+    std::vector<std::pair<std::string, uint64_t>> sizes;
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      if (places_->of(i) == nullptr) continue;
+      const TensorPlaces::Place* place = places_->of(i);
+      if (place == nullptr) continue;
+      uint64_t bytes = 0;
       if (const LayerChoice* choice = choice_of(i)) {
-        PRECIS_ASSIGN(const uint64_t stored,
+        PRECIS_ASSIGN(bytes,
                       hooks_.of(choice->quantizer.get())->adjust_target_dtype(choice->param));
-        bytes += stored;
       } else {
         const auto special = special_dtypes.find(params[i].name);
         const DType dtype =
             special != special_dtypes.end() ? special->second : plain_dtype(params[i]);
-        bytes += dtype_bytes(dtype, params[i].elements()).value_or(0);
+        bytes = dtype_bytes(dtype, params[i].elements()).value_or(0);
       }
+      sizes.emplace_back(place->name, bytes);
     }
-    PRECIS_ASSIGN(const auto budgets, hooks_.adjust_max_memory(options_.max_memory));
-    const auto cpu = budgets.find("cpu");
-    if (cpu == budgets.end() || bytes <= cpu->second) return {};
-    return Error(ErrorCode::out_of_memory,
-                 fmt::format("the model takes {}, max_memory allows {} on 'cpu'",
-                             format_bytes(bytes), format_bytes(cpu->second)),
-                 "allow more, or quantize to fewer bits");
+    return sizes;
   }
 
   const LayerChoice* choice_of(std::size_t index) const {
@@ -197,17 +209,18 @@ class Loader {
       return {};
     }
     report_.source_bytes += tensor.stored_bytes();
+    PRECIS_ASSIGN(const bool disk, device_map_.on_disk(place->name));
     if (const LayerChoice* choice = choice_of(index)) {
       const Lifecycle& hooks = *hooks_.of(choice->quantizer.get());
       PRECIS_TRY(hooks.check_if_quantized_param(choice->param));
-      return load_quantized(tensor, *choice, hooks);
+      return load_quantized(tensor, *choice, hooks, disk);
     }
     if (!hooks_.empty()) PRECIS_TRY(hooks_.first().check_if_quantized_param(tensor.param));
-    return load_plain(index, *place);
+    return load_plain(index, *place, disk);
   }
 
   Status load_quantized(const LogicalTensor& tensor, const LayerChoice& choice,
-                        const Lifecycle& hooks) {
+                        const Lifecycle& hooks, bool disk) {
     const auto module = choice.site.module();
     QuantizedWeight weight;
     if (choice.quantizer != tensor.quantizer) {
@@ -216,11 +229,14 @@ class Loader {
       std::vector<TensorEntry> entries;
       for (const LogicalTensor::Part& part : tensor.parts) entries.push_back(*part.entry);
       PRECIS_TRY(hooks.check_quantized_param_shape(choice.param, entries));
-      PRECIS_ASSIGN(weight, QuantizedWeight::from_checkpoint(tensor, choice.param.shape));
+      PRECIS_ASSIGN(weight, QuantizedWeight::from_checkpoint(tensor, choice.param.shape,
+                                                             options_.map_files || disk));
       weight.param.module_kind = choice.param.module_kind;
       if (options_.observer) options_.observer("create_quantized_param");
     }
-    report_.bytes += weight.bytes();
+    for (at::Tensor& part : weight.parts) {
+      PRECIS_ASSIGN(part, at_home(std::move(part), disk));
+    }
     ++report_.quantized;
     const Arithmetic arithmetic =
         options_.quantize ? options_.quantize->arithmetic : options_.arithmetic;
@@ -255,14 +271,46 @@ class Loader {
     return scratch_.narrow(0, 0, static_cast<int64_t>(bytes));
   }
 
-  static Result<at::Tensor> read(const LogicalTensor& tensor, DType dtype) {
+  // The tensor where it is to live.
+  Result<at::Tensor> at_home(at::Tensor tensor, bool disk) {
+    report_.bytes += tensor.nbytes();
+    if (is_mapped(tensor)) report_.mapped_bytes += tensor.nbytes();
+    if (!disk) {
+      // Asked for now, so that reading overlaps what the caller does next.
+      prefetch_weight(tensor);
+      return tensor;
+    }
+    report_.disk_bytes += tensor.nbytes();
+    if (!is_mapped(tensor)) {
+      if (weight_file_ == nullptr) {
+        PRECIS_ASSIGN(weight_file_, WeightFile::create(options_.offload_directory));
+      }
+      PRECIS_ASSIGN(tensor, weight_file_->store(tensor.contiguous()));
+    }
+    if (options_.stream) stream_weight(tensor);
+    release_weight(tensor);
+    return tensor;
+  }
+
+  // Whether a tensor may stay in the checkpoint's file: it is held as it is stored.
+  bool mappable(const LogicalTensor& tensor, DType dtype, bool disk) const {
+    return (options_.map_files || disk) && tensor.plain() && dtype == tensor.param.dtype;
+  }
+
+  static Result<at::Tensor> read(const LogicalTensor& tensor, DType dtype, bool map) {
     PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(dtype));
+    if (map) {
+      const LogicalTensor::Part& part = tensor.parts.front();
+      PRECIS_ASSIGN(at::Tensor mapped,
+                    stored_tensor(part.file, *part.entry, type, tensor.param.shape));
+      if (mapped.defined()) return mapped;
+    }
     at::Tensor numbers = at::empty(tensor.param.shape, at::TensorOptions().dtype(type));
     PRECIS_TRY(tensor.read_rows_as(dtype, 0, tensor.param.rows(), bytes_of(numbers)));
     return numbers;
   }
 
-  Status load_plain(std::size_t index, const TensorPlaces::Place& place) {
+  Status load_plain(std::size_t index, const TensorPlaces::Place& place, bool disk) {
     const LogicalTensor& tensor = tensors_[index];
     at::Tensor numbers;
     if (options_.plan != nullptr && options_.plan->tensors[index].action == Action::quantize) {
@@ -271,9 +319,10 @@ class Loader {
                     encode(tensor, tensor.param, *hooks_.of(quantizer.get())));
       PRECIS_ASSIGN(numbers, weight.decode_rows(0, weight.param.rows()));
     } else {
-      PRECIS_ASSIGN(numbers, read(tensor, plain_dtype(tensor.param)));
+      const DType dtype = plain_dtype(tensor.param);
+      PRECIS_ASSIGN(numbers, read(tensor, dtype, mappable(tensor, dtype, disk)));
     }
-    report_.bytes += numbers.nbytes();
+    PRECIS_ASSIGN(numbers, at_home(std::move(numbers), disk));
     at::Tensor target = place.target;
     target.set_data(numbers);
     return {};
@@ -292,6 +341,8 @@ class Loader {
   std::vector<LayerChoice> choices_;
   std::map<std::string, const LayerChoice*> chosen_;  // by the weight's name in the model
   at::Tensor scratch_;
+  DeviceMap device_map_;
+  std::shared_ptr<WeightFile> weight_file_;  // made for the first weight that needs it
   LoadReport report_;
 };
 

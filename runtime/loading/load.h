@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -27,8 +28,18 @@ struct LoadOptions {
   // The names under which a checkpoint may have a tensor of the model, the likeliest first. Empty:
   // its own.
   std::function<std::vector<std::string>(const std::string& name)> stored_names;
-  nlohmann::json device_map;                   // as diffusers takes it: null, "cpu", {"": "cpu"}
+  // As accelerate takes it (DeviceMap): null, "cpu", "disk", "auto", {"proj_out": "disk", …}.
+  // Weights on the disk are in memory only while their layer is called, so for networks that hold
+  // their layers in AnyLayers.
+  nlohmann::json device_map;
   std::map<std::string, uint64_t> max_memory;  // bytes by device; empty: no limit
+  // For weights on the disk that are not held as the checkpoint stores them; see WeightFile.
+  std::filesystem::path offload_directory;
+  // False: weights on the disk stay in memory after they are used, until release_weights().
+  bool stream = true;
+  // Weights that are held as the checkpoint stores them are mapped from its files, not copied: the
+  // first use reads them. False: everything in memory is the process' own.
+  bool map_files = true;
   Lifecycle::Observer observer;
 };
 
@@ -36,6 +47,8 @@ struct LoadReport {
   std::size_t quantized = 0;            // layers
   uint64_t source_bytes = 0;            // of the loaded tensors, as the checkpoint stores them
   uint64_t bytes = 0;                   // of the loaded model
+  uint64_t mapped_bytes = 0;            // of these, in the checkpoint's files
+  uint64_t disk_bytes = 0;              // of these, on the disk by the device map
   std::vector<std::string> unexpected;  // tensors of the checkpoint that the model has no place for
 };
 
@@ -44,6 +57,7 @@ struct LoadReport {
 // WithoutWeights hold no float model meanwhile. A weight is cast to `dtype` before it is quantized,
 // as diffusers does. Errors, before any weight is read: missing keys, shapes that differ, a device
 // that is not there, budgets that do not do, a config for a checkpoint that is already quantized.
+// The checkpoint's files must not be written to while the model lives (replacing them is fine).
 Result<LoadReport> load_model(torch::nn::Module& model, const Component& component,
                               MethodResolver& methods, const LoadOptions& options);
 

@@ -4,6 +4,7 @@
 
 #include "runtime/modules/quantized_layer.h"
 #include "runtime/modules/without_weights.h"
+#include "runtime/offload/mapped_tensor.h"
 
 namespace precis {
 namespace {
@@ -45,11 +46,18 @@ std::shared_ptr<torch::nn::Module> AnyLayer::module() const {
 
 torch::Tensor AnyLayer::operator()(const torch::Tensor& input) const {
   const std::shared_ptr<torch::nn::Module> child = module();
-  if (auto* layer = child->as<QuantizedLayer>()) return layer->forward(input);
-  if (auto* layer = child->as<torch::nn::LinearImpl>()) return layer->forward(input);
-  if (auto* layer = child->as<torch::nn::Conv2dImpl>()) return layer->forward(input);
-  if (auto* layer = child->as<torch::nn::EmbeddingImpl>()) return layer->forward(input);
-  TORCH_CHECK(false, "AnyLayer: child '", name_, "' of ", parent_->name(), " is a ", child->name(),
+  prefetch_streamed(*child);
+  torch::Tensor output = call(*child, input);
+  release_streamed(*child);
+  return output;
+}
+
+torch::Tensor AnyLayer::call(torch::nn::Module& child, const torch::Tensor& input) const {
+  if (auto* layer = child.as<QuantizedLayer>()) return layer->forward(input);
+  if (auto* layer = child.as<torch::nn::LinearImpl>()) return layer->forward(input);
+  if (auto* layer = child.as<torch::nn::Conv2dImpl>()) return layer->forward(input);
+  if (auto* layer = child.as<torch::nn::EmbeddingImpl>()) return layer->forward(input);
+  TORCH_CHECK(false, "AnyLayer: child '", name_, "' of ", parent_->name(), " is a ", child.name(),
               ", which is neither a Linear, Conv2d or Embedding nor a quantized one");
 }
 

@@ -52,6 +52,8 @@ class AnyLayer {
   std::shared_ptr<torch::nn::Module> module() const;
 
  private:
+  torch::Tensor call(torch::nn::Module& child, const torch::Tensor& input) const;
+
   const torch::nn::Module* parent_ = nullptr;
   std::string name_;
 };

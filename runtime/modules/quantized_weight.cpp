@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/engine/logical_tensor.h"
+#include "runtime/offload/stored_tensor.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis {
@@ -38,7 +39,7 @@ Result<QuantizedWeight> QuantizedWeight::encode(std::shared_ptr<const Quantizer>
 }
 
 Result<QuantizedWeight> QuantizedWeight::from_checkpoint(const LogicalTensor& tensor,
-                                                         at::IntArrayRef shape) {
+                                                         at::IntArrayRef shape, bool map) {
   QuantizedWeight weight{tensor.param, tensor.quantizer, {}, {}};
   if (!weight.param.shape_known) {
     weight.param.shape = shape.vec();
@@ -49,11 +50,18 @@ Result<QuantizedWeight> QuantizedWeight::from_checkpoint(const LogicalTensor& te
     const TensorEntry& entry = *part.entry;
     PartSpec spec{entry.name.substr(module), entry.dtype, entry.shape, entry.nbytes,
                   entry.encoding};
-    PRECIS_ASSIGN(const auto bytes, part.file->data(entry));
-    PRECIS_ASSIGN(at::Tensor copy, empty_part(spec));
-    std::copy(bytes.begin(), bytes.end(), bytes_of(copy).begin());
+    at::Tensor tensor_part;
+    if (map) {
+      PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(spec.dtype));
+      PRECIS_ASSIGN(tensor_part, stored_tensor(part.file, entry, type, part_shape(spec)));
+    }
+    if (!tensor_part.defined()) {
+      PRECIS_ASSIGN(const auto bytes, part.file->data(entry));
+      PRECIS_ASSIGN(tensor_part, empty_part(spec));
+      std::copy(bytes.begin(), bytes.end(), bytes_of(tensor_part).begin());
+    }
     weight.specs.push_back(std::move(spec));
-    weight.parts.push_back(std::move(copy));
+    weight.parts.push_back(std::move(tensor_part));
   }
   return weight;
 }

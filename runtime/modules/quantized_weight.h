@@ -26,10 +26,11 @@ struct QuantizedWeight {
   static Result<QuantizedWeight> encode(std::shared_ptr<const Quantizer> quantizer, Param param,
                                         const at::Tensor& weight);
 
-  // Copies the parts of a tensor that a checkpoint stores quantized. shape: of the weight, for
-  // formats whose checkpoints do not tell it. Errors: those of reading.
-  static Result<QuantizedWeight> from_checkpoint(const LogicalTensor& tensor,
-                                                 at::IntArrayRef shape);
+  // The parts of a tensor that a checkpoint stores quantized. shape: of the weight, for formats
+  // whose checkpoints do not tell it. map: parts stay in the checkpoint's files (stored_tensor)
+  // where they can; else they are copied. Errors: those of reading.
+  static Result<QuantizedWeight> from_checkpoint(const LogicalTensor& tensor, at::IntArrayRef shape,
+                                                 bool map);
 
   // Rows [row_begin, row_begin + rows) as numbers, in the dtype of `param`.
   Result<at::Tensor> decode_rows(int64_t row_begin, int64_t rows) const;

@@ -88,15 +88,19 @@ Result<at::Tensor> tensor_over(std::span<std::byte> memory, DType dtype,
                        at::TensorOptions().dtype(type));
 }
 
-Result<at::Tensor> empty_part(const PartSpec& spec) {
-  PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(spec.dtype));
+std::vector<int64_t> part_shape(const PartSpec& spec) {
   std::vector<int64_t> shape = spec.shape;
   if (!spec.encoding.empty() && !shape.empty()) {
     int64_t rows = 1;
     for (std::size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
     shape.back() = rows == 0 ? 0 : static_cast<int64_t>(spec.nbytes) / rows;
   }
-  at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(type));
+  return shape;
+}
+
+Result<at::Tensor> empty_part(const PartSpec& spec) {
+  PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(spec.dtype));
+  at::Tensor tensor = at::empty(part_shape(spec), at::TensorOptions().dtype(type));
   if (tensor.nbytes() != spec.nbytes) {
     return Error(ErrorCode::plugin,
                  fmt::format("part '{}' is planned with {} bytes, its shape has {}", spec.name,

@@ -46,8 +46,11 @@ class TensorView {
 Result<at::Tensor> tensor_over(std::span<std::byte> memory, DType dtype,
                                std::span<const int64_t> shape);
 
-// Memory for a part as a method plans it, on the CPU. Encoded blocks are bytes of shape [rows,
-// bytes of a row], as the Python libraries hold them.
+// The shape of a part as the Python libraries hold it: encoded blocks are bytes of shape [rows,
+// bytes of a row].
+std::vector<int64_t> part_shape(const PartSpec& spec);
+
+// Memory for a part as a method plans it, on the CPU, in part_shape().
 Result<at::Tensor> empty_part(const PartSpec& spec);
 
 // The bytes of a contiguous CPU tensor.
