@@ -4,9 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 
 #include "runtime/loading/tensor_places.h"
+#include "runtime/modules/module_tree.h"
+#include "runtime/modules/replaceable_layer.h"
 
 namespace precis::models {
 namespace {
@@ -49,19 +52,29 @@ PredictedBytes predict_bytes(torch::nn::Module& network, const ComponentPlan& pl
   std::vector<LogicalTensor> tensors;
   for (const TensorPlan& tensor : plan.tensors) tensors.push_back(tensor.source);
   const TensorPlaces places(network, tensors, stored_names);
+  std::map<std::string, uint64_t> layers;  // those that stream, by path
+  for (const ModuleSite& site : module_sites(network)) {
+    if (!layer_kind(*site.module()).empty()) layers[site.path];
+  }
   PredictedBytes bytes;
+  uint64_t outside = 0;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const TensorPlaces::Place* place = places.of(i);
     if (place == nullptr) continue;
     const TensorPlan& tensor = plan.tensors[i];
     const uint64_t plain = plain_bytes(tensor.source.param, place->target.sizes(), dtype);
+    uint64_t held = tensor.source.plain() ? plain : tensor.source.stored_bytes();
     if (tensor.action == Action::quantize) {
-      for (const PartSpec& part : tensor.parts) bytes.loaded += part.nbytes;
+      held = 0;
+      for (const PartSpec& part : tensor.parts) held += part.nbytes;
       bytes.working_set = std::max(bytes.working_set, plain + tensor.workspace_bytes);
-    } else {
-      bytes.loaded += tensor.source.plain() ? plain : tensor.source.stored_bytes();
     }
+    bytes.loaded += held;
+    const auto layer = layers.find(place->name.substr(0, place->name.rfind('.')));
+    (layer == layers.end() ? outside : layer->second) += held;
   }
+  for (const auto& [path, held] : layers) bytes.streamed = std::max(bytes.streamed, held);
+  bytes.streamed += outside;
   return bytes;
 }
 
@@ -73,6 +86,9 @@ Result<LoadReport> load_weights(torch::nn::Module& network, const Component& com
   load.plan = &plan;
   load.arithmetic = options.arithmetic;
   load.stored_names = stored_names;
+  if (options.on_disk) load.device_map = "disk";
+  load.stream = options.stream;
+  load.offload_directory = options.offload_directory;
   PRECIS_ASSIGN(LoadReport report, load_model(network, component, methods, load));
   std::erase_if(report.unexpected, harmless);
   if (!report.unexpected.empty() && !options.partial) return unexpected(report.unexpected);

@@ -13,12 +13,16 @@ struct WeightOptions {
   // are left alone.
   bool partial = false;
   Arithmetic arithmetic = Arithmetic::library;  // of the quantized layers
+  // Weights on the disk: see the LoadOptions of load_model.
+  bool on_disk = false, stream = true;
+  std::filesystem::path offload_directory;
 };
 
-// Bytes that load_weights() will make of the network, and the largest float weight that it holds
-// beside them while it quantizes.
 struct PredictedBytes {
-  uint64_t loaded = 0, working_set = 0;
+  uint64_t loaded = 0;       // that load_weights() will make of the network
+  uint64_t working_set = 0;  // beside them while one weight is quantized
+  // In memory at most when layers are streamed from the disk: one of them, and what is in no layer.
+  uint64_t streamed = 0;
 };
 PredictedBytes predict_bytes(torch::nn::Module& network, const ComponentPlan& plan, DType dtype);
 

@@ -40,8 +40,7 @@ at::Tensor start_latents(const GenerateOptions& options, at::IntArrayRef shape,
   return at::randn(shape, generator, at::TensorOptions(dtype));
 }
 
-ImageDecoder::ImageDecoder(std::shared_ptr<models::AutoencoderKlDecoder> decoder,
-                           const nlohmann::json& config)
+ImageDecoder::ImageDecoder(Turn<models::AutoencoderKlDecoder> decoder, const nlohmann::json& config)
     : decoder_(std::move(decoder)),
       scaling_factor_(models::config_value(config, "scaling_factor", 0.18215)),
       shift_factor_(models::config_value(config, "shift_factor", 0.0)) {

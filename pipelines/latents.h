@@ -25,14 +25,14 @@ at::Tensor start_latents(const GenerateOptions& options, at::IntArrayRef shape,
 // AutoencoderKL with its scaling.
 class ImageDecoder {
  public:
-  ImageDecoder(std::shared_ptr<models::AutoencoderKlDecoder> decoder, const nlohmann::json& config);
+  ImageDecoder(Turn<models::AutoencoderKlDecoder> decoder, const nlohmann::json& config);
   // Pixels of a side of one latent.
   int64_t scale_factor() const { return scale_factor_; }
   // latents: [1, channels, height, width] as denoised; gives float32 [3, H, W] in 0 to 1.
   at::Tensor decode(const at::Tensor& latents);
 
  private:
-  std::shared_ptr<models::AutoencoderKlDecoder> decoder_;
+  Turn<models::AutoencoderKlDecoder> decoder_;
   double scaling_factor_, shift_factor_;
   int64_t scale_factor_;
 };

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <set>
 
-#include "core/base/byte_size.h"
 #include "models/json_file.h"
 #include "models/load_weights.h"
 #include "runtime/modules/module_tree.h"
@@ -20,7 +19,8 @@ double now() {
 }
 
 template <typename T>
-T value_or_throw(Result<T> result, const std::string& what) {
+T value_or_throw(Result<T> result, const std::string& what = "") {
+  if (!result.ok() && what.empty()) throw LoadError{std::move(result).error()};
   if (!result.ok()) throw LoadError{std::move(result).error().with_context(what)};
   return *std::move(result);
 }
@@ -110,41 +110,40 @@ const ComponentPlan& Loader::plan_of(const Job& job) const {
 }
 
 void Loader::load() {
-  check_memory();
+  place();
   for (const Job& job : jobs_) fill(job);
   jobs_.clear();
 }
 
-void Loader::check_memory() const {
-  if (options_.max_memory == 0) return;
-  uint64_t total = 0, working_set = 0;
-  std::string list;
-  const auto count = [&](const std::string& name, uint64_t bytes) {
-    total += bytes;
-    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", name, format_bytes(bytes));
-  };
+void Loader::place() {
+  std::vector<ComponentBytes> components;
+  uint64_t working_set = 0;
   for (const ComponentReport& report : reports_) {
-    if (report.ready) count(report.name, report.loaded_bytes);
+    if (report.ready) {
+      components.push_back({report.name, report.loaded_bytes, report.loaded_bytes, false});
+    }
   }
   for (const Job& job : jobs_) {
     const auto bytes = models::predict_bytes(*job.network, plan_of(job), *dtype_of(options_.dtype));
-    count(reports_[job.report].name, bytes.loaded);
+    components.push_back({reports_[job.report].name, bytes.loaded, bytes.streamed});
     working_set = std::max(working_set, bytes.working_set);
   }
-  if (total + working_set <= options_.max_memory) return;
-  throw LoadError{Error(
-      ErrorCode::out_of_memory,
-      fmt::format("the networks take {} ({}) and {} while they are quantized; max_memory is {}",
-                  format_bytes(total), list, format_bytes(working_set),
-                  format_bytes(options_.max_memory)),
-      "allow more, quantize to fewer bits, or hold the rest in bf16")};
+  placement_ = value_or_throw(place_components(components, options_.device_map, options_.offload,
+                                               options_.max_memory, working_set));
 }
 
 void Loader::fill(const Job& job) {
   ComponentReport& report = reports_[job.report];
   const ComponentPlan& plan = plan_of(job);
   const double started = now();
-  const models::WeightOptions options{*dtype_of(options_.dtype), job.partial, options_.arithmetic};
+  report.offload = placement_.components.at(report.name);
+  models::WeightOptions options;
+  options.dtype = *dtype_of(options_.dtype);
+  options.partial = job.partial;
+  options.arithmetic = options_.arithmetic;
+  options.on_disk = report.offload != Offload::none;
+  options.stream = report.offload == Offload::sequential;
+  options.offload_directory = options_.offload_directory;
   const auto loaded = value_or_throw(
       models::load_weights(*job.network, component(report.name), plan, methods_, options),
       fmt::format("component {}", report.name));
@@ -152,6 +151,8 @@ void Loader::fill(const Job& job) {
   report.method = plan.method;
   report.source_bytes = loaded.source_bytes;
   report.loaded_bytes = loaded.bytes;
+  report.mapped_bytes = loaded.mapped_bytes;
+  if (options.on_disk) turns_->add(job.network, report.offload);
 }
 
 }  // namespace precis::pipelines

@@ -84,11 +84,19 @@ class Loader {
     }
   }
 
+  // The same, taking its turn among the pipeline's networks.
+  template <typename Network, typename... Args>
+  Turn<Network> turn(const std::string& name, bool partial, Args&&... args) {
+    return {network<Network>(name, partial, std::forward<Args>(args)...), turns_};
+  }
+
   // Fills the networks, one weight after another. Throws LoadError, also out_of_memory before any
   // weight is read when they will not fit max_memory.
   void load();
 
   std::vector<ComponentReport>& reports() { return reports_; }
+  uint64_t peak_weight_bytes() const { return placement_.peak_bytes; }
+  const std::shared_ptr<Turns>& turns() const { return turns_; }
 
  private:
   // Parameters are made in this dtype while it lives.
@@ -111,7 +119,7 @@ class Loader {
   LoadError wrong_class(const std::string& name) const;
   static void report_ready(torch::nn::Module& network, ComponentReport& report);
   const ComponentPlan& plan_of(const Job& job) const;
-  void check_memory() const;
+  void place();
   void fill(const Job& job);
 
   const Checkpoint& checkpoint_;
@@ -120,6 +128,8 @@ class Loader {
   MethodResolver& methods_;
   std::vector<ComponentReport> reports_;
   std::vector<Job> jobs_;
+  Placement placement_;
+  std::shared_ptr<Turns> turns_ = std::make_shared<Turns>();
 };
 
 }  // namespace precis::pipelines

@@ -53,6 +53,12 @@ Result<const Family*> family_of(const Checkpoint& checkpoint) {
                fmt::format("supported: {}", fmt::join(known, ", ")));
 }
 
+// Whichever way a run ends, no network keeps its turn.
+struct EndOfTurns {
+  Turns& turns;
+  ~EndOfTurns() { turns.end(); }
+};
+
 Status check_ready(const Checkpoint& checkpoint, const LoadOptions& options) {
   for (const auto& [name, network] : options.components) {
     const bool known = std::any_of(checkpoint.components.begin(), checkpoint.components.end(),
@@ -88,6 +94,8 @@ Result<std::unique_ptr<Pipeline>> Pipeline::from_pretrained(const std::filesyste
     auto pipeline = family->make(loader);
     loader.load();
     pipeline->components_ = std::move(loader.reports());
+    pipeline->peak_weight_bytes_ = loader.peak_weight_bytes();
+    pipeline->turns_ = loader.turns();
     return pipeline;
   });
 }
@@ -98,6 +106,7 @@ Result<at::Tensor> Pipeline::generate(const GenerateOptions& options) {
                  fmt::format("{} steps cannot make an image", options.steps), "use 1 or more");
   }
   const c10::InferenceMode inference;
+  const EndOfTurns end{*turns_};
   try {
     return run(options);
   } catch (const std::invalid_argument& failure) {

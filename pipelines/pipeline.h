@@ -14,6 +14,7 @@
 
 #include "core/engine/method_resolver.h"
 #include "core/engine/resolve.h"
+#include "pipelines/offload.h"
 #include "runtime/modules/quantized_linear.h"
 
 namespace precis::pipelines {
@@ -26,8 +27,14 @@ struct LoadOptions {
   at::ScalarType dtype = at::kFloat;
   Arithmetic arithmetic = Arithmetic::library;  // of the layers that are quantized
   std::string variant;                          // of the weight files; empty: the plain ones
-  // Of all components together, bytes; 0: no limit.
+  // Of all weights in memory at once, bytes; 0: no limit.
   uint64_t max_memory = 0;
+  // Which components wait on the disk, and how they take turns: see place_components().
+  nlohmann::json device_map;
+  Offload offload = Offload::none;
+  // For weights on the disk that are not held as the checkpoint stores them; empty: the system's
+  // directory for temporary files.
+  std::filesystem::path offload_directory;
   // Ready networks by component, taken as they are: from load_network, or a models/ class of the
   // caller's making. Several pipelines may share one, not at the same time.
   std::map<std::string, std::shared_ptr<torch::nn::Module>> components;
@@ -39,7 +46,9 @@ struct ComponentReport {
   std::string method;         // as asked or as stored; empty: floating point
   bool ready = false;         // it was given, not loaded
   uint64_t source_bytes = 0;  // of its weights in the checkpoint; 0 when ready
-  uint64_t loaded_bytes = 0;  // of its weights in memory
+  uint64_t loaded_bytes = 0;  // of its weights as they are held
+  uint64_t mapped_bytes = 0;  // of these, in the checkpoint's files
+  Offload offload = Offload::none;
   double seconds = 0;
 };
 
@@ -72,12 +81,16 @@ class Pipeline {
   Result<at::Tensor> generate(const GenerateOptions& options);
 
   const std::vector<ComponentReport>& components() const { return components_; }
+  // Bytes of weights in memory at once, as the networks take turns.
+  uint64_t peak_weight_bytes() const { return peak_weight_bytes_; }
 
  protected:
   virtual at::Tensor run(const GenerateOptions& options) = 0;
 
  private:
   std::vector<ComponentReport> components_;
+  uint64_t peak_weight_bytes_ = 0;
+  std::shared_ptr<Turns> turns_;
 };
 
 }  // namespace precis::pipelines

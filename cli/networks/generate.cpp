@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <string_view>
 
 #include "cli/networks/commands.h"
 #include "cli/plan_options.h"
@@ -26,7 +28,7 @@ struct GenerateCommand {
   std::vector<std::string> ready;  // NAME=DIR
   pipelines::GenerateOptions generate;
   double guidance = -1;  // below 0: the pipeline's
-  std::string max_memory;
+  std::string max_memory, offload = "none", offload_directory;
   bool fast = false, compare_float = false;
 };
 
@@ -36,6 +38,7 @@ struct Run {
   std::vector<pipelines::ComponentReport> components;
   double load_seconds = 0, generate_seconds = 0;
   uint64_t load_peak_bytes = 0, peak_bytes = 0;  // growth of anonymous memory
+  uint64_t peak_weight_bytes = 0;                // of weights in memory at once, mapped ones too
 };
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -51,6 +54,37 @@ Result<at::ScalarType> scalar_type(const std::string& name) {
                "one of f32, bf16, f16");
 }
 
+constexpr std::array<std::pair<std::string_view, pipelines::Offload>, 3> kOffloads = {
+    {{"none", pipelines::Offload::none},
+     {"model", pipelines::Offload::model},
+     {"sequential", pipelines::Offload::sequential}}};
+
+std::string offload_name(pipelines::Offload offload) {
+  for (const auto& [name, value] : kOffloads) {
+    if (value == offload) return std::string(name);
+  }
+  return "";
+}
+
+Status set_offload(const GenerateCommand& options, pipelines::LoadOptions& load) {
+  load.offload_directory = options.offload_directory;
+  if (options.offload == "auto") {
+    if (options.max_memory.empty()) {
+      return Error(ErrorCode::invalid_argument, "--offload auto: there is no limit to keep",
+                   "say --max-memory SIZE too");
+    }
+    load.device_map = "auto";
+    return {};
+  }
+  for (const auto& [name, value] : kOffloads) {
+    if (name != options.offload) continue;
+    load.offload = value;
+    return {};
+  }
+  return Error(ErrorCode::invalid_argument, fmt::format("--offload {}: unknown", options.offload),
+               "one of none, model, sequential, auto");
+}
+
 Result<pipelines::LoadOptions> load_options(const GenerateCommand& options, Session& session) {
   pipelines::LoadOptions load;
   PRECIS_ASSIGN(load.dtype, scalar_type(options.dtype));
@@ -58,6 +92,7 @@ Result<pipelines::LoadOptions> load_options(const GenerateCommand& options, Sess
   if (!options.max_memory.empty()) {
     PRECIS_ASSIGN(load.max_memory, parse_byte_size(options.max_memory));
   }
+  PRECIS_TRY(set_offload(options, load));
   if (options.fast) load.arithmetic = Arithmetic::fast;
   PRECIS_ASSIGN(const Checkpoint checkpoint,
                 open_checkpoint(options.plan.source, {options.plan.variant}));
@@ -84,6 +119,7 @@ Result<Run> run(const std::string& source, const GenerateCommand& options,
   auto start = std::chrono::steady_clock::now();
   PRECIS_ASSIGN(const auto pipeline, Pipeline::from_pretrained(source, load, session.resolver()));
   result.components = pipeline->components();
+  result.peak_weight_bytes = pipeline->peak_weight_bytes();
   result.load_seconds = seconds_since(start);
   result.load_peak_bytes = memory.growth();
   start = std::chrono::steady_clock::now();
@@ -114,6 +150,8 @@ nlohmann::ordered_json to_json(const Run& run, const GenerateCommand& options) {
                           {"ready", component.ready},
                           {"source_bytes", component.source_bytes},
                           {"loaded_bytes", component.loaded_bytes},
+                          {"mapped_bytes", component.mapped_bytes},
+                          {"offload", offload_name(component.offload)},
                           {"seconds", component.seconds}});
   }
   return {{"output", options.output},
@@ -125,6 +163,7 @@ nlohmann::ordered_json to_json(const Run& run, const GenerateCommand& options) {
           {"generate_seconds", run.generate_seconds},
           {"load_peak_bytes", run.load_peak_bytes},
           {"peak_bytes", run.peak_bytes},
+          {"peak_weight_bytes", run.peak_weight_bytes},
           {"components", components}};
 }
 
@@ -228,8 +267,18 @@ void add_generate(CLI::App& app, Session& session, int& result) {
       ->capture_default_str();
   command
       ->add_option("--max-memory", options->max_memory,
-                   "most that the networks may take; checked before anything is loaded")
+                   "most that weights may take at once; checked before anything is loaded")
       ->type_name("SIZE");
+  command
+      ->add_option("--offload", options->offload,
+                   "leave weights on the disk until their network's turn (model) or their layer's "
+                   "(sequential); auto: as --max-memory needs it")
+      ->type_name("none|model|sequential|auto")
+      ->capture_default_str();
+  command
+      ->add_option("--offload-dir", options->offload_directory,
+                   "for weights that are quantized on the way; default: for temporary files")
+      ->type_name("DIR");
   command->add_option("--variant", options->plan.variant, "of the weight files, such as fp16");
   command->add_flag("--fast", options->fast,
                     "products may round activations to 8 bits where Python does not (GGUF)");

@@ -10,9 +10,9 @@ AuraFlowPipeline::AuraFlowPipeline(Loader& loader)
       channels_(models::config_size(loader.config("transformer"), "in_channels", 4)),
       dtype_(loader.dtype()),
       tokenizer_(loader.tokenizer("tokenizer")),
-      t5_(loader.network<models::T5Encoder>("text_encoder", false)),
-      transformer_(loader.network<models::AuraFlowTransformer>("transformer", false)),
-      decoder_(loader.network<models::AutoencoderKlDecoder>("vae", true), loader.config("vae")),
+      t5_(loader.turn<models::T5Encoder>("text_encoder", false)),
+      transformer_(loader.turn<models::AuraFlowTransformer>("transformer", false)),
+      decoder_(loader.turn<models::AutoencoderKlDecoder>("vae", true), loader.config("vae")),
       scheduler_(loader.scheduler_config()) {}
 
 at::Tensor AuraFlowPipeline::encode(const std::string& text, int64_t length) {

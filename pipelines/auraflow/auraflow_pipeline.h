@@ -22,8 +22,8 @@ class AuraFlowPipeline : public Pipeline {
   int64_t sample_size_, patch_size_, channels_;
   at::ScalarType dtype_;
   std::unique_ptr<models::Tokenizer> tokenizer_;
-  std::shared_ptr<models::T5Encoder> t5_;
-  std::shared_ptr<models::AuraFlowTransformer> transformer_;
+  Turn<models::T5Encoder> t5_;
+  Turn<models::AuraFlowTransformer> transformer_;
   ImageDecoder decoder_;
   models::FlowMatchEuler scheduler_;
 };

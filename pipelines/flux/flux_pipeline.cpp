@@ -37,10 +37,10 @@ FluxPipeline::FluxPipeline(Loader& loader)
       dtype_(loader.dtype()),
       clip_tokenizer_(loader.tokenizer("tokenizer")),
       t5_tokenizer_(loader.tokenizer("tokenizer_2")),
-      clip_(loader.network<models::ClipText>("text_encoder", false, false)),
-      t5_(loader.network<models::T5Encoder>("text_encoder_2", false)),
-      transformer_(loader.network<models::FluxTransformer>("transformer", false)),
-      decoder_(loader.network<models::AutoencoderKlDecoder>("vae", true), loader.config("vae")),
+      clip_(loader.turn<models::ClipText>("text_encoder", false, false)),
+      t5_(loader.turn<models::T5Encoder>("text_encoder_2", false)),
+      transformer_(loader.turn<models::FluxTransformer>("transformer", false)),
+      decoder_(loader.turn<models::AutoencoderKlDecoder>("vae", true), loader.config("vae")),
       scheduler_(loader.scheduler_config()) {}
 
 at::Tensor FluxPipeline::run(const GenerateOptions& options) {

@@ -22,9 +22,9 @@ class FluxPipeline : public Pipeline {
   int64_t channels_;
   at::ScalarType dtype_;
   std::unique_ptr<models::Tokenizer> clip_tokenizer_, t5_tokenizer_;
-  std::shared_ptr<models::ClipText> clip_;
-  std::shared_ptr<models::T5Encoder> t5_;
-  std::shared_ptr<models::FluxTransformer> transformer_;
+  Turn<models::ClipText> clip_;
+  Turn<models::T5Encoder> t5_;
+  Turn<models::FluxTransformer> transformer_;
   ImageDecoder decoder_;
   models::FlowMatchEuler scheduler_;
 };

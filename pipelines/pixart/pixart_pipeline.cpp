@@ -12,9 +12,9 @@ PixArtPipeline::PixArtPipeline(Loader& loader)
       default_length_(loader.pipeline_class() == "PixArtAlphaPipeline" ? 120 : 300),
       dtype_(loader.dtype()),
       tokenizer_(loader.tokenizer("tokenizer")),
-      t5_(loader.network<models::T5Encoder>("text_encoder", false)),
-      transformer_(loader.network<models::PixArtTransformer>("transformer", false)),
-      decoder_(loader.network<models::AutoencoderKlDecoder>("vae", true), loader.config("vae")),
+      t5_(loader.turn<models::T5Encoder>("text_encoder", false)),
+      transformer_(loader.turn<models::PixArtTransformer>("transformer", false)),
+      decoder_(loader.turn<models::AutoencoderKlDecoder>("vae", true), loader.config("vae")),
       scheduler_(loader.scheduler_config()) {}
 
 PixArtPipeline::TextEmbedding PixArtPipeline::encode(const std::string& text, int64_t length) {

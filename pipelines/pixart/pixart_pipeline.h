@@ -27,8 +27,8 @@ class PixArtPipeline : public Pipeline {
   int64_t sample_size_, patch_size_, channels_, default_length_;
   at::ScalarType dtype_;
   std::unique_ptr<models::Tokenizer> tokenizer_;
-  std::shared_ptr<models::T5Encoder> t5_;
-  std::shared_ptr<models::PixArtTransformer> transformer_;
+  Turn<models::T5Encoder> t5_;
+  Turn<models::PixArtTransformer> transformer_;
   ImageDecoder decoder_;
   models::DpmSolverMultistep scheduler_;
 };

@@ -11,18 +11,17 @@ Sd3Pipeline::Sd3Pipeline(Loader& loader)
       text_width_(models::config_size(loader.config("transformer"), "joint_attention_dim", 4096)),
       dtype_(loader.dtype()),
       clip_tokenizers_{loader.tokenizer("tokenizer"), loader.tokenizer("tokenizer_2")},
-      clips_{loader.network<models::ClipText>("text_encoder", false, true),
-             loader.network<models::ClipText>("text_encoder_2", false, true)},
-      transformer_(nullptr),
-      decoder_(nullptr, loader.config("vae")),
+      clips_{loader.turn<models::ClipText>("text_encoder", false, true),
+             loader.turn<models::ClipText>("text_encoder_2", false, true)},
+      decoder_({}, loader.config("vae")),
       scheduler_(loader.scheduler_config()) {
   if (loader.has("text_encoder_3")) {
     t5_tokenizer_ = loader.tokenizer("tokenizer_3");
-    t5_ = loader.network<models::T5Encoder>("text_encoder_3", false);
+    t5_ = loader.turn<models::T5Encoder>("text_encoder_3", false);
   }
-  transformer_ = loader.network<models::Sd3Transformer>("transformer", false);
+  transformer_ = loader.turn<models::Sd3Transformer>("transformer", false);
   decoder_ =
-      ImageDecoder(loader.network<models::AutoencoderKlDecoder>("vae", true), loader.config("vae"));
+      ImageDecoder(loader.turn<models::AutoencoderKlDecoder>("vae", true), loader.config("vae"));
 }
 
 Sd3Pipeline::TextEmbedding Sd3Pipeline::encode(const std::string& text, int64_t t5_length) {

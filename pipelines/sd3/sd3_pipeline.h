@@ -27,9 +27,9 @@ class Sd3Pipeline : public Pipeline {
   int64_t sample_size_, patch_size_, channels_, text_width_;
   at::ScalarType dtype_;
   std::unique_ptr<models::Tokenizer> clip_tokenizers_[2], t5_tokenizer_;
-  std::shared_ptr<models::ClipText> clips_[2];
-  std::shared_ptr<models::T5Encoder> t5_;  // may be left out: null
-  std::shared_ptr<models::Sd3Transformer> transformer_;
+  Turn<models::ClipText> clips_[2];
+  Turn<models::T5Encoder> t5_;  // may be left out: null
+  Turn<models::Sd3Transformer> transformer_;
   ImageDecoder decoder_;
   models::FlowMatchEuler scheduler_;
 };

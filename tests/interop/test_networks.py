@@ -211,6 +211,33 @@ def test_memory_is_predicted_before_anything_is_loaded(precis, float_pipelines, 
     precis(*common, "--max-memory", loaded + 200_000)
 
 
+@pytest.mark.parametrize("family", ["sd3", "flux", "pixart", "auraflow"])
+@pytest.mark.parametrize("offload", ["model", "sequential"])
+def test_an_image_is_the_same_when_weights_wait_on_the_disk(precis, float_pipelines, tmp_path, family, offload):
+    common = ["generate", float_pipelines(family), "--prompt", "a cat", "--steps", 2, "--max-sequence-length", 32, "--component", "transformer=nf4"]
+    kept, offloaded = tmp_path / "kept.png", tmp_path / "offloaded.png"
+    memory = precis.json(*common, "-o", kept)
+    disk = precis.json(*common, "-o", offloaded, "--offload", offload, "--offload-dir", tmp_path)
+    assert kept.read_bytes() == offloaded.read_bytes()
+    assert {c["offload"] for c in disk["components"]} == {offload}
+    largest = max(c["loaded_bytes"] for c in memory["components"])
+    assert memory["peak_weight_bytes"] == sum(c["loaded_bytes"] for c in memory["components"])
+    assert disk["peak_weight_bytes"] == largest if offload == "model" else disk["peak_weight_bytes"] < largest
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.png", "offloaded.png"]
+
+
+def test_offload_auto_leaves_on_the_disk_what_does_not_fit(precis, float_pipelines, tmp_path):
+    common = ["generate", float_pipelines("sd3"), "--prompt", "a cat", "--steps", 1, "--max-sequence-length", 32, "-o", tmp_path / "x.png"]
+    whole = precis.json(*common)["peak_weight_bytes"]
+    assert {c["offload"] for c in precis.json(*common, "--offload", "auto", "--max-memory", whole)["components"]} == {"none"}
+    less = precis.json(*common, "--offload", "auto", "--max-memory", whole // 2, "--offload-dir", tmp_path)
+    assert less["peak_weight_bytes"] <= whole // 2 and {c["offload"] for c in less["components"]} != {"none"}
+    assert "--max-memory" in precis(*common, "--offload", "auto", code=1).stderr
+    assert "transformer" in precis(*common, "--offload", "auto", "--max-memory", 1000, code=4).stderr
+    quantized = ["--component", "transformer=nf4", "--offload", "model"]
+    assert "nowhere" in precis(*common, *quantized, "--offload-dir", tmp_path / "nowhere", code=2).stderr
+
+
 DDIM = [{}, {"prediction_type": "v_prediction", "timestep_spacing": "trailing", "clip_sample": False},
         {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "clip_sample": False, "steps_offset": 1,
          "set_alpha_to_one": False}, {"prediction_type": "sample", "timestep_spacing": "linspace", "clip_sample_range": 2.0}]
