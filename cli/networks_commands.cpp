@@ -21,8 +21,8 @@ std::filesystem::path networks_program() {
   return self.parent_path() / "precis-networks";
 }
 
-// OpenMP's idle threads spin for milliseconds by default. On a machine that does other work too that
-// makes an image take ten times as long; a short spin costs an idle machine a few percent.
+// OpenMP's idle threads spin for milliseconds by default. On a machine that does other work too
+// that makes an image take ten times as long; a short spin costs an idle machine a few percent.
 void spin_shortly() {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("GOMP_SPINCOUNT", "300", /*overwrite=*/0);
@@ -53,7 +53,9 @@ bool has_networks() {
 void add_networks_commands(CLI::App& app, Session& session, int& result) {
   const std::pair<const char*, const char*> commands[] = {
       {"generate", "an image from a text, by a pipeline whose components may be quantized"},
-      {"embed", "the vectors of texts, by a BERT sentence encoder"}};
+      {"embed", "the vectors of texts, by a BERT sentence encoder"},
+      {"perplexity", "how well a Llama-style model predicts a text"},
+      {"complete", "how a Llama-style model goes on with a text"}};
   for (const auto& [name, description] : commands) {
     auto* command = app.add_subcommand(name, description);
     command->prefix_command();

@@ -1,6 +1,10 @@
 // The subcommands of the program that runs networks.
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
+#include <string>
+
 #include "cli/session.h"
 
 namespace precis::cli {
@@ -8,5 +12,10 @@ namespace precis::cli {
 // Each registers its subcommand; `result` receives the exit code when it runs.
 void add_generate(CLI::App& app, Session& session, int& result);
 void add_embed(CLI::App& app, Session& session, int& result);
+void add_perplexity(CLI::App& app, Session& session, int& result);
+void add_complete(CLI::App& app, Session& session, int& result);
+
+// The value of --dtype: f32, bf16 or f16.
+Result<at::ScalarType> activation_dtype(const std::string& name);
 
 }  // namespace precis::cli

@@ -45,15 +45,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Result<at::ScalarType> scalar_type(const std::string& name) {
-  const auto dtype = dtype_from_name(name);
-  if (dtype == DType::f32) return at::kFloat;
-  if (dtype == DType::bf16) return at::kBFloat16;
-  if (dtype == DType::f16) return at::kHalf;
-  return Error(ErrorCode::invalid_argument, fmt::format("--dtype {}: unknown", name),
-               "one of f32, bf16, f16");
-}
-
 constexpr std::array<std::pair<std::string_view, pipelines::Offload>, 3> kOffloads = {
     {{"none", pipelines::Offload::none},
      {"model", pipelines::Offload::model},
@@ -87,7 +78,7 @@ Status set_offload(const GenerateCommand& options, pipelines::LoadOptions& load)
 
 Result<pipelines::LoadOptions> load_options(const GenerateCommand& options, Session& session) {
   pipelines::LoadOptions load;
-  PRECIS_ASSIGN(load.dtype, scalar_type(options.dtype));
+  PRECIS_ASSIGN(load.dtype, activation_dtype(options.dtype));
   load.variant = options.plan.variant;
   if (!options.max_memory.empty()) {
     PRECIS_ASSIGN(load.max_memory, parse_byte_size(options.max_memory));
@@ -225,6 +216,15 @@ Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session&
 }
 
 }  // namespace
+
+Result<at::ScalarType> activation_dtype(const std::string& name) {
+  const auto dtype = dtype_from_name(name);
+  if (dtype == DType::f32) return at::kFloat;
+  if (dtype == DType::bf16) return at::kBFloat16;
+  if (dtype == DType::f16) return at::kHalf;
+  return Error(ErrorCode::invalid_argument, fmt::format("--dtype {}: unknown", name),
+               "one of f32, bf16, f16");
+}
 
 void add_generate(CLI::App& app, Session& session, int& result) {
   auto* command = app.add_subcommand(

@@ -10,5 +10,7 @@ int main(int argc, char** argv) {
   int result = kDone;
   add_generate(app, session, result);
   add_embed(app, session, result);
+  add_perplexity(app, session, result);
+  add_complete(app, session, result);
   return run_app(app, argc, argv, session, result);
 }

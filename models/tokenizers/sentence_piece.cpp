@@ -80,4 +80,14 @@ std::vector<int64_t> SentencePiece::encode(const std::string& text) const {
   return ids;
 }
 
+Result<std::string> SentencePiece::decode_after(const std::vector<int64_t>& before,
+                                                const std::vector<int64_t>& ids) const {
+  // Decoded together: a blank at the start of a text is dropped, and bytes of one character may be
+  // tokens of their own.
+  std::vector<int> all(before.begin(), before.end());
+  const std::string head = processor_->DecodeIds(all);
+  all.insert(all.end(), ids.begin(), ids.end());
+  return processor_->DecodeIds(all).substr(head.size());
+}
+
 }  // namespace precis::models

@@ -20,6 +20,8 @@ class SentencePiece : public Tokenizer {
   static Result<std::unique_ptr<Tokenizer>> open(const std::filesystem::path& directory,
                                                  const nlohmann::json& config);
   std::vector<int64_t> encode(const std::string& text) const override;
+  Result<std::string> decode_after(const std::vector<int64_t>& before,
+                                   const std::vector<int64_t>& ids) const override;
 
  private:
   std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;

@@ -10,6 +10,11 @@
 
 namespace precis::models {
 
+Result<std::string> Tokenizer::decode_after(const std::vector<int64_t>&,
+                                            const std::vector<int64_t>&) const {
+  return Error(ErrorCode::unsupported, "this tokenizer turns texts into ids only");
+}
+
 TokenIds Tokenizer::encode_padded(const std::string& text, int64_t length) const {
   TokenIds result{encode(text), {}};
   const auto size = static_cast<std::size_t>(length);

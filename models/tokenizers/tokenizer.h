@@ -23,6 +23,10 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
   // The ids of a text with its special tokens, of any length.
   virtual std::vector<int64_t> encode(const std::string& text) const = 0;
+  // The text that `ids` add behind the text of `before`. Error unsupported: the tokenizer of a text
+  // encoder, whose ids nobody reads.
+  virtual Result<std::string> decode_after(const std::vector<int64_t>& before,
+                                           const std::vector<int64_t>& ids) const;
   // Truncated and padded to `length`; the closing special token stays.
   TokenIds encode_padded(const std::string& text, int64_t length) const;
   // From tokenizer_config.json; 0 when it has none.
