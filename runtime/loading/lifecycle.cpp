@@ -206,9 +206,10 @@ Status Lifecycle::check_quantized_param_shape(const Param& param,
 }
 
 Result<QuantizedWeight> Lifecycle::create_quantized_param(const Param& param,
-                                                          const at::Tensor& weight) const {
+                                                          const at::Tensor& weight,
+                                                          const PartMemory& memory) const {
   begin("create_quantized_param");
-  return QuantizedWeight::encode(quantizer_, param, weight);
+  return QuantizedWeight::encode(quantizer_, param, weight, memory);
 }
 
 Status Lifecycle::preprocess_model(const std::vector<LayerChoice>& choices) const {

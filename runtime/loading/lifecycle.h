@@ -56,8 +56,8 @@ class Lifecycle {
   Status check_quantized_param_shape(const Param& param,
                                      const std::vector<TensorEntry>& parts) const;
   // From numbers. From a checkpoint the parts are taken as they are.
-  Result<QuantizedWeight> create_quantized_param(const Param& param,
-                                                 const at::Tensor& weight) const;
+  Result<QuantizedWeight> create_quantized_param(const Param& param, const at::Tensor& weight,
+                                                 const PartMemory& memory = empty_part) const;
 
   // Checks that the layers that will be replaced can be; nothing is changed yet.
   Status preprocess_model(const std::vector<LayerChoice>& choices) const;

@@ -224,7 +224,7 @@ class Loader {
     const auto module = choice.site.module();
     QuantizedWeight weight;
     if (choice.quantizer != tensor.quantizer) {
-      PRECIS_ASSIGN(weight, encode(tensor, choice.param, hooks));
+      PRECIS_ASSIGN(weight, encode(tensor, choice.param, hooks, disk));
     } else {
       std::vector<TensorEntry> entries;
       for (const LogicalTensor::Part& part : tensor.parts) entries.push_back(*part.entry);
@@ -234,7 +234,9 @@ class Loader {
       weight.param.module_kind = choice.param.module_kind;
       if (options_.observer) options_.observer("create_quantized_param");
     }
+    const bool stored = choice.quantizer == tensor.quantizer;
     for (at::Tensor& part : weight.parts) {
+      if (stored && is_mapped(part)) report_.mapped_bytes += part.nbytes();
       PRECIS_ASSIGN(part, at_home(std::move(part), disk));
     }
     ++report_.quantized;
@@ -244,13 +246,16 @@ class Loader {
     return {};
   }
 
-  Result<QuantizedWeight> encode(const LogicalTensor& tensor, Param param, const Lifecycle& hooks) {
+  Result<QuantizedWeight> encode(const LogicalTensor& tensor, Param param, const Lifecycle& hooks,
+                                 bool disk) {
     param.dtype = plain_dtype(tensor.param);
     PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(param.dtype));
     const auto bytes = dtype_bytes(param.dtype, tensor.param.elements()).value_or(0);
     const at::Tensor numbers = scratch(bytes).view(type).view(tensor.param.shape);
     PRECIS_TRY(tensor.read_rows_as(param.dtype, 0, tensor.param.rows(), bytes_of(numbers)));
-    return hooks.create_quantized_param(param, numbers);
+    if (!disk) return hooks.create_quantized_param(param, numbers);
+    return hooks.create_quantized_param(param, numbers,
+                                        [this](const PartSpec& part) { return on_disk(part); });
   }
 
   // Memory for the one weight that is held as numbers. Made once, for the largest: a piece for
@@ -274,7 +279,6 @@ class Loader {
   // The tensor where it is to live.
   Result<at::Tensor> at_home(at::Tensor tensor, bool disk) {
     report_.bytes += tensor.nbytes();
-    if (is_mapped(tensor)) report_.mapped_bytes += tensor.nbytes();
     if (!disk) {
       // Asked for now, so that reading overlaps what the caller does next.
       prefetch_weight(tensor);
@@ -282,14 +286,26 @@ class Loader {
     }
     report_.disk_bytes += tensor.nbytes();
     if (!is_mapped(tensor)) {
-      if (weight_file_ == nullptr) {
-        PRECIS_ASSIGN(weight_file_, WeightFile::create(options_.offload_directory));
-      }
-      PRECIS_ASSIGN(tensor, weight_file_->store(tensor.contiguous()));
+      PRECIS_ASSIGN(WeightFile* const file, weight_file());
+      PRECIS_ASSIGN(tensor, file->store(tensor.contiguous()));
     }
     if (options_.stream) stream_weight(tensor);
     release_weight(tensor);
     return tensor;
+  }
+
+  // Memory of the weight file: parts are encoded where they stay.
+  Result<at::Tensor> on_disk(const PartSpec& part) {
+    PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(part.dtype));
+    PRECIS_ASSIGN(WeightFile* const file, weight_file());
+    return file->empty(type, part_shape(part));
+  }
+
+  Result<WeightFile*> weight_file() {
+    if (weight_file_ == nullptr) {
+      PRECIS_ASSIGN(weight_file_, WeightFile::create(options_.offload_directory));
+    }
+    return weight_file_.get();
   }
 
   // Whether a tensor may stay in the checkpoint's file: it is held as it is stored.
@@ -316,12 +332,13 @@ class Loader {
     if (options_.plan != nullptr && options_.plan->tensors[index].action == Action::quantize) {
       const auto& quantizer = options_.plan->tensors[index].quantizer;
       PRECIS_ASSIGN(const QuantizedWeight weight,
-                    encode(tensor, tensor.param, *hooks_.of(quantizer.get())));
+                    encode(tensor, tensor.param, *hooks_.of(quantizer.get()), /*disk=*/false));
       PRECIS_ASSIGN(numbers, weight.decode_rows(0, weight.param.rows()));
     } else {
       const DType dtype = plain_dtype(tensor.param);
       PRECIS_ASSIGN(numbers, read(tensor, dtype, mappable(tensor, dtype, disk)));
     }
+    if (is_mapped(numbers)) report_.mapped_bytes += numbers.nbytes();
     PRECIS_ASSIGN(numbers, at_home(std::move(numbers), disk));
     at::Tensor target = place.target;
     target.set_data(numbers);

@@ -7,7 +7,6 @@
 
 #include "core/engine/logical_tensor.h"
 #include "runtime/offload/stored_tensor.h"
-#include "runtime/tensor/tensor_adapter.h"
 
 namespace precis {
 namespace {
@@ -19,13 +18,14 @@ Error named(Error error, const Param& param) {
 }  // namespace
 
 Result<QuantizedWeight> QuantizedWeight::encode(std::shared_ptr<const Quantizer> quantizer,
-                                                Param param, const at::Tensor& weight) {
+                                                Param param, const at::Tensor& weight,
+                                                const PartMemory& memory) {
   auto plan = quantizer->plan(param);
   if (!plan.ok()) return named(std::move(plan).error(), param);
   QuantizedWeight result{std::move(param), std::move(quantizer), std::move(plan->parts), {}};
   std::vector<std::span<std::byte>> buffers;
   for (const PartSpec& spec : result.specs) {
-    PRECIS_ASSIGN(at::Tensor part, empty_part(spec));
+    PRECIS_ASSIGN(at::Tensor part, memory(spec));
     buffers.push_back(bytes_of(part));
     result.parts.push_back(std::move(part));
   }

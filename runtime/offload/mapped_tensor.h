@@ -10,17 +10,17 @@
 
 namespace precis {
 
-// A contiguous tensor over `memory`, a private mapping of a file: what is written to the tensor
-// stays in this process. `owner` keeps the mapping. memory has the tensor's size and is aligned to
-// its items.
+// A contiguous tensor over `memory`, a mapping of a file. `owner` keeps the mapping. memory has the
+// tensor's size and is aligned to its items.
 at::Tensor mapped_tensor(std::span<std::byte> memory, std::shared_ptr<const void> owner,
                          at::ScalarType type, at::IntArrayRef shape);
 
 // Whether mapped_tensor() made the tensor, or the one that it is a view of.
 bool is_mapped(const at::Tensor& tensor);
 
-// Hints about a mapped tensor; others are left alone. Numbers never change by them, unless the
-// tensor was written to: releasing brings the file's back. [any thread]
+// Hints about a mapped tensor; others are left alone. Numbers never change by them, unless a tensor
+// of a private mapping (stored_tensor) was written to: releasing brings the file's back. [any
+// thread]
 void prefetch_weight(const at::Tensor& weight);  // will be used soon
 void release_weight(const at::Tensor& weight);   // not needed for now
 // The same for all parameters and buffers of a module and those below it.

@@ -1,5 +1,6 @@
 #include "runtime/offload/weight_file.h"
 
+#include <ATen/ATen.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
@@ -63,33 +64,31 @@ WeightFile::~WeightFile() {
   close(descriptor_);
 }
 
-Result<at::Tensor> WeightFile::store(const at::Tensor& tensor) {
-  const std::span<std::byte> bytes = bytes_of(tensor);
-  if (bytes.size() < kSmallestBytes) return tensor;
+Result<at::Tensor> WeightFile::empty(at::ScalarType type, at::IntArrayRef shape) {
+  const uint64_t bytes =
+      static_cast<uint64_t>(c10::multiply_integers(shape)) * c10::elementSize(type);
+  if (bytes < kSmallestBytes) return at::zeros(shape, at::TensorOptions().dtype(type));
   const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   const uint64_t offset = (size_ + page - 1) / page * page;
-  if (const int error = posix_fallocate(descriptor_, static_cast<off_t>(offset),
-                                        static_cast<off_t>(bytes.size()));
+  if (const int error =
+          posix_fallocate(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(bytes));
       error != 0) {
     return system_error(directory_, "reserve room for weights in", error);
   }
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t written = pwrite(descriptor_, bytes.data() + done, bytes.size() - done,
-                                   static_cast<off_t>(offset + done));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return system_error(directory_, "write weights to", errno);
-    done += static_cast<std::size_t>(written);
-  }
-  // So that pages can be let go of: a dirty one has to be written first.
-  sync_file_range(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(bytes.size()),
-                  SYNC_FILE_RANGE_WRITE);
-  void* memory = mmap(nullptr, bytes.size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
-                      descriptor_, static_cast<off_t>(offset));
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_,
+                      static_cast<off_t>(offset));
   if (memory == MAP_FAILED) return system_error(directory_, "map weights in", errno);
-  size_ = offset + bytes.size();
-  auto range = std::make_shared<const MappedRange>(memory, bytes.size(), shared_from_this());
-  return mapped_tensor({static_cast<std::byte*>(memory), bytes.size()}, std::move(range),
-                       tensor.scalar_type(), tensor.sizes());
+  size_ = offset + bytes;
+  auto range = std::make_shared<const MappedRange>(memory, bytes, shared_from_this());
+  return mapped_tensor({static_cast<std::byte*>(memory), bytes}, std::move(range), type, shape);
+}
+
+Result<at::Tensor> WeightFile::store(const at::Tensor& tensor) {
+  if (tensor.nbytes() < kSmallestBytes) return tensor;
+  PRECIS_ASSIGN(at::Tensor stored, empty(tensor.scalar_type(), tensor.sizes()));
+  const auto bytes = bytes_of(tensor);
+  std::copy(bytes.begin(), bytes.end(), bytes_of(stored).begin());
+  return stored;
 }
 
 }  // namespace precis

@@ -24,8 +24,12 @@ class WeightFile : public std::enable_shared_from_this<WeightFile> {
   WeightFile& operator=(const WeightFile&) = delete;
   ~WeightFile();
 
-  // The same numbers as a mapped tensor of the file; `tensor` itself when it is small. tensor: on
-  // the CPU, contiguous. Errors: io, also where the disk is full. [one thread at a time]
+  // A mapped tensor of zeros in the file; one in memory when it is small. What is written to it
+  // goes to the file, so it outlasts release_weight(). Errors: io, also where the disk is full.
+  // [one thread at a time]
+  Result<at::Tensor> empty(at::ScalarType type, at::IntArrayRef shape);
+  // The numbers of `tensor` there; `tensor` itself when it is small. tensor: on the CPU,
+  // contiguous.
   Result<at::Tensor> store(const at::Tensor& tensor);
 
  private:
