@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
   generate.prompt = "a lighthouse at dusk";
   generate.steps = 4;
   generate.seed = 7;
-  const auto image = (*pipeline)->generate(generate);
-  if (!image.ok()) return std::fprintf(stderr, "%s\n", image.error().text().c_str()), 1;
-  return pipelines::write_png(argv[2], *image).ok() ? 0 : 1;
+  const auto images = (*pipeline)->generate(generate);
+  if (!images.ok()) return std::fprintf(stderr, "%s\n", images.error().text().c_str()), 1;
+  return pipelines::write_png(argv[2], images->select(0, 0)).ok() ? 0 : 1;
 }

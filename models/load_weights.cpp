@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "models/t5/t5_encoder.h"
 #include "runtime/loading/tensor_places.h"
 #include "runtime/modules/module_tree.h"
 #include "runtime/modules/replaceable_layer.h"
@@ -41,6 +42,12 @@ Error unexpected(const std::vector<std::string>& names) {
       "is this the right config.json for these weights?");
 }
 
+// _keep_in_fp32_modules of the classes in transformers.
+std::set<std::string> kept_in_f32(const torch::nn::Module& network) {
+  if (dynamic_cast<const T5Encoder*>(&network) != nullptr) return {"wo"};
+  return {};
+}
+
 uint64_t plain_bytes(const Param& param, at::IntArrayRef shape, DType dtype) {
   const DType held = is_floating(param.dtype) ? dtype : param.dtype;
   return dtype_bytes(held, static_cast<uint64_t>(c10::multiply_integers(shape))).value_or(0);
@@ -56,13 +63,16 @@ PredictedBytes predict_bytes(torch::nn::Module& network, const ComponentPlan& pl
   for (const ModuleSite& site : module_sites(network)) {
     if (!layer_kind(*site.module()).empty()) layers[site.path];
   }
+  const auto in_f32 = kept_in_f32(network);
   PredictedBytes bytes;
   uint64_t outside = 0;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const TensorPlaces::Place* place = places.of(i);
     if (place == nullptr) continue;
     const TensorPlan& tensor = plan.tensors[i];
-    const uint64_t plain = plain_bytes(tensor.source.param, place->target.sizes(), dtype);
+    const uint64_t plain = plain_bytes(tensor.source.param, place->target.sizes(),
+                                       kept_dtype(place->name, dtype, in_f32));
+    bytes.floating += plain;
     uint64_t held = tensor.source.plain() ? plain : tensor.source.stored_bytes();
     if (tensor.action == Action::quantize) {
       held = 0;
@@ -89,6 +99,7 @@ Result<LoadReport> load_weights(torch::nn::Module& network, const Component& com
   if (options.on_disk) load.device_map = "disk";
   load.stream = options.stream;
   load.offload_directory = options.offload_directory;
+  load.kept_in_f32 = kept_in_f32(network);
   PRECIS_ASSIGN(LoadReport report, load_model(network, component, methods, load));
   std::erase_if(report.unexpected, harmless);
   if (!report.unexpected.empty() && !options.partial) return unexpected(report.unexpected);

@@ -46,7 +46,8 @@ double ssim(const at::Tensor& image, const at::Tensor& reference) {
   const auto mean = [&](const at::Tensor& x) {
     return at::conv2d(x.unsqueeze(1), kernel.view({1, 1, kWindow, kWindow}));
   };
-  const auto x = image.to(at::kDouble), y = reference.to(at::kDouble);
+  const auto channels = [](const at::Tensor& x) { return x.to(at::kDouble).flatten(0, -3); };
+  const auto x = channels(image), y = channels(reference);
   const auto mean_x = mean(x), mean_y = mean(y);
   const auto variance_x = mean(x * x) - mean_x * mean_x;
   const auto variance_y = mean(y * y) - mean_y * mean_y;

@@ -51,7 +51,7 @@ ImageDecoder::ImageDecoder(Turn<models::AutoencoderKlDecoder> decoder, const nlo
 
 at::Tensor ImageDecoder::decode(const at::Tensor& latents) {
   const auto pixels = decoder_->forward(latents / scaling_factor_ + shift_factor_);
-  return (pixels * 0.5 + 0.5).clamp(0, 1).select(0, 0).to(at::kFloat).contiguous();
+  return (pixels * 0.5 + 0.5).clamp(0, 1).to(at::kFloat).contiguous();
 }
 
 }  // namespace precis::pipelines

@@ -28,7 +28,8 @@ class ImageDecoder {
   ImageDecoder(Turn<models::AutoencoderKlDecoder> decoder, const nlohmann::json& config);
   // Pixels of a side of one latent.
   int64_t scale_factor() const { return scale_factor_; }
-  // latents: [1, channels, height, width] as denoised; gives float32 [3, H, W] in 0 to 1.
+  // latents: [images, channels, height, width] as denoised; gives float32 [images, 3, H, W] in 0 to
+  // 1.
   at::Tensor decode(const at::Tensor& latents);
 
  private:

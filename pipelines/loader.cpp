@@ -7,6 +7,8 @@
 #include <set>
 
 #include "models/json_file.h"
+#include "models/layers/projections.h"
+#include "models/load_fused_weights.h"
 #include "models/load_weights.h"
 #include "runtime/modules/module_tree.h"
 #include "runtime/tensor/tensor_adapter.h"
@@ -115,6 +117,10 @@ void Loader::load() {
   jobs_.clear();
 }
 
+bool Loader::fuses(const Job& job) const {
+  return options_.fuse_qkv && !models::fused_layer_paths(*job.network).empty();
+}
+
 void Loader::place() {
   std::vector<ComponentBytes> components;
   uint64_t working_set = 0;
@@ -125,8 +131,10 @@ void Loader::place() {
   }
   for (const Job& job : jobs_) {
     const auto bytes = models::predict_bytes(*job.network, plan_of(job), *dtype_of(options_.dtype));
-    components.push_back({reports_[job.report].name, bytes.loaded, bytes.streamed});
-    working_set = std::max(working_set, bytes.working_set);
+    // Layers are fused in floating point, so such a network stays in memory.
+    components.push_back(
+        {reports_[job.report].name, bytes.loaded, bytes.streamed, !fuses(job)});
+    working_set = std::max(working_set, fuses(job) ? bytes.floating : bytes.working_set);
   }
   placement_ = value_or_throw(place_components(components, options_.device_map, options_.offload,
                                                options_.max_memory, working_set));
@@ -144,9 +152,10 @@ void Loader::fill(const Job& job) {
   options.on_disk = report.offload != Offload::none;
   options.stream = report.offload == Offload::sequential;
   options.offload_directory = options_.offload_directory;
-  const auto loaded = value_or_throw(
-      models::load_weights(*job.network, component(report.name), plan, methods_, options),
-      fmt::format("component {}", report.name));
+  const auto load = fuses(job) ? models::load_fused_weights : models::load_weights;
+  const auto loaded =
+      value_or_throw(load(*job.network, component(report.name), plan, methods_, options),
+                     fmt::format("component {}", report.name));
   report.seconds = now() - started;
   report.method = plan.method;
   report.source_bytes = loaded.source_bytes;

@@ -119,6 +119,7 @@ class Loader {
   LoadError wrong_class(const std::string& name) const;
   static void report_ready(torch::nn::Module& network, ComponentReport& report);
   const ComponentPlan& plan_of(const Job& job) const;
+  bool fuses(const Job& job) const;
   void place();
   void fill(const Job& job);
 

@@ -101,9 +101,10 @@ Result<std::unique_ptr<Pipeline>> Pipeline::from_pretrained(const std::filesyste
 }
 
 Result<at::Tensor> Pipeline::generate(const GenerateOptions& options) {
-  if (options.steps < 1) {
+  if (options.steps < 1 || options.images < 1) {
     return Error(ErrorCode::invalid_argument,
-                 fmt::format("{} steps cannot make an image", options.steps), "use 1 or more");
+                 fmt::format("{} steps for {} images make none", options.steps, options.images),
+                 "use 1 or more of both");
   }
   const c10::InferenceMode inference;
   const EndOfTurns end{*turns_};

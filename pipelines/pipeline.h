@@ -26,7 +26,10 @@ struct LoadOptions {
   // What weights that are not quantized are held and computed in.
   at::ScalarType dtype = at::kFloat;
   Arithmetic arithmetic = Arithmetic::library;  // of the layers that are quantized
-  std::string variant;                          // of the weight files; empty: the plain ones
+  // Queries, keys and values of the transformer as one product, where its class can: fused in
+  // floating point, then quantized. See models::load_fused_weights.
+  bool fuse_qkv = false;
+  std::string variant;  // of the weight files; empty: the plain ones
   // Of all weights in memory at once, bytes; 0: no limit.
   uint64_t max_memory = 0;
   // Which components wait on the disk, and how they take turns: see place_components().
@@ -54,6 +57,7 @@ struct ComponentReport {
 
 struct GenerateOptions {
   std::string prompt, negative_prompt;
+  int64_t images = 1;  // made together, from one noise of all of them
   int64_t steps = 28;
   std::optional<double> guidance_scale;  // nothing: the pipeline's default
   int64_t height = 0, width = 0;         // pixels; 0: what the network was trained for
@@ -76,8 +80,8 @@ class Pipeline {
                                                            MethodResolver& methods);
   virtual ~Pipeline() = default;
 
-  // The image, float32 [3, height, width] in 0 to 1. Errors: invalid_argument for options that do
-  // not fit the networks.
+  // The images, float32 [images, 3, height, width] in 0 to 1. Errors: invalid_argument for options
+  // that do not fit the networks.
   Result<at::Tensor> generate(const GenerateOptions& options);
 
   const std::vector<ComponentReport>& components() const { return components_; }

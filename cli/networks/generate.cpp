@@ -1,11 +1,14 @@
 // precis generate: an image from a text.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <ctime>
+#include <filesystem>
 #include <string_view>
 
 #include "cli/networks/commands.h"
@@ -29,14 +32,15 @@ struct GenerateCommand {
   pipelines::GenerateOptions generate;
   double guidance = -1;  // below 0: the pipeline's
   std::string max_memory, offload = "none", offload_directory;
-  bool fast = false, compare_float = false;
+  bool fast = false, compare_float = false, fuse_qkv = false;
 };
 
 // What one run came to.
 struct Run {
-  at::Tensor image;
+  at::Tensor images;
   std::vector<pipelines::ComponentReport> components;
   double load_seconds = 0, generate_seconds = 0;
+  double generate_processor_seconds = 0;         // of all threads
   uint64_t load_peak_bytes = 0, peak_bytes = 0;  // growth of anonymous memory
   uint64_t peak_weight_bytes = 0;                // of weights in memory at once, mapped ones too
 };
@@ -85,6 +89,7 @@ Result<pipelines::LoadOptions> load_options(const GenerateCommand& options, Sess
   }
   PRECIS_TRY(set_offload(options, load));
   if (options.fast) load.arithmetic = Arithmetic::fast;
+  load.fuse_qkv = options.fuse_qkv;
   PRECIS_ASSIGN(const Checkpoint checkpoint,
                 open_checkpoint(options.plan.source, {options.plan.variant}));
   PRECIS_ASSIGN(load.methods, options.plan.resolve_options(checkpoint, session));
@@ -114,8 +119,11 @@ Result<Run> run(const std::string& source, const GenerateCommand& options,
   result.load_seconds = seconds_since(start);
   result.load_peak_bytes = memory.growth();
   start = std::chrono::steady_clock::now();
-  PRECIS_ASSIGN(result.image, pipeline->generate(options.generate));
+  const std::clock_t processor_start = std::clock();
+  PRECIS_ASSIGN(result.images, pipeline->generate(options.generate));
   result.generate_seconds = seconds_since(start);
+  result.generate_processor_seconds =
+      static_cast<double>(std::clock() - processor_start) / CLOCKS_PER_SEC;
   result.peak_bytes = memory.growth();
   return result;
 }
@@ -132,6 +140,26 @@ std::string component_table(const Run& run) {
   return format_table(rows, 3) + "\n";
 }
 
+// FILE.png, or FILE-1.png, FILE-2.png … where one run makes several.
+std::vector<std::string> output_files(const GenerateCommand& options) {
+  if (options.generate.images == 1) return {options.output};
+  const std::filesystem::path path(options.output);
+  std::vector<std::string> files;
+  for (int64_t i = 1; i <= options.generate.images; ++i) {
+    const auto name = fmt::format("{}-{}{}", path.stem().string(), i, path.extension().string());
+    files.push_back((path.parent_path() / name).string());
+  }
+  return files;
+}
+
+Status write_images(const GenerateCommand& options, const at::Tensor& images) {
+  const auto files = output_files(options);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    PRECIS_TRY(pipelines::write_png(files[i], images.select(0, static_cast<int64_t>(i))));
+  }
+  return {};
+}
+
 nlohmann::ordered_json to_json(const Run& run, const GenerateCommand& options) {
   nlohmann::ordered_json components = nlohmann::ordered_json::array();
   for (const auto& component : run.components) {
@@ -145,13 +173,14 @@ nlohmann::ordered_json to_json(const Run& run, const GenerateCommand& options) {
                           {"offload", offload_name(component.offload)},
                           {"seconds", component.seconds}});
   }
-  return {{"output", options.output},
-          {"height", run.image.size(1)},
-          {"width", run.image.size(2)},
+  return {{"outputs", output_files(options)},
+          {"height", run.images.size(2)},
+          {"width", run.images.size(3)},
           {"steps", options.generate.steps},
           {"seed", options.generate.seed},
           {"load_seconds", run.load_seconds},
           {"generate_seconds", run.generate_seconds},
+          {"generate_processor_seconds", run.generate_processor_seconds},
           {"load_peak_bytes", run.load_peak_bytes},
           {"peak_bytes", run.peak_bytes},
           {"peak_weight_bytes", run.peak_weight_bytes},
@@ -184,8 +213,8 @@ Status compare_float(const GenerateCommand& options, pipelines::LoadOptions load
   load.methods = {};
   load.components.clear();
   PRECIS_ASSIGN(const Run reference, run(float_source(options), options, load, session));
-  const double psnr = pipelines::psnr(quantized.image, reference.image);
-  const double ssim = pipelines::ssim(quantized.image, reference.image);
+  const double psnr = pipelines::psnr(quantized.images, reference.images);
+  const double ssim = pipelines::ssim(quantized.images, reference.images);
   // JSON has no infinity: null stands for equal images.
   const auto finite = std::isinf(psnr) ? nlohmann::ordered_json() : nlohmann::ordered_json(psnr);
   report["float"] = {{"psnr_db", finite},
@@ -205,12 +234,13 @@ Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session&
   if (compare) PRECIS_TRY(check_float_source(options, session));
   PRECIS_ASSIGN(const auto load, load_options(options, session));
   PRECIS_ASSIGN(const Run quantized, run(options.plan.source, options, load, session));
-  PRECIS_TRY(pipelines::write_png(options.output, quantized.image));
+  PRECIS_TRY(write_images(options, quantized.images));
   auto report = to_json(quantized, options);
   session.show(fmt::format("{}{}: {} x {}, {} steps in {:.1f} s; peak memory while loading {}\n",
-                           component_table(quantized), options.output, quantized.image.size(2),
-                           quantized.image.size(1), options.generate.steps,
-                           quantized.generate_seconds, format_bytes(quantized.load_peak_bytes)));
+                           component_table(quantized), fmt::join(output_files(options), ", "),
+                           quantized.images.size(3), quantized.images.size(2),
+                           options.generate.steps, quantized.generate_seconds,
+                           format_bytes(quantized.load_peak_bytes)));
   if (compare) PRECIS_TRY(compare_float(options, load, quantized, session, report));
   return report;
 }
@@ -255,6 +285,15 @@ void add_generate(CLI::App& app, Session& session, int& result) {
       ->add_option("--config", options->plan.config,
                    "quantization_config of the pipeline, JSON or TOML")
       ->type_name("FILE|STRING");
+  command->add_flag("--no-default-skips", options->plan.no_default_skips,
+                    "do not spare the family's sensitive layers");
+  command->add_flag("--fuse-qkv", options->fuse_qkv,
+                    "queries, keys and values of the transformer as one product; its float weights "
+                    "are all in memory while it is loaded");
+  command
+      ->add_option("--images", g.images,
+                   "images of the prompt, made together; several are FILE-1.png, FILE-2.png …")
+      ->capture_default_str();
   command->add_option("--steps", g.steps, "denoising steps")->capture_default_str();
   command->add_option("--seed", g.seed, "of the noise, as torch.manual_seed takes it")
       ->capture_default_str();

@@ -1,7 +1,5 @@
 #include "models/bert/bert_encoder.h"
 
-#include <array>
-#include <limits>
 #include <string>
 
 #include "models/config.h"
@@ -78,10 +76,7 @@ at::Tensor BertEncoder::forward(const at::Tensor& token_ids, const at::Tensor& a
   auto x = (*words_)(token_ids) + (*types_)(at::zeros_like(token_ids)) +
            (*positions_)(positions).unsqueeze(0);
   x = (*norm_)(x);
-  const std::array<int64_t, 4> shape{attention_mask.size(0), 1, 1, attention_mask.size(1)};
-  const auto mask =
-      at::zeros(shape, x.options())
-          .masked_fill_(attention_mask.view(shape) == 0, std::numeric_limits<float>::lowest());
+  const auto mask = padding_mask(attention_mask, x.scalar_type());
   for (const auto& layer : layers_) x = layer->forward(x, mask);
   return x;
 }

@@ -1,12 +1,31 @@
 #include "models/layers/attention.h"
 
+#include <ATen/Dispatch.h>
+
+#include <limits>
+
 #include "models/layers/module_path.h"
 #include "models/layers/rotary.h"
 
 namespace precis::models {
+namespace {
+
+double lowest_number(at::ScalarType dtype) {
+  return AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, dtype, "lowest_number", [] {
+    return static_cast<double>(std::numeric_limits<scalar_t>::lowest());
+  });
+}
+
+}  // namespace
 
 at::Tensor split_heads(const at::Tensor& x, int64_t heads) {
   return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
+}
+
+at::Tensor padding_mask(const at::Tensor& attention_mask, at::ScalarType dtype) {
+  const auto hidden = attention_mask.view({attention_mask.size(0), 1, 1, -1}) == 0;
+  return at::zeros(hidden.sizes(), attention_mask.options().dtype(dtype))
+      .masked_fill_(hidden, lowest_number(dtype));
 }
 
 at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,

@@ -15,6 +15,10 @@ namespace precis::models {
 // [batch, tokens, heads * width] to [batch, heads, tokens, width].
 at::Tensor split_heads(const at::Tensor& x, int64_t heads);
 
+// The mask of tokens that only fill up: attention_mask is [batch, tokens], 0 where a token is not
+// to be seen; gives [batch, 1, 1, tokens] of `dtype`: 0, or its lowest number.
+at::Tensor padding_mask(const at::Tensor& attention_mask, at::ScalarType dtype);
+
 struct AttentionOptions {
   at::Tensor mask;  // added to the scores, broadcastable to [batch, heads, queries, keys]
   bool causal = false;

@@ -52,6 +52,14 @@ Status ProjectingModule::fuse_projections() {
   return {};
 }
 
+std::map<std::string, std::string> ProjectingModule::fused_names() const {
+  std::map<std::string, std::string> names;
+  for (const Projections& group : groups_) {
+    for (const std::string& name : group.names) names.emplace(name, group.fused_name);
+  }
+  return names;
+}
+
 Result<std::size_t> fuse_qkv_projections(torch::nn::Module& network) {
   // Found before any is fused, which frees layers. Without the network itself in modules(): torch
   // asks of that one to be held by a shared_ptr.
@@ -63,6 +71,17 @@ Result<std::size_t> fuse_qkv_projections(torch::nn::Module& network) {
   for (const auto& module : network.modules(/*include_self=*/false)) look_at(module.get());
   for (ProjectingModule* module : found) PRECIS_TRY(module->fuse_projections());
   return found.size();
+}
+
+std::map<std::string, std::string> fused_layer_paths(torch::nn::Module& network) {
+  std::map<std::string, std::string> paths;
+  for (const auto& item : network.named_modules(/*name_prefix=*/"", /*include_self=*/false)) {
+    const auto* module = dynamic_cast<const ProjectingModule*>(item.value().get());
+    if (module == nullptr) continue;
+    for (const auto& [part, fused] : module->fused_names())
+      paths.emplace(item.key() + "." + part, item.key() + "." + fused);
+  }
+  return paths;
 }
 
 }  // namespace precis::models

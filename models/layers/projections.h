@@ -4,6 +4,7 @@
 #include <torch/nn/module.h>
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ class ProjectingModule : public torch::nn::Module {
   // Puts each group's weights below each other into one layer. Twice is once. Error
   // failed_precondition, before anything is changed, for layers that are quantized already.
   Status fuse_projections();
+  // The layer's name by the names of those that it is fused from, whether they are yet or not.
+  std::map<std::string, std::string> fused_names() const;
 
  protected:
   struct Projections {
@@ -43,5 +46,8 @@ class ProjectingModule : public torch::nn::Module {
 // Fuses all attention of a network: fuse_qkv_projections() of diffusers' transformers. Quantize
 // afterwards. Returns how many modules. Errors: those of fuse_projections.
 Result<std::size_t> fuse_qkv_projections(torch::nn::Module& network);
+
+// "blocks.0.attn.to_qkv" by "blocks.0.attn.to_q" and the others that are, or would be, fused.
+std::map<std::string, std::string> fused_layer_paths(torch::nn::Module& network);
 
 }  // namespace precis::models

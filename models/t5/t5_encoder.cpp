@@ -1,7 +1,6 @@
 #include "models/t5/t5_encoder.h"
 
 #include <cmath>
-#include <limits>
 #include <string>
 
 #include "models/config.h"
@@ -110,8 +109,11 @@ class T5FeedForward : public torch::nn::Module {
   }
 
   at::Tensor forward(const at::Tensor& x) {
-    const auto inner = activation_((*in_)(x));
-    return (*out_)(gate_ ? inner * (*gate_)(x) : inner);
+    auto inner = activation_((*in_)(x));
+    if (gate_) inner = inner * (*gate_)(x);
+    // In fp16 transformers keeps this weight, and the residual stream after it, in float32.
+    if (inner.scalar_type() == at::kHalf) inner = inner.to(at::kFloat);
+    return (*out_)(inner);
   }
 
  private:
@@ -156,11 +158,7 @@ T5Encoder::~T5Encoder() = default;
 at::Tensor T5Encoder::forward(const at::Tensor& token_ids, const at::Tensor& attention_mask) {
   auto x = (*embedding_)(token_ids);
   at::Tensor padding;
-  if (attention_mask.defined()) {
-    padding = at::zeros({attention_mask.size(0), 1, 1, attention_mask.size(1)}, x.options())
-                  .masked_fill_(attention_mask.view({attention_mask.size(0), 1, 1, -1}) == 0,
-                                std::numeric_limits<float>::lowest());
-  }
+  if (attention_mask.defined()) padding = padding_mask(attention_mask, x.scalar_type());
   at::Tensor bias;
   for (const auto& block : blocks_) {
     if (block->attention().has_bias()) {

@@ -30,8 +30,9 @@ at::Tensor AuraFlowPipeline::run(const GenerateOptions& options) {
   const int64_t length = options.max_sequence_length > 0 ? options.max_sequence_length : 256;
   auto text = encode(options.prompt, length);
   if (guided) text = at::cat({encode(options.negative_prompt, length), text});
-  auto latents =
-      start_latents(options, {1, channels_, size.height / factor, size.width / factor}, dtype_);
+  text = text.repeat_interleave(options.images, 0);
+  auto latents = start_latents(
+      options, {options.images, channels_, size.height / factor, size.width / factor}, dtype_);
   scheduler_.set_timesteps(options.steps);
   for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
     const auto input = guided ? at::cat({latents, latents}) : latents;

@@ -8,18 +8,18 @@ namespace {
 constexpr int64_t kPatch = 2;             // latents of a token's side
 constexpr int64_t kNaturalLatents = 128;  // of a side; config.json does not tell
 
-// [1, channels, height, width] to [1, height / 2 * width / 2, channels * 4].
+// [images, channels, height, width] to [images, height / 2 * width / 2, channels * 4].
 at::Tensor pack(const at::Tensor& latents) {
   const int64_t rows = latents.size(2) / kPatch, columns = latents.size(3) / kPatch;
-  return latents.view({1, latents.size(1), rows, kPatch, columns, kPatch})
+  return latents.view({latents.size(0), latents.size(1), rows, kPatch, columns, kPatch})
       .permute({0, 2, 4, 1, 3, 5})
-      .reshape({1, rows * columns, -1});
+      .reshape({latents.size(0), rows * columns, -1});
 }
 
 at::Tensor unpack(const at::Tensor& tokens, int64_t rows, int64_t columns) {
-  return tokens.view({1, rows, columns, -1, kPatch, kPatch})
+  return tokens.view({tokens.size(0), rows, columns, -1, kPatch, kPatch})
       .permute({0, 3, 1, 4, 2, 5})
-      .reshape({1, -1, rows * kPatch, columns * kPatch});
+      .reshape({tokens.size(0), -1, rows * kPatch, columns * kPatch});
 }
 
 // (0, row, column) of every token.
@@ -54,16 +54,17 @@ at::Tensor FluxPipeline::run(const GenerateOptions& options) {
       clip_tokenizer_->encode_padded(options.prompt, clip_length > 0 ? clip_length : 77).ids;
   const auto t5_ids = t5_tokenizer_->encode_padded(options.prompt, length).ids;
   models::FluxTransformer::Input input;
-  input.pooled = clip_->forward(at::tensor(clip_ids).unsqueeze(0)).pooled;
-  input.text = t5_->forward(at::tensor(t5_ids).unsqueeze(0));
+  const int64_t images = options.images;
+  input.pooled = clip_->forward(at::tensor(clip_ids).unsqueeze(0)).pooled.repeat({images, 1});
+  input.text = t5_->forward(at::tensor(t5_ids).unsqueeze(0)).repeat({images, 1, 1});
   input.text_positions = at::zeros({length, 3}, at::kLong);
   input.image_positions = positions(rows, columns);
   if (transformer_->guidance_embedded()) {
-    input.guidance = at::full({1}, options.guidance_scale.value_or(3.5), at::kFloat);
+    input.guidance = at::full({images}, options.guidance_scale.value_or(3.5), at::kFloat);
   }
 
   auto latents =
-      pack(start_latents(options, {1, channels_, rows * kPatch, columns * kPatch}, dtype_));
+      pack(start_latents(options, {images, channels_, rows * kPatch, columns * kPatch}, dtype_));
   std::vector<double> sigmas;
   for (int64_t i = 0; i < options.steps; ++i) {
     const auto steps = static_cast<double>(options.steps);
@@ -73,7 +74,7 @@ at::Tensor FluxPipeline::run(const GenerateOptions& options) {
   scheduler_.set_timesteps(options.steps, scheduler_.dynamic_shift(rows * columns), sigmas);
   for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
     input.latents = latents;
-    input.timestep = at::full({1}, scheduler_.timesteps()[i], at::kFloat).to(dtype_) / 1000;
+    input.timestep = at::full({images}, scheduler_.timesteps()[i], at::kFloat).to(dtype_) / 1000;
     latents = scheduler_.step(transformer_->forward(input), i, latents);
     if (options.progress) options.progress(static_cast<int64_t>(i) + 1, options.steps);
   }

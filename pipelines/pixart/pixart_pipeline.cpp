@@ -39,8 +39,10 @@ at::Tensor PixArtPipeline::run(const GenerateOptions& options) {
     text.tokens = at::cat({negative.tokens, text.tokens});
     text.mask = at::cat({negative.mask, text.mask});
   }
-  auto latents =
-      start_latents(options, {1, channels_, size.height / factor, size.width / factor}, dtype_);
+  text.tokens = text.tokens.repeat_interleave(options.images, 0);
+  text.mask = text.mask.repeat_interleave(options.images, 0);
+  auto latents = start_latents(
+      options, {options.images, channels_, size.height / factor, size.width / factor}, dtype_);
   scheduler_.set_timesteps(options.steps);
   for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
     const auto input = guided ? at::cat({latents, latents}) : latents;

@@ -57,8 +57,10 @@ at::Tensor Sd3Pipeline::run(const GenerateOptions& options) {
     text.tokens = at::cat({negative.tokens, text.tokens});
     text.pooled = at::cat({negative.pooled, text.pooled});
   }
-  auto latents =
-      start_latents(options, {1, channels_, size.height / factor, size.width / factor}, dtype_);
+  text.tokens = text.tokens.repeat_interleave(options.images, 0);
+  text.pooled = text.pooled.repeat_interleave(options.images, 0);
+  auto latents = start_latents(
+      options, {options.images, channels_, size.height / factor, size.width / factor}, dtype_);
   std::optional<double> mu;
   if (scheduler_.dynamic_shifting()) {
     mu =

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "core/base/byte_size.h"
 #include "core/engine/logical_tensor.h"
@@ -198,7 +199,8 @@ class Loader {
   }
 
   DType plain_dtype(const Param& param) const {
-    return dtype_ && is_floating(param.dtype) ? *dtype_ : param.dtype;
+    if (!dtype_ || !is_floating(param.dtype)) return param.dtype;
+    return kept_dtype(param.name, *dtype_, options_.kept_in_f32);
   }
 
   Status load(std::size_t index) {
@@ -364,6 +366,15 @@ class Loader {
 };
 
 }  // namespace
+
+DType kept_dtype(const std::string& name, DType dtype, const std::set<std::string>& kept_in_f32) {
+  if (dtype != DType::f16 || kept_in_f32.empty()) return dtype;
+  std::stringstream segments(name);
+  for (std::string segment; std::getline(segments, segment, '.');) {
+    if (kept_in_f32.contains(segment)) return DType::f32;
+  }
+  return dtype;
+}
 
 Result<LoadReport> load_model(torch::nn::Module& model, const Component& component,
                               MethodResolver& methods, const LoadOptions& options) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ namespace precis {
 
 struct LoadOptions {
   std::optional<DType> dtype;  // of what is not quantized; nothing: as the checkpoint has it
+  // Names of modules whose weights stay in float32 where dtype is f16, for their results leave its
+  // range: _keep_in_fp32_modules of transformers.
+  std::set<std::string> kept_in_f32;
   // On the fly; not for a checkpoint that is already quantized. Rules may mix methods.
   std::optional<QuantizeOptions> quantize;
   // Instead of `quantize`: what resolve() decided for this very component. Outlives the call. A
@@ -51,6 +55,9 @@ struct LoadReport {
   uint64_t disk_bytes = 0;              // of these, on the disk by the device map
   std::vector<std::string> unexpected;  // tensors of the checkpoint that the model has no place for
 };
+
+// The dtype that a weight of the name has in a model of `dtype`.
+DType kept_dtype(const std::string& name, DType dtype, const std::set<std::string>& kept_in_f32);
 
 // Loads `component` into `model`, whose parameters have Hugging Face's names. One tensor at a time:
 // memory grows by what is loaded, and beside that holds one weight as numbers. Networks made under

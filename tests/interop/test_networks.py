@@ -53,14 +53,24 @@ def test_every_network_computes_what_the_library_computed(float_pipelines, famil
     assert differences[worst] <= 1e-4, worst
 
 
-def library_image(directory, family, prompt, seed, **options):
-    pipe = DiffusionPipeline.from_pretrained(directory, torch_dtype=torch.float32)
+def library_images(directory, family, prompt, seed, dtype=torch.float32, fuse_qkv=False, **options):
+    pipe = DiffusionPipeline.from_pretrained(directory, torch_dtype=dtype)
     pipe.set_progress_bar_config(disable=True)
     if family == "pixart":
         options |= dict(use_resolution_binning=False, clean_caption=False)
-    image = pipe(prompt, num_inference_steps=4, generator=torch.Generator("cpu").manual_seed(seed), height=64, width=64,
-                 max_sequence_length=32, **options).images[0]
-    return np.asarray(image).astype(int)
+    if fuse_qkv:
+        pipe.transformer.fuse_qkv_projections()
+    images = pipe(prompt, num_inference_steps=4, generator=torch.Generator("cpu").manual_seed(seed), height=64, width=64,
+                  max_sequence_length=32, **options).images
+    return np.stack([np.asarray(image).astype(int) for image in images])
+
+
+def library_image(*arguments, **options):
+    return library_images(*arguments, **options)[0]
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / max(1e-12, ((a - b) ** 2).mean()))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -74,6 +84,69 @@ def test_a_seed_gives_the_librarys_image(precis, float_pipelines, tmp_path, fami
     assert got.shape == want.shape
     # A value on the edge between two numbers of 8 bits may fall to either side.
     assert np.abs(got - want).max() <= 1
+
+
+@pytest.mark.parametrize("family", ["sd3", "flux", "pixart", "auraflow"])
+def test_several_images_of_a_prompt_are_the_librarys(precis, float_pipelines, tmp_path, family):
+    report = precis.json("generate", float_pipelines(family), "--prompt", "a fox", "--steps", 4, "--seed", 5, "--images", 2,
+                         "--height", 64, "--width", 64, "--max-sequence-length", 32, "-o", tmp_path / "fox.png", "--compare-float")
+    assert report["outputs"] == [str(tmp_path / "fox-1.png"), str(tmp_path / "fox-2.png")]
+    assert report["float"]["psnr_db"] is None and report["float"]["ssim"] == pytest.approx(1)
+    got = np.stack([np.asarray(Image.open(file)).astype(int) for file in report["outputs"]])
+    want = library_images(float_pipelines(family), family, "a fox", 5, num_images_per_prompt=2)
+    assert np.abs(got - want).max() <= 1
+    assert np.abs(got[0] - got[1]).max() > 1
+
+
+@pytest.mark.parametrize("family, dtype", [("sd3", "bf16"), ("flux", "bf16"), ("pixart", "bf16"), ("pixart", "f16")])
+def test_16_bit_dtypes_are_as_near_as_the_librarys(precis, float_pipelines, tmp_path, family, dtype):
+    directory, out = float_pipelines(family), tmp_path / "image.png"
+    precis("generate", directory, "--prompt", "a fox", "--steps", 4, "--seed", 5, "--height", 64, "--width", 64,
+           "--max-sequence-length", 32, "-o", out, "--dtype", dtype)
+    exact = library_image(directory, family, "a fox", 5)
+    library = library_image(directory, family, "a fox", 5, dtype={"bf16": torch.bfloat16, "f16": torch.float16}[dtype])
+    assert psnr(np.asarray(Image.open(out)).astype(int), exact) > psnr(library, exact) - 3
+
+
+def test_the_feed_forward_output_of_t5_stays_in_float32_beside_fp16(precis, float_pipelines, tmp_path):
+    from transformers import T5EncoderModel
+
+    report = precis.json("generate", float_pipelines("sd3"), "--prompt", "a fox", "--steps", 1, "--max-sequence-length", 32,
+                         "-o", tmp_path / "image.png", "--dtype", "f16")
+    encoder = T5EncoderModel.from_pretrained(float_pipelines("sd3") / "text_encoder_3", dtype=torch.float16)
+    assert {c["name"]: c["loaded_bytes"] for c in report["components"]}["text_encoder_3"] == sum(
+        p.nbytes for p in encoder.parameters())
+
+
+@pytest.mark.parametrize("family", ["sd3", "pixart"])
+def test_fused_projections(precis, float_pipelines, tmp_path, family):
+    directory, common = float_pipelines(family), ["--prompt", "a fox", "--steps", 4, "--seed", 5, "--max-sequence-length", 32]
+    precis("generate", directory, *common, "-o", tmp_path / "float.png", "--fuse-qkv")
+    want = library_image(directory, family, "a fox", 5, fuse_qkv=True)
+    assert np.abs(np.asarray(Image.open(tmp_path / "float.png")).astype(int) - want).max() <= 1
+    # A scale a row: the fused weight has the codes and scales of its parts.
+    method = ["--component", "transformer=qint8"]
+    fused, parts = (precis.json("generate", directory, *common, *method, *fuse, "-o", tmp_path / "image.png", "--compare-float")
+                    for fuse in (["--fuse-qkv"], []))
+    size = [{c["name"]: c for c in report["components"]}["transformer"]["loaded_bytes"] for report in (fused, parts)]
+    assert size[0] <= size[1] and fused["float"]["psnr_db"] == pytest.approx(parts["float"]["psnr_db"], abs=0.5)
+
+
+def test_what_cannot_be_fused(precis, float_pipelines, tmp_path):
+    directory, common = float_pipelines("sd3"), ["--prompt", "a fox", "-o", tmp_path / "image.png", "--fuse-qkv"]
+    mixed = precis("generate", directory, *common, "--component", "transformer=nf4", "--rule", r"attn\.to_q\.=qint8", code=1)
+    assert "to_qkv" in mixed.stderr and "one method" in mixed.stderr
+    precis("quantize", directory, "-o", tmp_path / "out", "--component", "transformer=nf4", "--progress", "none")
+    stored = precis("generate", tmp_path / "out", *common, code=1)
+    assert "is quantized" in stored.stderr
+
+
+def test_sensitive_layers_are_spared_unless_asked(precis, float_pipelines, tmp_path):
+    common = ["generate", float_pipelines("pixart"), "--prompt", "a fox", "--steps", 1, "--max-sequence-length", 32, "-o",
+              tmp_path / "image.png", "--component", "text_encoder=qint8"]
+    spared, all_layers = ({c["name"]: c for c in precis.json(*common, *more)["components"]}["text_encoder"]["loaded_bytes"]
+                          for more in ([], ["--no-default-skips"]))
+    assert all_layers < spared
 
 
 def test_guidance_and_negative_prompt_are_the_librarys(precis, float_pipelines, tmp_path):
