@@ -49,6 +49,8 @@ Result<std::shared_ptr<const Quantizer>> Quantizer::adopt(precis_quantizer* hand
   PRECIS_TRY(check_table(quantizer->serialize_, owner, PRECIS_SERIALIZE_1));
   const auto* linear = static_cast<const precis_linear_v1*>(table(PRECIS_LINEAR_1));
   PRECIS_TRY(check_table(linear, owner, PRECIS_LINEAR_1));
+  const auto* calibration = static_cast<const precis_calibration_v1*>(table(PRECIS_CALIBRATION_1));
+  PRECIS_TRY(check_table(calibration, owner, PRECIS_CALIBRATION_1));
   if (quantizer->loading_ == nullptr) quantizer->loading_ = &default_loading();
   return std::shared_ptr<const Quantizer>(std::move(quantizer));
 }

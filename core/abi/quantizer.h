@@ -26,6 +26,7 @@ struct Param {
   bool shape_known = true;  // false: the checkpoint does not tell it
   // Importance of each input column, float32 [in_features]; empty: none.
   std::shared_ptr<const std::vector<float>> importance;
+  bool calibrated = false;  // it will be encoded by what reaches it (CalibrationGroup)
 
   int64_t rows() const { return shape.empty() ? 1 : shape.front(); }
   uint64_t row_elements() const;

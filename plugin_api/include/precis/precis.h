@@ -5,6 +5,7 @@
 #include "base.h"
 #include "call.h"
 #include "entry.h"
+#include "ext/calibration.h"
 #include "ext/linear.h"
 #include "ext/loading.h"
 #include "ext/quantize.h"

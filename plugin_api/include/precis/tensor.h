@@ -40,7 +40,13 @@ typedef struct precis_tensor {
   const char* layout;   /* NULL: row-major; otherwise a registered id such as "awq.gemm/1" */
 } precis_tensor;
 
-/* A weight as the model knows it, before or instead of its quantized parts. */
+enum {
+  /* precis.calibration/1 will encode the weight: plan may count on statistics of activations. */
+  PRECIS_PARAM_CALIBRATED = 1u << 0
+};
+
+/* A weight as the model knows it, before or instead of its quantized parts. Unknown flags are
+ * ignored. */
 typedef struct precis_param {
   uint32_t struct_size;
   uint32_t flags;

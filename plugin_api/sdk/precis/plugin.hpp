@@ -12,14 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "calibration.hpp"
 #include "error.hpp"
 #include "host.hpp"
 #include "tensor.hpp"
 
 PRECIS_SDK_NAMESPACE_BEGIN
-
-using Parts = std::vector<precis_tensor*>;
-using ConstParts = std::vector<const precis_tensor*>;
 
 // Called for every parameter found in a checkpoint, with the indices of its parts.
 using EmitParam =
@@ -76,6 +74,18 @@ class Quantizer {
     throw PluginError(PRECIS_UNSUPPORTED, "the method has no products");
   }
 
+  // precis.calibration/1, for methods described with it; see ext/calibration.h for each contract.
+  virtual void plan_calibration(const CalibrationGroup& /*group*/, PlanWriter& /*state*/) const {
+    throw PluginError(PRECIS_UNSUPPORTED, "the method takes no calibration data");
+  }
+  virtual void observe(const precis_call& /*call*/, const precis_param& /*param*/,
+                       const precis_tensor& /*activation*/, const Parts& /*state*/) const {
+    throw PluginError(PRECIS_UNSUPPORTED, "the method takes no calibration data");
+  }
+  virtual void finish(const precis_call& /*call*/, const CalibrationGroup& /*group*/) const {
+    throw PluginError(PRECIS_UNSUPPORTED, "the method takes no calibration data");
+  }
+
   // precis.serialize/1: JSON texts.
   virtual std::string config(const precis_component& component) const = 0;
   virtual std::string metadata(const precis_component&) const { return "{}"; }
@@ -98,15 +108,27 @@ inline constexpr precis_device kAnyCpu{PRECIS_DEVICE_CPU, -1};
 // Whether a method overrides Quantizer's plan_linear and prepare_linear.
 enum class Products { none, linear };
 
-// A method on the CPU with the tables that every quantizer has, and precis.linear/1 where it has
-// products. The texts are static.
+// Whether a method overrides Quantizer's plan_calibration, observe and finish.
+enum class Calibrated { no, yes };
+
+// A method on the CPU with the tables that every quantizer has, precis.linear/1 where it has
+// products and precis.calibration/1 where it can be calibrated. The texts are static.
 inline precis_method describe(const char* id, const char* quant_method, const char* version,
                               const char* container, uint32_t flags,
-                              Products products = Products::none) {
+                              Products products = Products::none,
+                              Calibrated calibrated = Calibrated::no) {
   static const char* const kTables[] = {PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_SERIALIZE_1,
                                         nullptr};
   static const char* const kLinearTables[] = {PRECIS_QUANTIZE_1, PRECIS_LOADING_1,
                                               PRECIS_SERIALIZE_1, PRECIS_LINEAR_1, nullptr};
+  static const char* const kCalibratedTables[] = {
+      PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_SERIALIZE_1, PRECIS_CALIBRATION_1, nullptr};
+  static const char* const kAllTables[] = {PRECIS_QUANTIZE_1,  PRECIS_LOADING_1,
+                                           PRECIS_SERIALIZE_1, PRECIS_CALIBRATION_1,
+                                           PRECIS_LINEAR_1,    nullptr};
+  const bool linear = products == Products::linear;
+  const auto* with_calibration = linear ? kAllTables : kCalibratedTables;
+  const auto* without = linear ? kLinearTables : kTables;
   return {sizeof(precis_method),
           flags,
           id,
@@ -116,7 +138,7 @@ inline precis_method describe(const char* id, const char* quant_method, const ch
           &kAnyCpu,
           1,
           0,
-          products == Products::linear ? kLinearTables : kTables};
+          calibrated == Calibrated::yes ? with_calibration : without};
 }
 
 PRECIS_SDK_NAMESPACE_END

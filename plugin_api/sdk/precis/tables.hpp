@@ -135,14 +135,46 @@ inline const precis_linear_v1& linear_table() {
   return table;
 }
 
+inline const precis_calibration_v1& calibration_table() {
+  static const precis_calibration_v1 table{
+      [](const precis_quantizer* q, const precis_call* call, precis_device device,
+         const precis_calibration_group* group, precis_plan* out) {
+        return guarded(call, [&] {
+          if (device.type != PRECIS_DEVICE_CPU) {
+            throw PluginError(PRECIS_UNSUPPORTED, "only the CPU is supported");
+          }
+          PlanWriter plan(out);
+          self(q).plan_calibration(read_group(*group), plan);
+          plan.finish();
+        });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
+         const precis_tensor* activation, precis_tensor* const* state, uint64_t count) {
+        return guarded(call, [&] {
+          self(q).observe(*call, *param, *activation, Parts(state, state + count));
+        });
+      },
+      [](const precis_quantizer* q, const precis_call* call,
+         const precis_calibration_group* group) {
+        return guarded(call, [&] { self(q).finish(*call, read_group(*group)); });
+      }};
+  return table;
+}
+
+inline bool lists(const precis_quantizer* quantizer, const char* id) {
+  for (const char* const* listed = quantizer->method->extensions; *listed != nullptr; ++listed) {
+    if (std::strcmp(*listed, id) == 0) return true;
+  }
+  return false;
+}
+
 inline const void* get_extension(const precis_quantizer* quantizer, const char* id) {
   if (std::strcmp(id, PRECIS_QUANTIZE_1) == 0) return &quantize_table();
   if (std::strcmp(id, PRECIS_LOADING_1) == 0) return &loading_table();
   if (std::strcmp(id, PRECIS_SERIALIZE_1) == 0) return &serialize_table();
-  if (std::strcmp(id, PRECIS_LINEAR_1) != 0) return nullptr;
-  for (const char* const* listed = quantizer->method->extensions; *listed != nullptr; ++listed) {
-    if (std::strcmp(*listed, PRECIS_LINEAR_1) == 0) return &linear_table();
-  }
+  if (!lists(quantizer, id)) return nullptr;
+  if (std::strcmp(id, PRECIS_LINEAR_1) == 0) return &linear_table();
+  if (std::strcmp(id, PRECIS_CALIBRATION_1) == 0) return &calibration_table();
   return nullptr;
 }
 

@@ -118,6 +118,9 @@ class PlanWriter {
   // precis.linear/1: forward reads the parts themselves.
   void keeps_parts() { plan_->flags |= PRECIS_LINEAR_KEEPS_PARTS; }
 
+  // precis.calibration/1: finish may scale the activation.
+  void scales_activation() { plan_->flags |= PRECIS_CALIBRATION_SCALES; }
+
   void finish() const {
     if (plan_->count > plan_->capacity) {
       throw PluginError(PRECIS_INVALID_ARGUMENT, "the plan needs room for more tensors");
