@@ -86,27 +86,37 @@ sdk::StoredWeight AwqQuantizer::describe(const sdk::StoredModule& module) const 
 
 void AwqQuantizer::encode(const precis_call& call, const precis_param& param,
                           const precis_tensor& weight, const sdk::Parts& parts) const {
+  encode_numbers(call, param, plugins::weight_type(param.dtype), sdk::data<const void>(weight),
+                 parts);
+}
+
+void AwqQuantizer::encode_numbers(const precis_call& call, const precis_param& param,
+                                  kernels::WeightType type, const void* values,
+                                  const sdk::Parts& parts) const {
   const kernels::AwqShape shape = shape_of(param);
-  const void* values = sdk::data<const void>(weight);
   void* codes = sdk::data<void>(*parts[kCodes]);
   void* zeros = sdk::data<void>(*parts[kZeros]);
   auto* scales = sdk::data<uint16_t>(*parts[kScales]);
   sdk::for_rows(call, sdk::matrix(param), 8, [&](sdk::RowRange rows) {
-    kernel().quantize(plugins::weight_type(param.dtype), values, *config_.layout, shape, rows.begin,
-                      rows.end, codes, zeros, scales);
+    kernel().quantize(type, values, *config_.layout, shape, rows.begin, rows.end, codes, zeros,
+                      scales);
   });
 }
 
 void AwqQuantizer::decode(const precis_call&, const precis_param& param,
                           const sdk::ConstParts& parts, sdk::RowRange rows,
                           const precis_tensor& out) const {
+  decode_numbers(param, parts, rows, plugins::weight_type(out.view.dtype), sdk::data<void>(out));
+}
+
+void AwqQuantizer::decode_numbers(const precis_param& param, const sdk::ConstParts& parts,
+                                  sdk::RowRange rows, kernels::WeightType type, void* out) const {
   const precis_dtype scale = parts[kScales]->view.dtype;
   if (*config_.layout == AwqLayout::gemv_fast && !sdk::same(parts[kZeros]->view.dtype, scale))
     throw PluginError(PRECIS_DATA_LOSS, "the zeros and the scales have different dtypes");
   kernel().dequantize(*config_.layout, shape_of(param), sdk::data<const void>(*parts[kCodes]),
                       sdk::data<const void>(*parts[kZeros]), plugins::weight_type(scale),
-                      sdk::data<const void>(*parts[kScales]), rows.begin, rows.end,
-                      plugins::weight_type(out.view.dtype), sdk::data<void>(out));
+                      sdk::data<const void>(*parts[kScales]), rows.begin, rows.end, type, out);
 }
 
 }  // namespace precis::awq

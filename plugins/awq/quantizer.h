@@ -1,6 +1,7 @@
-// AWQ's stored forms, written by rounding to nearest.
+// AWQ's stored forms, written by rounding to nearest, or by calibration (calibration.cpp).
 #pragma once
 
+#include "kernels/cpu/awq/search.h"
 #include "plugins/awq/config.h"
 
 namespace precis::awq {
@@ -8,6 +9,13 @@ namespace precis::awq {
 class AwqQuantizer : public sdk::WeightQuantizer {
  public:
   explicit AwqQuantizer(Config config);
+
+  // The state is the second moments of the activation, the count of rows, and the sum of magnitudes
+  // by channel.
+  void plan_calibration(const sdk::CalibrationGroup& group, sdk::PlanWriter& state) const override;
+  void observe(const precis_call& call, const precis_param& param, const precis_tensor& activation,
+               const sdk::Parts& state) const override;
+  void finish(const precis_call& call, const sdk::CalibrationGroup& group) const override;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
@@ -20,6 +28,17 @@ class AwqQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
+  // Encodes numbers of another dtype than the param's.
+  void encode_numbers(const precis_call& call, const precis_param& param, kernels::WeightType type,
+                      const void* values, const sdk::Parts& parts) const;
+  void decode_numbers(const precis_param& param, const sdk::ConstParts& parts, sdk::RowRange rows,
+                      kernels::WeightType type, void* out) const;
+  std::vector<float> search_scales(const precis_call& call,
+                                   const std::vector<kernels::AwqSearch>& searches,
+                                   const sdk::CalibrationGroup& group) const;
+  double encode_searched(const precis_call& call, const precis_param& param,
+                         const kernels::AwqSearch& search, const std::vector<float>& scales,
+                         const sdk::Parts& parts) const;
   kernels::AwqShape shape_of(const precis_param& param) const;
 
   Config config_;

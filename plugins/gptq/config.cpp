@@ -201,6 +201,9 @@ Config read_config(const precis_config& request) {
   config.group_size = static_cast<int64_t>(number("group_size", values["group_size"]));
   config.symmetric = sdk::truthy(values["sym"]);
   config.columns_in_order_of_activation = sdk::truthy(values["desc_act"]);
+  config.damp_percent = number("damp_percent", values["damp_percent"]);
+  config.groups_in_order_of_activation = !four && sdk::truthy(values["act_group_aware"]);
+  config.static_groups = sdk::truthy(object.value("static_groups", Json(false)));
   const Json dynamic = object.value("dynamic", Json());
   config.skip = {"dynamic", kept_patterns(dynamic), matches_start, pattern_of};
   values["quant_method"] = "gptq";

@@ -14,6 +14,10 @@ struct Config {
   int64_t group_size = 128;  // -1: a whole row
   bool symmetric = true;
   bool columns_in_order_of_activation = false;  // desc_act
+  // Of the calibration: the part of the mean that is added to the diagonal of the second moments.
+  double damp_percent = 0.1;
+  bool groups_in_order_of_activation = true;  // act_group_aware, without desc_act
+  bool static_groups = false;
   sdk::SkipList skip;
   sdk::Json normalized;
 };

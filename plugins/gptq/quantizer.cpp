@@ -49,9 +49,10 @@ std::vector<sdk::PartLayout> GptqQuantizer::layout(const precis_param& param) co
 
 void GptqQuantizer::check_writable(const precis_param& param) const {
   plugins::weight_type(param.dtype);
-  if (config_.columns_in_order_of_activation) {
-    throw PluginError(PRECIS_UNSUPPORTED,
-                      "desc_act orders columns by measured activations; leave it false");
+  if (config_.columns_in_order_of_activation && (param.flags & PRECIS_PARAM_CALIBRATED) == 0) {
+    throw PluginError(PRECIS_FAILED_PRECONDITION,
+                      "desc_act orders columns by measured activations: give calibration data, or "
+                      "leave it false");
   }
 }
 

@@ -1,4 +1,4 @@
-// GPTQ's stored form, written by rounding to nearest.
+// GPTQ's stored form, written by rounding to nearest, or by calibration (calibration.cpp).
 #pragma once
 
 #include "plugins/gptq/config.h"
@@ -11,6 +11,12 @@ class GptqQuantizer : public sdk::WeightQuantizer {
 
   // quantize_config.json, which GPTQModel, AutoGPTQ and vLLM read.
   std::string sidecar_files(const precis_component& component) const override;
+
+  // The state is the second moments of the activation, float32 [in, in], and the count of rows.
+  void plan_calibration(const sdk::CalibrationGroup& group, sdk::PlanWriter& state) const override;
+  void observe(const precis_call& call, const precis_param& param, const precis_tensor& activation,
+               const sdk::Parts& state) const override;
+  void finish(const precis_call& call, const sdk::CalibrationGroup& group) const override;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
@@ -25,6 +31,14 @@ class GptqQuantizer : public sdk::WeightQuantizer {
 
  private:
   kernels::GptqShape shape_of(const precis_param& param) const;
+
+  struct SolvingOrder {
+    std::vector<uint32_t> order, group_of;  // as kernels::GptqSolve has them
+  };
+  SolvingOrder solving_order(const float* moments, const kernels::GptqShape& shape) const;
+  double solve(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+               const SolvingOrder& order, const float* factor, double damping,
+               const sdk::Parts& parts) const;
 
   Config config_;
 };
