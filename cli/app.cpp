@@ -26,6 +26,7 @@ int fail_parsing(const CLI::App& app, const CLI::ParseError& error, Session& ses
 
 int run_app(CLI::App& app, int argc, char** argv, Session& session, const int& result) {
   int code = kUnreadable;
+  session.arguments.assign(argv + 1, argv + argc);
   try {
     app.parse(argc, argv);
     code = result;

@@ -46,6 +46,11 @@ int become(const std::string& command, const std::vector<std::string>& arguments
 
 }  // namespace
 
+int run_in_networks_program(Session& session) {
+  std::vector<std::string> rest(session.arguments.begin() + 1, session.arguments.end());
+  return become(session.arguments.front(), rest, session);
+}
+
 bool has_networks() {
   return access(networks_program().c_str(), X_OK) == 0;
 }
@@ -53,6 +58,7 @@ bool has_networks() {
 void add_networks_commands(CLI::App& app, Session& session, int& result) {
   const std::pair<const char*, const char*> commands[] = {
       {"generate", "an image from a text, by a pipeline whose components may be quantized"},
+      {"calibrate", "collect the importance of every weight's inputs from texts, for --imatrix"},
       {"embed", "the vectors of texts, by a BERT sentence encoder"},
       {"perplexity", "how well a Llama-style model predicts a text"},
       {"complete", "how a Llama-style model goes on with a text"}};

@@ -61,6 +61,7 @@ Result<ResolveOptions> engine_options(const Recipe& wishes, const ResolveOptions
   options.skips = wishes.skips;
   options.default_skips = wishes.default_skips;
   options.recipe = wishes.provenance();
+  if (extra.recipe.is_object()) options.recipe.update(extra.recipe);
   if (!wishes.max_memory.empty()) {
     PRECIS_ASSIGN(options.max_memory, parse_size("--max-memory", wishes.max_memory, kLeastMemory));
   }

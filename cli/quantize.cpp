@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/calibration_options.h"
+#include "cli/networks_commands.h"
 #include "cli/plan_options.h"
 #include "cli/run.h"
 #include "core/base/byte_size.h"
@@ -113,10 +115,16 @@ void add_quantize(CLI::App& app, Session& session, int& result) {
       "quantize", "quantize a checkpoint; streams, resumes, appears only when complete");
   auto options = std::make_shared<PlanOptions>();
   auto run = std::make_shared<RunOptions>();
+  auto calibration = std::make_shared<CalibrationOptions>();
   options->add_options(*command, session);
   run->add_options(*command);
+  calibration->add_options(*command);
   command->callback([=, &session, &result] {
     session.apply();
+    if (calibration->asked()) {
+      result = run_in_networks_program(session);
+      return;
+    }
     ResolveOptions extra;
     extra.container = container_of(run->output);
     result = make_and_run(*options, *run, extra, true, session);

@@ -45,6 +45,7 @@ class Session {
   std::optional<unsigned> threads;  // nothing or 0: every processor
   bool lenient = false;
   std::vector<std::string> plugin_paths;
+  std::vector<std::string> arguments;  // of the process, behind the program's name
 
   // Adds --json, -q, -v, --threads, --plugin-path to a command.
   void add_options(CLI::App& command);

@@ -15,16 +15,6 @@
 namespace precis::models {
 namespace {
 
-// Other names under which the libraries have stored the same tensor.
-std::vector<std::string> stored_names(const std::string& name) {
-  // transformers 5 saves a CLIPTextModel without the prefix that earlier versions wrote.
-  constexpr std::string_view kClipPrefix = "text_model.";
-  if (name.starts_with(kClipPrefix)) return {name, name.substr(kClipPrefix.size())};
-  // The tied input embedding of T5.
-  if (name == "shared.weight") return {name, std::string("encoder.embed_tokens.weight")};
-  return {name};
-}
-
 // Constants and copies that older versions of the libraries stored.
 bool harmless(const std::string& name) {
   return name.ends_with("position_ids") || name == "encoder.embed_tokens.weight" ||
@@ -54,6 +44,15 @@ uint64_t plain_bytes(const Param& param, at::IntArrayRef shape, DType dtype) {
 }
 
 }  // namespace
+
+std::vector<std::string> stored_names(const std::string& name) {
+  // transformers 5 saves a CLIPTextModel without the prefix that earlier versions wrote.
+  constexpr std::string_view kClipPrefix = "text_model.";
+  if (name.starts_with(kClipPrefix)) return {name, name.substr(kClipPrefix.size())};
+  // The tied input embedding of T5.
+  if (name == "shared.weight") return {name, std::string("encoder.embed_tokens.weight")};
+  return {name};
+}
 
 PredictedBytes predict_bytes(torch::nn::Module& network, const ComponentPlan& plan, DType dtype) {
   std::vector<LogicalTensor> tensors;

@@ -7,6 +7,9 @@
 
 namespace precis::models {
 
+// The names under which the libraries have stored a tensor of a network, the likeliest first.
+std::vector<std::string> stored_names(const std::string& name);
+
 struct WeightOptions {
   DType dtype = DType::f32;  // of what is not quantized
   // Tensors of the plan that the network does not have (an encoder, when only the decoder is built)

@@ -14,6 +14,7 @@ void add_generate(CLI::App& app, Session& session, int& result);
 void add_embed(CLI::App& app, Session& session, int& result);
 void add_perplexity(CLI::App& app, Session& session, int& result);
 void add_complete(CLI::App& app, Session& session, int& result);
+void add_calibrate(CLI::App& app, Session& session, int& result);
 
 // The value of --dtype: f32, bf16 or f16.
 Result<at::ScalarType> activation_dtype(const std::string& name);

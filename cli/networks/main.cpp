@@ -12,5 +12,7 @@ int main(int argc, char** argv) {
   add_embed(app, session, result);
   add_perplexity(app, session, result);
   add_complete(app, session, result);
+  add_calibrate(app, session, result);
+  add_quantize(app, session, result);
   return run_app(app, argc, argv, session, result);
 }

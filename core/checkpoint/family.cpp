@@ -23,6 +23,12 @@ struct ModuleRule {
   std::string kind;
 };
 
+// Paths below a block.
+struct Producer {
+  std::string module;
+  std::vector<std::string> layers;
+};
+
 struct Family {
   std::string name;
   std::vector<std::string> classes, tensors, architectures;
@@ -30,6 +36,7 @@ struct Family {
   std::vector<FamilySkip> skips;
   std::vector<TiedWeight> tied;
   std::vector<FusedLayout> fused;
+  std::vector<Producer> producers;
 };
 
 struct FamilyData {
@@ -73,6 +80,9 @@ Family read_family(const json& entry, const std::string& root) {
   }
   for (const json& fused : entry.value("fused", json::array())) {
     family.fused.push_back({with_root(fused.at("pattern"), root), strings_at(fused, "parts")});
+  }
+  for (const json& producer : entry.value("producers", json::array())) {
+    family.producers.push_back({producer.at("module"), strings_at(producer, "layers")});
   }
   return family;
 }
@@ -171,6 +181,22 @@ const std::vector<TiedWeight>& tied_weights(std::string_view family) {
 
 const std::vector<FusedLayout>& fused_layouts(std::string_view family) {
   return family_named(family).fused;
+}
+
+std::string scale_producer(std::string_view family, std::span<const std::string> paths) {
+  for (const Producer& producer : family_named(family).producers) {
+    if (producer.layers.size() != paths.size()) continue;
+    for (const std::string& layer : producer.layers) {
+      if (!paths.front().ends_with("." + layer)) continue;
+      const std::string block = paths.front().substr(0, paths.front().size() - layer.size());
+      const bool all = std::all_of(
+          producer.layers.begin(), producer.layers.end(), [&](const std::string& other) {
+            return std::find(paths.begin(), paths.end(), block + other) != paths.end();
+          });
+      if (all) return block + producer.module;
+    }
+  }
+  return {};
 }
 
 std::string module_kind(std::string_view family, std::string_view tensor_name,

@@ -43,6 +43,12 @@ const std::vector<FamilySkip>& default_skips(std::string_view family);
 const std::vector<TiedWeight>& tied_weights(std::string_view family);
 const std::vector<FusedLayout>& fused_layouts(std::string_view family);
 
+// The module that alone produces the input of the Linear modules at `paths`, and whose output goes
+// nowhere else, so that what it is divided by may be multiplied onto their weights: a norm, or a
+// Linear whose output reaches them through linear operations. Paths as in the network's tree, in
+// any order. Empty: none is known for exactly these.
+std::string scale_producer(std::string_view family, std::span<const std::string> paths);
+
 // The kind of module that owns a tensor, as PyTorch and transformers call it: "Linear",
 // "Embedding", "Norm", "Conv1d", "Conv2d", "Conv3d", "Conv1D" for GPT-2's transposed linear layers,
 // or "Experts" for parameters that hold the matrices of all experts; empty for others that are no

@@ -180,5 +180,19 @@ TEST(Families, KnowWhichWeightsAreTied) {
   EXPECT_THAT(tied_weights("flux"), IsEmpty());
 }
 
+TEST(Family, KnowsWhatScalesCanBeFoldedInto) {
+  const std::string block = "model.layers.3.";
+  const std::vector<std::string> attention{block + "self_attn.v_proj", block + "self_attn.q_proj",
+                                           block + "self_attn.k_proj"};
+  EXPECT_EQ(scale_producer("llama", attention), block + "input_layernorm");
+  // The norm feeds another layer too.
+  EXPECT_EQ(scale_producer("llama", std::span(attention).first(2)), "");
+  const std::vector<std::string> out{"encoder.layer.0.attention.output.dense"};
+  EXPECT_EQ(scale_producer("bert", out), "encoder.layer.0.attention.self.value");
+  const std::vector<std::string> down{"encoder.layer.0.output.dense"};
+  EXPECT_EQ(scale_producer("bert", down), "");
+  EXPECT_EQ(scale_producer("unknown", out), "");
+}
+
 }  // namespace
 }  // namespace precis

@@ -9,6 +9,7 @@
 #include "core/base/output_file.h"
 #include "core/base/sha256.h"
 #include "core/format/container.h"
+#include "core/format/layout.h"
 
 namespace precis {
 namespace {
@@ -115,6 +116,37 @@ Status ImportanceMatrix::read_binary(const std::string& bytes) {
 ImportanceMatrix::Vector ImportanceMatrix::find(const std::string& weight_name) const {
   const auto found = vectors_.find(weight_name);
   return found == vectors_.end() ? nullptr : found->second;
+}
+
+Status write_importance_matrix(const std::filesystem::path& path,
+                               const std::map<std::string, SquareSums>& weights,
+                               const ImportanceSource& source) {
+  using nlohmann::ordered_json;
+  const ordered_json metadata{
+      {"general.type", {{"type", "string"}, {"value", "imatrix"}}},
+      {"imatrix.datasets",
+       {{"type", "array"}, {"items", "string"}, {"value", ordered_json::array({source.dataset})}}},
+      {"imatrix.chunk_count", {{"type", "uint32"}, {"value", source.chunks}}},
+      {"imatrix.chunk_size", {{"type", "uint32"}, {"value", source.chunk_tokens}}}};
+  std::vector<PlannedTensor> planned;
+  std::vector<std::vector<float>> values;
+  for (const auto& [name, weight] : weights) {
+    const auto columns = static_cast<int64_t>(weight.sums.size());
+    planned.push_back({name + std::string(kSums),
+                       DType::f32,
+                       "",
+                       {1, columns},
+                       weight.sums.size() * sizeof(float)});
+    values.push_back(weight.sums);
+    planned.push_back({name + std::string(kCounts), DType::f32, "", {1, 1}, sizeof(float)});
+    values.push_back({static_cast<float>(weight.rows)});
+  }
+  PRECIS_ASSIGN(const FileLayout layout, plan_gguf(planned, metadata));
+  std::string contents = layout.header;
+  contents.resize(layout.file_size);
+  for (std::size_t i = 0; i < planned.size(); ++i)
+    std::memcpy(contents.data() + layout.offsets[i], values[i].data(), planned[i].nbytes);
+  return write_file_atomically(path, contents);
 }
 
 }  // namespace precis

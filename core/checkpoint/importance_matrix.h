@@ -1,6 +1,8 @@
-// Importance of a weight's input columns, collected by llama-imatrix or a similar tool.
+// Importance of a weight's input columns, collected by `precis calibrate`, llama-imatrix or a
+// similar tool.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -43,5 +45,23 @@ class ImportanceMatrix {
   std::set<std::string> without_data_;
   std::string sha256_;
 };
+
+// Of one weight: the sum over all rows x that reached it of x^2 by channel, and how many they were.
+struct SquareSums {
+  std::vector<float> sums;  // [in_features]
+  uint64_t rows = 0;
+};
+
+// What a collection was made of.
+struct ImportanceSource {
+  std::string dataset;        // a name, for whoever reads the file
+  uint32_t chunks = 0;        // texts
+  uint32_t chunk_tokens = 0;  // of the longest
+};
+
+// Writes the GGUF form of llama.cpp (2026-08). Errors: io.
+Status write_importance_matrix(const std::filesystem::path& path,
+                               const std::map<std::string, SquareSums>& weights,
+                               const ImportanceSource& source);
 
 }  // namespace precis

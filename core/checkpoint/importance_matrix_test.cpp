@@ -103,5 +103,18 @@ TEST(ImportanceMatrix, RefusesWhatDoesNotFitTogether) {
   refused(little_endian(int32_t{1}) + little_endian(INT32_MAX), "ends too early");
 }
 
+TEST(ImportanceMatrix, ReadsWhatItWrote) {
+  const test::ScratchDirectory directory;
+  const auto path = directory.path() / "imatrix.gguf";
+  const std::map<std::string, SquareSums> weights{{"a.weight", {{6, 9}, 3}}, {"b.weight", {{5}, 1}}};
+  const Status written = write_importance_matrix(path, weights, {"texts.txt", 4, 128});
+  ASSERT_TRUE(written.ok()) << written.error().text();
+  const auto matrix = ImportanceMatrix::read(path);
+  ASSERT_TRUE(matrix.ok()) << matrix.error().text();
+  EXPECT_EQ((*matrix)->size(), 2u);
+  EXPECT_THAT(*(*matrix)->find("a.weight"), ElementsAre(2, 3));
+  EXPECT_THAT(*(*matrix)->find("b.weight"), ElementsAre(5));
+}
+
 }  // namespace
 }  // namespace precis

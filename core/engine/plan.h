@@ -36,10 +36,13 @@ struct TensorPlan {
   Action action = Action::keep;
   std::shared_ptr<const Quantizer> quantizer;  // action quantize
   std::vector<PartSpec> parts;                 // action quantize: in the plugin's order
-  std::vector<OutputTensor> outputs;           // one a part; one for cast and dequantize
-  std::string reason;                          // which rule or list decided, in words
-  uint64_t workspace_bytes = 0;                // the plugin's
-  uint64_t working_set_bytes = 0;              // anonymous memory while it is in flight
+  // Action quantize: the parts that a calibration has encoded already, in the same order; empty:
+  // the quantizer makes them.
+  std::vector<LogicalTensor::Part> encoded;
+  std::vector<OutputTensor> outputs;  // one a part; one for cast and dequantize
+  std::string reason;                 // which rule or list decided, in words
+  uint64_t workspace_bytes = 0;       // the plugin's
+  uint64_t working_set_bytes = 0;     // anonymous memory while it is in flight
 
   uint64_t output_bytes() const;
 };

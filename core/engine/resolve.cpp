@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "core/abi/calibration.h"
 #include "core/base/thread_pool.h"
 #include "core/checkpoint/family.h"
 #include "core/checkpoint/importance_matrix.h"
@@ -139,6 +140,7 @@ class ComponentResolver {
     }
     if (options_.importance && quantizer->uses_importance())
       param.importance = options_.importance->find(param.name);
+    param.calibrated = options_.calibrated && CalibrationGroup::available(*quantizer);
     PRECIS_ASSIGN(const Storage storage, quantizer->storage(param));
     if (storage.keep) {
       keep(plan);
@@ -185,10 +187,11 @@ class ComponentResolver {
     const auto known = quantizers_.find(spec);
     if (known != quantizers_.end()) return known->second;
     PRECIS_ASSIGN(auto quantizer, methods_.from_spec(spec, component_.library));
-    if (quantizer != nullptr && quantizer->needs_calibration()) {
+    if (quantizer != nullptr && quantizer->needs_calibration() && !options_.calibrated) {
       return Error(ErrorCode::failed_precondition,
                    fmt::format("{} needs calibration data to quantize", spec),
-                   "choose a method that works from the weights alone; see `precis backends`");
+                   "give texts with --calibration, or choose a method that works from the weights "
+                   "alone; see `precis backends`");
     }
     quantizers_.emplace(spec, quantizer);
     return quantizer;

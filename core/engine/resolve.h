@@ -35,6 +35,8 @@ struct ResolveOptions {
   bool in_memory = false;
 
   std::shared_ptr<const ImportanceMatrix> importance;
+  // Weights whose method can be calibrated will be, before the plan is carried out.
+  bool calibrated = false;
   unsigned threads = 0;                       // 0: every processor
   uint64_t max_memory = 4ull << 30;           // cap on working memory
   uint64_t max_shard_bytes = 10'000'000'000;  // as diffusers' save_pretrained

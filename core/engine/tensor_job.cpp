@@ -168,6 +168,7 @@ Status TensorJob::measure_conversion(DType dtype, int64_t row_begin, int64_t row
 
 Status TensorJob::quantize(std::span<std::byte> memory, JournalEntry& entry) const {
   const Param& param = tensor.source.param;
+  if (!tensor.encoded.empty()) return write_encoded(entry);
   std::vector<std::span<std::byte>> parts;
   std::vector<std::span<const std::byte>> finished;
   uint64_t position = 0;
@@ -190,11 +191,25 @@ Status TensorJob::quantize(std::span<std::byte> memory, JournalEntry& entry) con
     weight = memory.subspan(position, bytes);
   }
   PRECIS_TRY(tensor.quantizer->quantize(param, weight, tensor.parts, parts, workspace, cancel));
-  // The parts stay as they are from here on: they are written, hashed and decoded side by side.
+  return write_parts(finished, entry);
+}
+
+Status TensorJob::write_encoded(JournalEntry& entry) const {
+  std::vector<std::span<const std::byte>> parts;
+  for (const LogicalTensor::Part& part : tensor.encoded) {
+    PRECIS_ASSIGN(const std::span<const std::byte> bytes, part.file->data(*part.entry));
+    parts.push_back(bytes);
+  }
+  return write_parts(parts, entry);
+}
+
+// The parts stay as they are: they are written, hashed and decoded side by side.
+Status TensorJob::write_parts(std::span<const std::span<const std::byte>> parts,
+                              JournalEntry& entry) const {
   std::vector<std::future<Status>> written;
   for (std::size_t i = 0; i < parts.size(); ++i)
     written.push_back(writer.write(*targets[i].file, targets[i].offset, parts[i]));
-  Status status = finish_parts(finished, entry);
+  Status status = finish_parts(parts, entry);
   for (std::future<Status>& result : written) {
     Status write_status = result.get();
     if (status.ok()) status = std::move(write_status);

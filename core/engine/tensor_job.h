@@ -33,6 +33,8 @@ struct TensorJob {
   Status measure_conversion(DType dtype, int64_t row_begin, int64_t rows,
                             std::span<const std::byte> converted, ErrorStats& error) const;
   Status quantize(std::span<std::byte> memory, JournalEntry& entry) const;
+  Status write_encoded(JournalEntry& entry) const;
+  Status write_parts(std::span<const std::span<const std::byte>> parts, JournalEntry& entry) const;
   Status finish_parts(std::span<const std::span<const std::byte>> parts, JournalEntry& entry) const;
   Status measure(const Param& param, std::span<const std::span<const std::byte>> parts,
                  ErrorStats& error) const;

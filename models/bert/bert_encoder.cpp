@@ -71,14 +71,30 @@ BertEncoder::BertEncoder(const nlohmann::json& config) {
 
 BertEncoder::~BertEncoder() = default;
 
-at::Tensor BertEncoder::forward(const at::Tensor& token_ids, const at::Tensor& attention_mask) {
+Activations BertEncoder::enter(const at::Tensor& token_ids, const at::Tensor& attention_mask) {
   const auto positions = at::arange(token_ids.size(1), token_ids.options());
   auto x = (*words_)(token_ids) + (*types_)(at::zeros_like(token_ids)) +
            (*positions_)(positions).unsqueeze(0);
   x = (*norm_)(x);
-  const auto mask = padding_mask(attention_mask, x.scalar_type());
-  for (const auto& layer : layers_) x = layer->forward(x, mask);
-  return x;
+  return {x, padding_mask(attention_mask, x.scalar_type())};
+}
+
+Activations BertEncoder::enter(const at::Tensor& token_ids) {
+  return enter(token_ids, at::ones_like(token_ids));
+}
+
+std::string BertEncoder::stage_path(std::size_t stage) const {
+  return element("encoder.layer", static_cast<int64_t>(stage));
+}
+
+void BertEncoder::run_stage(std::size_t stage, Activations& activations) {
+  activations[0] = layers_[stage]->forward(activations[0], activations[1]);
+}
+
+at::Tensor BertEncoder::forward(const at::Tensor& token_ids, const at::Tensor& attention_mask) {
+  Activations activations = enter(token_ids, attention_mask);
+  for (std::size_t stage = 0; stage < stage_count(); ++stage) run_stage(stage, activations);
+  return activations[0];
 }
 
 }  // namespace precis::models

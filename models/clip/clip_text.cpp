@@ -77,19 +77,39 @@ at::Tensor ClipText::end_of_text(const at::Tensor& token_ids) const {
   return (token_ids == eos_token_id_).to(at::kInt).argmax(-1);
 }
 
-ClipText::Output ClipText::forward(const at::Tensor& token_ids) {
+Activations ClipText::enter(const at::Tensor& token_ids) {
   const auto positions = at::arange(token_ids.size(1), token_ids.options());
-  Output output;
-  auto x = (*tokens_)(token_ids) + (*positions_)(positions).unsqueeze(0);
-  output.hidden_states.push_back(x);
-  for (const auto& layer : layers_) {
-    x = layer->forward(x);
-    output.hidden_states.push_back(x);
-  }
-  output.last_hidden_state = (*final_norm_)(x);
+  return {(*tokens_)(token_ids) + (*positions_)(positions).unsqueeze(0), token_ids};
+}
+
+std::string ClipText::stage_path(std::size_t stage) const {
+  return stage == layers_.size()
+             ? std::string()
+             : element("text_model.encoder.layers", static_cast<int64_t>(stage));
+}
+
+void ClipText::run_stage(std::size_t stage, Activations& activations) {
+  activations[0] = stage == layers_.size() ? pooled((*final_norm_)(activations[0]), activations[1])
+                                           : layers_[stage]->forward(activations[0]);
+}
+
+at::Tensor ClipText::pooled(const at::Tensor& last_hidden_state,
+                            const at::Tensor& token_ids) const {
   const auto rows = at::arange(token_ids.size(0), token_ids.options());
-  output.pooled = output.last_hidden_state.index({rows, end_of_text(token_ids)});
-  if (projection_) output.pooled = (*projection_)(output.pooled);
+  const auto state = last_hidden_state.index({rows, end_of_text(token_ids)});
+  return projection_ ? (*projection_)(state) : state;
+}
+
+ClipText::Output ClipText::forward(const at::Tensor& token_ids) {
+  Activations activations = enter(token_ids);
+  Output output;
+  output.hidden_states.push_back(activations[0]);
+  for (std::size_t stage = 0; stage < layers_.size(); ++stage) {
+    run_stage(stage, activations);
+    output.hidden_states.push_back(activations[0]);
+  }
+  output.last_hidden_state = (*final_norm_)(activations[0]);
+  output.pooled = pooled(output.last_hidden_state, token_ids);
   return output;
 }
 

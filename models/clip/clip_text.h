@@ -9,12 +9,13 @@
 #include "models/layers/embedding.h"
 #include "models/layers/linear.h"
 #include "models/layers/norm.h"
+#include "models/text_network.h"
 
 namespace precis::models {
 
 class ClipLayer;
 
-class ClipText : public torch::nn::Module {
+class ClipText : public torch::nn::Module, public TextNetwork {
  public:
   // with_projection: CLIPTextModelWithProjection, which has text_projection. Error:
   // std::invalid_argument naming the key of `config`.
@@ -32,7 +33,14 @@ class ClipText : public torch::nn::Module {
   // token_ids: int64 [batch, tokens], at most max_position_embeddings.
   Output forward(const at::Tensor& token_ids);
 
+  // The last stage is everything behind the layers.
+  Activations enter(const at::Tensor& token_ids) override;
+  std::size_t stage_count() const override { return layers_.size() + 1; }
+  std::string stage_path(std::size_t stage) const override;
+  void run_stage(std::size_t stage, Activations& activations) override;
+
  private:
+  at::Tensor pooled(const at::Tensor& last_hidden_state, const at::Tensor& token_ids) const;
   at::Tensor end_of_text(const at::Tensor& token_ids) const;
 
   int64_t eos_token_id_;

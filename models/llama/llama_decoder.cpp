@@ -165,21 +165,48 @@ LlamaDecoder::LlamaDecoder(const nlohmann::json& json) {
 
 LlamaDecoder::~LlamaDecoder() = default;
 
+std::pair<at::Tensor, at::Tensor> LlamaDecoder::rotations(int64_t before, int64_t tokens,
+                                                          at::ScalarType dtype) const {
+  const auto angles = at::outer(at::arange(before, before + tokens).to(at::kFloat), frequencies_);
+  const auto both = at::cat({angles, angles}, 1);
+  return {both.cos().to(dtype), both.sin().to(dtype)};
+}
+
+Activations LlamaDecoder::enter(const at::Tensor& token_ids) {
+  const auto x = (*embedding_)(token_ids);
+  const auto [cos, sin] = rotations(0, token_ids.size(1), x.scalar_type());
+  return {x, cos, sin};
+}
+
+std::string LlamaDecoder::stage_path(std::size_t stage) const {
+  return stage == blocks_.size() ? std::string()
+                                 : element("model.layers", static_cast<int64_t>(stage));
+}
+
+void LlamaDecoder::run_stage(std::size_t stage, Activations& activations) {
+  const LlamaPositions positions{activations[1], activations[2], {}, true};
+  activations[0] = stage == blocks_.size()
+                       ? logits(activations[0])
+                       : blocks_[stage]->forward(activations[0], positions, nullptr);
+}
+
+at::Tensor LlamaDecoder::logits(const at::Tensor& x) const {
+  const auto normed = (*norm_)(x);
+  return head_ ? (*head_)(normed) : at::linear(normed, embedding_->weight());
+}
+
 at::Tensor LlamaDecoder::forward(const at::Tensor& token_ids, KeyValueCache* cache) {
   auto x = (*embedding_)(token_ids);
   const int64_t before = cache == nullptr ? 0 : cache->tokens(), tokens = token_ids.size(1);
   if (cache != nullptr) cache->blocks.resize(blocks_.size());
-  const auto angles = at::outer(at::arange(before, before + tokens).to(at::kFloat), frequencies_);
-  const auto both = at::cat({angles, angles}, 1);
-  LlamaPositions positions{
-      both.cos().to(x.scalar_type()), both.sin().to(x.scalar_type()), {}, before == 0};
+  const auto [cos, sin] = rotations(before, tokens, x.scalar_type());
+  LlamaPositions positions{cos, sin, {}, before == 0};
   if (before > 0 && tokens > 1) {
     positions.mask = at::ones({tokens, before + tokens}, at::kBool).tril(before);
   }
   for (std::size_t i = 0; i < blocks_.size(); ++i)
     x = blocks_[i]->forward(x, positions, cache == nullptr ? nullptr : &cache->blocks[i]);
-  x = (*norm_)(x);
-  return head_ ? (*head_)(x) : at::linear(x, embedding_->weight());
+  return logits(x);
 }
 
 }  // namespace precis::models

@@ -10,6 +10,7 @@
 #include "models/layers/embedding.h"
 #include "models/layers/linear.h"
 #include "models/layers/norm.h"
+#include "models/text_network.h"
 
 namespace precis::models {
 
@@ -22,7 +23,7 @@ struct KeyValueCache {
   int64_t tokens() const { return blocks.empty() ? 0 : blocks.front().first.size(2); }
 };
 
-class LlamaDecoder : public torch::nn::Module {
+class LlamaDecoder : public torch::nn::Module, public TextNetwork {
  public:
   // config: config.json of the model. Error: std::invalid_argument naming the key, also for rotary
   // embeddings other than default, linear and llama3.
@@ -33,7 +34,18 @@ class LlamaDecoder : public torch::nn::Module {
   // null: there are none before and none are kept. Gives logits [batch, tokens, vocab_size].
   at::Tensor forward(const at::Tensor& token_ids, KeyValueCache* cache = nullptr);
 
+  // The last stage is the head.
+  Activations enter(const at::Tensor& token_ids) override;
+  std::size_t stage_count() const override { return blocks_.size() + 1; }
+  std::string stage_path(std::size_t stage) const override;
+  void run_stage(std::size_t stage, Activations& activations) override;
+
  private:
+  at::Tensor logits(const at::Tensor& x) const;
+  // Cosines and sines [tokens, head_dim] of the positions from `before` on.
+  std::pair<at::Tensor, at::Tensor> rotations(int64_t before, int64_t tokens,
+                                              at::ScalarType dtype) const;
+
   std::shared_ptr<Embedding> embedding_;
   std::vector<std::shared_ptr<LlamaBlock>> blocks_;
   std::shared_ptr<RmsNorm> norm_;

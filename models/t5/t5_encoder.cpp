@@ -155,19 +155,33 @@ T5Encoder::T5Encoder(const nlohmann::json& json) {
 
 T5Encoder::~T5Encoder() = default;
 
-at::Tensor T5Encoder::forward(const at::Tensor& token_ids, const at::Tensor& attention_mask) {
-  auto x = (*embedding_)(token_ids);
-  at::Tensor padding;
-  if (attention_mask.defined()) padding = padding_mask(attention_mask, x.scalar_type());
-  at::Tensor bias;
-  for (const auto& block : blocks_) {
-    if (block->attention().has_bias()) {
-      bias = block->attention().position_bias(token_ids.size(1), x.device());
-      if (padding.defined()) bias = bias + padding;
-    }
-    x = block->forward(x, bias);
+// Behind the hidden state: what padding adds to every position bias, undefined for none, and the
+// bias that the last block with one of its own computed.
+Activations T5Encoder::enter(const at::Tensor& token_ids) {
+  return {(*embedding_)(token_ids), {}, {}};
+}
+
+std::string T5Encoder::stage_path(std::size_t stage) const {
+  return element("encoder.block", static_cast<int64_t>(stage));
+}
+
+void T5Encoder::run_stage(std::size_t stage, Activations& activations) {
+  at::Tensor &x = activations[0], &padding = activations[1], &bias = activations[2];
+  T5Block& block = *blocks_[stage];
+  if (block.attention().has_bias()) {
+    bias = block.attention().position_bias(x.size(1), x.device());
+    if (padding.defined()) bias = bias + padding;
   }
-  return (*final_norm_)(x);
+  x = block.forward(x, bias);
+}
+
+at::Tensor T5Encoder::forward(const at::Tensor& token_ids, const at::Tensor& attention_mask) {
+  Activations activations = enter(token_ids);
+  if (attention_mask.defined()) {
+    activations[1] = padding_mask(attention_mask, activations[0].scalar_type());
+  }
+  for (std::size_t stage = 0; stage < stage_count(); ++stage) run_stage(stage, activations);
+  return (*final_norm_)(activations[0]);
 }
 
 }  // namespace precis::models
