@@ -189,8 +189,8 @@ def cells(record):
     return [record["label"] + ("" if record["dtype"] == "bf16" else f" ({record['dtype']})"),
             pair(record, lambda r: megabytes(r["bytes"]["transformer"])), pair(record, lambda r: megabytes(encoders(r["bytes"]))),
             pair(record, lambda r: megabytes(r["load_peak"])), pair(record, lambda r: megabytes(r["peak"])),
-            f"{record['latency_ratio']:.2f}" if "latency_ratio" in record else record["library"].get("error", "-")[:60],
-            f"{record['relative_latency'][0]:.2f} / {record['relative_latency'][1] or 0:.2f}",
+            f"{record['latency_ratio']:.2f}" if "latency_ratio" in record else "the library fails",
+            " / ".join("-" if factor is None else f"{factor:.2f}" for factor in record["relative_latency"]),
             pair(record, lambda r: decibels(r["psnr_db"])), pair(record, lambda r: f"{r['ssim']:.3f}"),
             decibels(record["between_psnr_db"]) if "between_psnr_db" in record else "-", record["published"] or "-"]
 
@@ -206,7 +206,7 @@ def add_relative_latency(records):
         base = floats.get((record["family"], record["images"]))
         relative = lambda side: (record[side]["seconds"] / base[side]["seconds"]
                                  if base and "seconds" in record[side] and "seconds" in base[side] else None)
-        record["relative_latency"] = [relative("precis") or 0, relative("library")]
+        record["relative_latency"] = [relative("precis"), relative("library")]
 
 
 def saved_sizes(work, arguments):
@@ -232,6 +232,15 @@ def saved_sizes(work, arguments):
     return records
 
 
+def print_tables(records, saved):
+    for name in dict.fromkeys((r["family"], r["table"]) for r in records):
+        print(f"\n{name[0]}, {name[1]}\n\n" + table(HEADER, [cells(r) for r in records if (r["family"], r["table"]) == name]))
+    print("\nsaved transformer, MB\n\n" + table(
+        ["method", "float32", "precis", "optimum-quanto"],
+        [[s["method"], megabytes(s["float32"]), megabytes(s["precis"]), megabytes(s["library"]) if "library" in s else
+          s["library_error"]] for s in saved]))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=pathlib.Path)
@@ -251,13 +260,8 @@ def main():
         if arguments.json:
             write_json(arguments.json, {"run": RUN, "reduced": REDUCED, "rows": records})
         print(row.family, row.table, " | ".join(map(str, cells(records[-1]))), file=sys.stderr, flush=True)
-    for name in dict.fromkeys((r["family"], r["table"]) for r in records):
-        print(f"\n{name[0]}, {name[1]}\n\n" + table(HEADER, [cells(r) for r in records if (r["family"], r["table"]) == name]))
     saved = saved_sizes(arguments.work, arguments)
-    print("\nsaved transformer, MB\n\n" + table(
-        ["method", "float32", "precis", "optimum-quanto"],
-        [[s["method"], megabytes(s["float32"]), megabytes(s["precis"]), megabytes(s["library"]) if "library" in s else
-          s["library_error"]] for s in saved]))
+    print_tables(records, saved)
     if arguments.json:
         write_json(arguments.json, {"run": RUN, "reduced": REDUCED, "rows": records, "saved": saved})
 
