@@ -4,27 +4,22 @@
 # alone, and beside it NAME.precis-plugin.json: the manifest with the library's name and SHA-256 filled in, and with
 # "version" (the project's), "abi", "platform", "requires" and "devices" where the author left them out. The sources see
 # the version as PRECIS_PLUGIN_VERSION.
-
-set(PRECIS_PLUGIN_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
-file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/../include/precis/base.h" lines REGEX "define PRECIS_ABI_M[A-Z]+ ")
-string(REGEX MATCH "ABI_MAJOR ([0-9]+)" ignored "${lines}")
-set(PRECIS_PLUGIN_ABI_MAJOR ${CMAKE_MATCH_1})
-string(REGEX MATCH "ABI_MINOR ([0-9]+)" ignored "${lines}")
-set(PRECIS_PLUGIN_ABI_MINOR ${CMAKE_MATCH_1})
+#
+# precis_validate_plugin(NAME): a test, validate_NAME, that runs precis-validate over it where that program is found.
 
 function(precis_add_plugin name)
   cmake_parse_arguments(arg "" "MANIFEST" "SOURCES;LINK" ${ARGN})
   set(target precis_plugin_${name})
   set(directory "${CMAKE_BINARY_DIR}/lib/precis/plugins/${name}")
   add_library(${target} MODULE ${arg_SOURCES})
-  target_link_libraries(${target} PRIVATE precis_plugin_api ${arg_LINK})
+  target_link_libraries(${target} PRIVATE precis::plugin_api ${arg_LINK})
   set_target_properties(${target} PROPERTIES
     OUTPUT_NAME precis_${name} LIBRARY_OUTPUT_DIRECTORY "${directory}"
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   # Unique symbols would keep a library's statics shared between plugins and make it impossible to close.
   target_compile_options(${target} PRIVATE
     $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique>)
-  set(version_script "${PRECIS_PLUGIN_CMAKE_DIR}/precis_plugin.map")
+  set(version_script "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/precis_plugin.map")
   target_link_options(${target} PRIVATE
     "-Wl,--version-script=${version_script}" -Wl,-z,nodelete -Wl,--exclude-libs,ALL)
   if(NOT PRECIS_SANITIZE)
@@ -37,15 +32,32 @@ function(precis_add_plugin name)
     set(version "${PROJECT_VERSION}")
   endif()
   target_compile_definitions(${target} PRIVATE PRECIS_PLUGIN_VERSION="${version}")
+  get_target_property(abi_version precis::plugin_api PRECIS_ABI_VERSION)
+  string(REPLACE "." ";" abi_version "${abi_version}")
+  list(GET abi_version 0 abi_major)
+  list(GET abi_version 1 abi_minor)
   string(TOLOWER "${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR}" platform)
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS
-    "${version_script};${manifest};${PRECIS_PLUGIN_CMAKE_DIR}/PrecisManifest.cmake")
+    "${version_script};${manifest};${CMAKE_CURRENT_FUNCTION_LIST_DIR}/PrecisManifest.cmake")
   add_custom_command(TARGET ${target} POST_BUILD VERBATIM
     COMMAND "${CMAKE_COMMAND}" "-DMANIFEST=${manifest}" "-DLIBRARY=$<TARGET_FILE:${target}>"
             "-DOUTPUT=${directory}/${name}.precis-plugin.json" "-DVERSION=${version}" "-DPLATFORM=${platform}"
-            "-DABI_MAJOR=${PRECIS_PLUGIN_ABI_MAJOR}" "-DABI_MINOR=${PRECIS_PLUGIN_ABI_MINOR}"
-            -P "${PRECIS_PLUGIN_CMAKE_DIR}/PrecisManifest.cmake")
+            "-DABI_MAJOR=${abi_major}" "-DABI_MINOR=${abi_minor}"
+            -P "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/PrecisManifest.cmake")
   # As files, not as a target: an installer that rewrites the library would falsify its hash.
   install(FILES "$<TARGET_FILE:${target}>" "${directory}/${name}.precis-plugin.json"
     DESTINATION "lib/precis/plugins/${name}" COMPONENT plugins)
+endfunction()
+
+function(precis_validate_plugin name)
+  if(TARGET precis-validate)
+    set(program $<TARGET_FILE:precis-validate>)
+  else()
+    find_program(PRECIS_VALIDATE precis-validate HINTS "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../../../bin")
+    set(program "${PRECIS_VALIDATE}")
+  endif()
+  if(program)
+    add_test(NAME validate_${name} COMMAND "${program}" validate "${CMAKE_BINARY_DIR}/lib/precis/plugins/${name}")
+    set_tests_properties(validate_${name} PROPERTIES TIMEOUT 600 LABELS validate)
+  endif()
 endfunction()
