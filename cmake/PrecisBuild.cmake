@@ -90,6 +90,7 @@ function(precis_add_method_test name)
     SOURCES ${arg_SOURCES} $<TARGET_OBJECTS:precis_method_tests> $<TARGET_OBJECTS:precis_method_cases>
     LINK precis_registry_config)
   add_dependencies(${name}_test precis_plugin_${name})
+  precis_validate_plugin(${name})
   if(arg_PRODUCTS)
     foreach(isa baseline avx2 avx512)
       add_test(NAME ${name}_products_${isa} COMMAND ${name}_test "--gtest_filter=*Product*")

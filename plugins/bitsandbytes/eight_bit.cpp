@@ -12,6 +12,8 @@ constexpr uint64_t kElementsAtOnce = 64 << 10;
 }  // namespace
 
 void require_row_major(const sdk::ConstParts& parts) {
+  if (parts.size() > 2 && parts[2]->nbytes == 0)
+    throw PluginError(PRECIS_DATA_LOSS, "weight_format is empty");
   if (parts.size() > 2 && *sdk::data<const uint8_t>(*parts[2]) != 0) {
     throw PluginError(PRECIS_UNSUPPORTED,
                       "weight_format is not row-major: bitsandbytes before 0.45 wrote it after a "

@@ -97,7 +97,10 @@ void FourBitQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) co
 
 uint64_t FourBitQuantizer::stored_bytes(const precis_param& param) const {
   const uint64_t n = sdk::matrix(param).elements(), blocks = block_count(n, config_.blocksize);
-  return (n + 1) / 2 + blocks * (config_.double_quant ? 1 : 4) + 64;
+  const uint64_t packed_and_map = (n + 1) / 2 + 16 * sizeof(float);
+  if (!config_.double_quant) return packed_and_map + blocks * sizeof(float);
+  const uint64_t nested = block_count(blocks, kernels::kNestedBlocksize) + 256;
+  return packed_and_map + blocks + nested * sizeof(float);
 }
 
 void FourBitQuantizer::quantize(const precis_call& call, const precis_param& param,
@@ -142,17 +145,18 @@ void FourBitQuantizer::dequantize(const precis_call&, const precis_param& param,
   const uint64_t begin = static_cast<uint64_t>(row_begin) * matrix.columns;
   const uint64_t end = begin + rows * matrix.columns;
   const uint64_t first = begin / state.blocksize, last = block_count(end, state.blocksize);
+  const uint64_t statistics = block_count(matrix.elements(), state.blocksize);
   if (end > matrix.elements() || parts[0]->nbytes < (matrix.elements() + 1) / 2 ||
-      sdk::elements(parts[1]->view.ndim, parts[1]->view.shape) <
-          block_count(matrix.elements(), state.blocksize)) {
+      parts[1]->nbytes < statistics * (state.nested ? 1 : sizeof(float))) {
     throw PluginError(PRECIS_DATA_LOSS,
                       "the packed tensors are smaller than the weight's shape needs");
   }
   std::vector<float> unnested;
   const float* absmax = nullptr;
   if (state.nested) {
-    if (parts.size() != FourBitParts::kNested)
-      throw PluginError(PRECIS_DATA_LOSS, "the nested statistics are missing");
+    if (parts.size() != FourBitParts::kNested || parts[4]->nbytes < 256 * sizeof(float) ||
+        parts[3]->nbytes < block_count(statistics, state.nested_blocksize) * sizeof(float))
+      throw PluginError(PRECIS_DATA_LOSS, "the nested statistics are missing or too few");
     unnested.resize(last - first);
     kernels::dequantize_absmax(sdk::data<const uint8_t>(*parts[1]),
                                sdk::data<const float>(*parts[3]), sdk::data<const float>(*parts[4]),

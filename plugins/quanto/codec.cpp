@@ -135,7 +135,7 @@ void QuantoQuantizer::dequantize(const precis_call&, const precis_param& param,
   const Groups groups(matrix, config_.bits());
   if (parts.size() < 3 || parts[kData]->nbytes < groups.packed_rows * groups.size ||
       scales < groups.scale_count() ||
-      sdk::elements(parts[kShift]->view.ndim, parts[kShift]->view.shape) < groups.scale_count()) {
+      parts[kShift]->nbytes < groups.scale_count() * (parts[kScale]->view.dtype.bits / 8u)) {
     throw PluginError(PRECIS_DATA_LOSS, "the tensors are smaller than the weight's shape needs");
   }
   if (groups.per_column) {

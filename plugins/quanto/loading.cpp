@@ -1,5 +1,6 @@
 #include <precis/module_match.hpp>
 
+#include "plugins/quanto/format.h"
 #include "plugins/quanto/quantizer.h"
 #include "plugins/weight_type.h"
 
@@ -14,6 +15,19 @@ bool QuantoQuantizer::skipped(std::string_view module) const {
   return sdk::kept_by_pattern(module, config_.skip_modules);
 }
 
+namespace {
+
+// Codes, scales and shifts of a weight that is quantized.
+uint64_t stored_bytes(const precis_param& param, int bits) {
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const uint64_t scale_bytes = param.dtype.bits / 8u;
+  if (bits == 8) return matrix.elements() + matrix.rows * scale_bytes;
+  const Groups groups(matrix, bits);
+  return groups.packed_rows * groups.size + 2 * groups.scale_count() * scale_bytes;
+}
+
+}  // namespace
+
 void QuantoQuantizer::storage(const precis_param& param, precis_storage& out) const {
   const std::string_view kind = sdk::view(param.module_kind), name = sdk::view(param.name);
   out.keep = 0;
@@ -26,9 +40,11 @@ void QuantoQuantizer::storage(const precis_param& param, precis_storage& out) co
     out.keep = 1;
     out.reason = sdk::str("listed in modules_to_not_convert");
   }
-  const uint64_t elements = sdk::elements(param.ndim, param.shape);
-  out.bytes = out.keep != 0 ? elements * param.dtype.bits / 8
-                            : elements * static_cast<uint64_t>(config_.bits()) / 8;
+  if (param.ndim < 0)
+    out.bytes = 0;
+  else
+    out.bytes = out.keep != 0 ? sdk::elements(param.ndim, param.shape) * param.dtype.bits / 8
+                              : stored_bytes(param, config_.bits());
 }
 
 namespace {
@@ -86,6 +102,11 @@ void QuantoQuantizer::quantized_params(const precis_state_dict& state_dict,
     add(module + ".output_scale", false);
     const precis_tensor_info* data = state_dict.info(&state_dict, i);
     const precis_tensor_info* scale = state_dict.info(&state_dict, parts[1]);
+    if (data->ndim < 2) {
+      throw PluginError(PRECIS_DATA_LOSS, "'" + std::string(name) + "' has " +
+                                              std::to_string(data->ndim) +
+                                              " dimensions, it must have at least 2");
+    }
     precis_param param{};
     param.struct_size = sizeof param;
     const std::string weight = module + ".weight";
@@ -99,6 +120,8 @@ void QuantoQuantizer::quantized_params(const precis_state_dict& state_dict,
       // Packed planes tell the number of elements alone.
       const int64_t elements =
           sdk::elements(scale->ndim, scale->shape) * static_cast<uint64_t>(data->shape[1]);
+      if (elements <= 0)
+        throw PluginError(PRECIS_DATA_LOSS, "'" + module + ".weight' has no elements");
       shape[0] = rows_of(state_dict, module, rows);
       shape[1] = shape[0] > 0 ? elements / shape[0] : 0;
       param.ndim = shape[0] > 0 && shape[0] * shape[1] == elements ? 2 : -1;

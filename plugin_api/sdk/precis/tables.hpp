@@ -35,6 +35,10 @@ inline const precis_quantize_v1& quantize_table() {
          const precis_tensor* const* parts, uint64_t count, int64_t row_begin,
          precis_tensor* weight) {
         return guarded(call, [&] {
+          const int64_t rows = weight->view.ndim == 0 ? 1 : weight->view.shape[0];
+          const int64_t all = param->ndim == 0 ? 1 : param->ndim < 0 ? -1 : param->shape[0];
+          if (row_begin < 0 || rows < 0 || (all >= 0 && row_begin > all - rows))
+            throw PluginError(PRECIS_INVALID_ARGUMENT, "the rows are outside of the weight");
           self(q).dequantize(*call, *param, ConstParts(parts, parts + count), row_begin, *weight);
         });
       }};

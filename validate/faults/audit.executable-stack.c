@@ -1,0 +1,3 @@
+/* Linked with -z execstack. */
+#include "sound.h"
+#include "tables.h"

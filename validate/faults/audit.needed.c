@@ -1,0 +1,3 @@
+/* Linked with the OpenMP library. */
+#include "sound.h"
+#include "tables.h"

@@ -1,0 +1,13 @@
+/* Writes one byte behind the rows. */
+#include "sound.h"
+
+static precis_status wrong(const precis_quantizer* quantizer, const precis_call* call,
+                           const precis_param* param, const precis_tensor* const* parts,
+                           uint64_t part_count, int64_t row_begin, precis_tensor* weight) {
+  const precis_status status =
+      dequantize(quantizer, call, param, parts, part_count, row_begin, weight);
+  if (status == PRECIS_OK) precis_data(weight)[weight->nbytes] = 1;
+  return status;
+}
+#define FAULT_DEQUANTIZE wrong
+#include "tables.h"

@@ -1,0 +1,5 @@
+/* The entry begins with another number. */
+#include "sound.h"
+
+#define FAULT_MAGIC 1u
+#include "tables.h"

@@ -1,0 +1,5 @@
+/* Writes a container that nobody knows. */
+#include "sound.h"
+
+#define FAULT_CONTAINER "pickle"
+#include "tables.h"

@@ -1,0 +1,5 @@
+/* normalize is missing. */
+#include "sound.h"
+
+#define FAULT_NORMALIZE NULL
+#include "tables.h"

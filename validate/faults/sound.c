@@ -1,0 +1,3 @@
+/* Breaks no rule. */
+#include "sound.h"
+#include "tables.h"
