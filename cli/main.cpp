@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   int result = kDone;
   for (const auto add :
        {add_inspect, add_plan, add_quantize, add_dequantize, add_convert, add_compare, add_verify,
-        add_backends, add_config, add_doctor, add_networks_commands}) {
+        add_backends, add_config, add_doctor, add_new_plugin, add_networks_commands}) {
     add(app, session, result);
   }
   return run_app(app, argc, argv, session, result);

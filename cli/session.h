@@ -88,5 +88,6 @@ void add_verify(CLI::App& app, Session& session, int& result);
 void add_backends(CLI::App& app, Session& session, int& result);
 void add_config(CLI::App& app, Session& session, int& result);
 void add_doctor(CLI::App& app, Session& session, int& result);
+void add_new_plugin(CLI::App& app, Session& session, int& result);
 
 }  // namespace precis::cli

@@ -135,7 +135,7 @@ void RowQuantizer::decode(const precis_call&, const precis_param& param,
                           const sdk::ConstParts& parts, sdk::RowRange rows,
                           const precis_tensor& out) const {
   const sdk::Matrix matrix = sdk::matrix(param);
-  kernel().dequantize(sdk::data<const uint8_t>(*parts[kCodes]), {matrix.columns, 1, matrix.columns},
+  kernel().dequantize(sdk::data<const uint8_t>(*parts[kCodes]), tiles_of(matrix, 1, 0),
                       scale_type(parts[kScales]->view.dtype),
                       sdk::data<const void>(*parts[kScales]), rows.begin, rows.end,
                       plugins::weight_type(out.view.dtype), sdk::data<void>(out));

@@ -157,6 +157,7 @@ Verdict use(const Instance& instance, const Weight& weight, Dice& dice) {
 
 Verdict fuzz_config(Subject& subject, const Preset& preset, Dice& dice) {
   const std::string text = any_config(subject, preset, dice);
+  doing(fmt::format("preset {}, config {}", preset.name, text));
   static constexpr uint32_t kFlags[] = {0, PRECIS_CONFIG_LENIENT, PRECIS_CONFIG_PRE_QUANTIZED,
                                         PRECIS_CONFIG_PYTHON | PRECIS_CONFIG_LENIENT};
   const precis_config config = config_request(text, dice.of(kFlags));
@@ -214,6 +215,11 @@ Verdict fuzz_checkpoint(Subject& subject, const Preset& preset, Dice& dice) {
   PRECIS_ASSIGN(auto parts, encoded_parts(instance, *weight));
   StoredCheckpoint checkpoint(*weight, std::move(parts));
   for (uint64_t i = 1 + dice.below(3); i > 0; --i) damage(checkpoint, dice);
+  std::string tensors;
+  for (const PartSpec& tensor : checkpoint.tensors)
+    tensors += fmt::format(", {} {} [{}]", tensor.name, dtype_name(tensor.dtype),
+                           fmt::join(tensor.shape, ", "));
+  doing(fmt::format("preset {}, a checkpoint of{}", preset.name, tensors.substr(1)));
   checkpoint.decode_findings(instance);
   return {};
 }
