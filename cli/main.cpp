@@ -1,5 +1,6 @@
 // The precis command. Every subcommand is a few lines over core and registry.
 #include "cli/app.h"
+#include "cli/crash.h"
 #include "cli/networks_commands.h"
 #include "cli/session.h"
 
@@ -12,7 +13,8 @@ int main(int argc, char** argv) {
       "Exit codes: 0 done, 1 bad use, 2 unreadable or unsupported input, 3 plugin, 4 memory or "
       "disk,\n"
       "5 quality, 6 verification, 130 interrupted (the same command goes on).");
-  Session session;
+  static Session session;
+  watch_crashes(session.json);
   int result = kDone;
   for (const auto add :
        {add_inspect, add_plan, add_quantize, add_dequantize, add_convert, add_compare, add_verify,

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "core/abi/plugin_call.h"
 #include "core/base/log.h"
 
 namespace precis {
@@ -38,12 +39,16 @@ uint32_t host_concurrency(const precis_host* host) {
 
 precis_status host_parallel_for(const precis_host* host, uint64_t n, uint64_t grain,
                                 void (*fn)(void* ctx, uint64_t begin, uint64_t end), void* ctx) {
+  const PluginCall* caller = current_plugin_call();
+  const std::function<void(uint64_t, uint64_t)> piece = [=](uint64_t begin, uint64_t end) {
+    const PluginCallScope scope(caller);
+    fn(ctx, begin, end);
+  };
   if (const LoopRunner* runner = self(host).loop_runner()) {
-    runner->run(n, grain, fn, ctx);
-    return PRECIS_OK;
+    runner->run(n, grain, piece);
+  } else {
+    self(host).pool().parallel_for(n, grain, piece);
   }
-  self(host).pool().parallel_for(n, grain,
-                                 [fn, ctx](uint64_t begin, uint64_t end) { fn(ctx, begin, end); });
   return PRECIS_OK;
 }
 

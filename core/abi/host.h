@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <functional>
 
 #include "core/base/thread_pool.h"
 #include "precis/host.h"
@@ -13,8 +15,7 @@ namespace precis {
 struct LoopRunner {
   unsigned (*concurrency)();
   // As ThreadPool::parallel_for.
-  void (*run)(uint64_t n, uint64_t grain, void (*fn)(void* ctx, uint64_t begin, uint64_t end),
-              void* ctx);
+  void (*run)(uint64_t n, uint64_t grain, const std::function<void(uint64_t, uint64_t)>& fn);
 };
 
 // What plugins are handed in precis_plugin_entry.init. Plugins are never unloaded and keep the

@@ -1,11 +1,13 @@
 #include "core/abi/quantizer.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "core/abi/call.h"
+#include "core/abi/plugin_call.h"
 #include "core/abi/tables.h"
 #include "core/abi/views.h"
 
@@ -59,11 +61,44 @@ Quantizer::~Quantizer() {
   if (handle_ != nullptr) handle_->destroy(handle_);
 }
 
+PluginCall Quantizer::during(const char* doing, const Param& param) const {
+  return {plugin_id_.c_str(), doing, param.name.c_str()};
+}
+
+namespace {
+
+// What is allocated and written is what the plan says: its numbers have to agree.
+Status check_planned_part(const PartSpec& part) {
+  uint64_t elements = 1;
+  bool possible = true;
+  for (const int64_t size : part.shape) {
+    possible = possible && size >= 0 &&
+               (size == 0 || elements <= (uint64_t{1} << 56) / static_cast<uint64_t>(size));
+    if (possible) elements *= static_cast<uint64_t>(size);
+  }
+  const auto bytes = possible ? dtype_bytes(part.dtype, elements) : std::nullopt;
+  if (bytes && (bytes == part.nbytes || !part.encoding.empty())) return {};
+  return Error(ErrorCode::plugin,
+               fmt::format("the plan says that '{}', {} [{}], takes {} bytes", part.name,
+                           dtype_name(part.dtype), fmt::join(part.shape, ", "), part.nbytes),
+               "the plugin's author must mend it: precis-validate shows where");
+}
+
+}  // namespace
+
 Result<PartPlan> Quantizer::plan(const Param& param) const {
   const AbiParam abi_param(param);
-  return ask_for_plan([&](const precis_call* call, precis_plan* plan) {
-    return quantize_->plan(handle_, call, kCpuDevice, abi_param.get(), plan);
-  });
+  PRECIS_ASSIGN(PartPlan plan, ask_for_plan([&](const precis_call* call, precis_plan* out) {
+                  return in_plugin(during("planning", param), call, [&] {
+                    return quantize_->plan(handle_, call, kCpuDevice, abi_param.get(), out);
+                  });
+                }));
+  for (const PartSpec& part : plan.parts) {
+    const auto checked = check_planned_part(part);
+    if (checked.ok()) continue;
+    return Error(checked.error()).with_context(fmt::format("plugin {}", plugin_id_));
+  }
+  return plan;
 }
 
 Result<Storage> Quantizer::storage(const Param& param) const {
@@ -71,7 +106,10 @@ Result<Storage> Quantizer::storage(const Param& param) const {
   precis_storage out{};
   out.struct_size = sizeof out;
   const Call call;
-  PRECIS_TRY(call.finish(loading_->storage(handle_, call.abi(), abi_param.get(), &out), ""));
+  PRECIS_TRY(call.finish(
+      in_plugin(during("describing", param), call.abi(),
+                [&] { return loading_->storage(handle_, call.abi(), abi_param.get(), &out); }),
+      ""));
   Storage storage;
   storage.keep = out.keep != 0;
   storage.bytes = out.bytes;
@@ -88,8 +126,12 @@ Status Quantizer::quantize(const Param& param, std::span<const std::byte> weight
   AbiTensor abi_weight(weight.data(), weight.size(), param.dtype, param.shape, "", true);
   const AbiTensors tensors(specs, parts);
   const Call call(workspace, cancel);
-  return call.finish(quantize_->quantize(handle_, call.abi(), abi_param.get(), abi_weight.get(),
-                                         tensors.pointers(), tensors.count()),
+  return call.finish(in_plugin(during("quantizing", param), call.abi(),
+                               [&] {
+                                 return quantize_->quantize(handle_, call.abi(), abi_param.get(),
+                                                            abi_weight.get(), tensors.pointers(),
+                                                            tensors.count());
+                               }),
                      "");
 }
 
@@ -102,10 +144,13 @@ Status Quantizer::dequantize(const Param& param, std::span<const PartSpec> specs
   if (!shape.empty()) shape.front() = rows;
   AbiTensor weight(out.data(), out.size(), dtype, shape, "", false);
   const Call call;
-  return call.finish(
-      quantize_->dequantize(handle_, call.abi(), abi_param.get(), tensors.const_pointers(),
-                            tensors.count(), row_begin, weight.get()),
-      "");
+  return call.finish(in_plugin(during("decoding", param), call.abi(),
+                               [&] {
+                                 return quantize_->dequantize(
+                                     handle_, call.abi(), abi_param.get(), tensors.const_pointers(),
+                                     tensors.count(), row_begin, weight.get());
+                               }),
+                     "");
 }
 
 namespace {

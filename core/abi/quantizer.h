@@ -17,6 +17,8 @@
 
 namespace precis {
 
+struct PluginCall;
+
 // A weight as the model knows it.
 struct Param {
   std::string name;         // state-dict key
@@ -136,6 +138,8 @@ class Quantizer {
 
  private:
   Quantizer() = default;
+
+  PluginCall during(const char* doing, const Param& param) const;
 
   precis_quantizer* handle_ = nullptr;
   const precis_quantize_v1* quantize_ = nullptr;

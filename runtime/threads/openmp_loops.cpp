@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 #include "core/abi/host.h"
 
@@ -47,8 +48,7 @@ unsigned concurrency() {
 
 struct Loop {
   uint64_t n, grain, pieces;
-  void (*fn)(void* ctx, uint64_t begin, uint64_t end);
-  void* ctx;
+  const std::function<void(uint64_t, uint64_t)>& fn;
   std::atomic<uint64_t> next{0};
 };
 
@@ -57,18 +57,17 @@ void run_pieces(void* data) {
   for (uint64_t piece = loop.next.fetch_add(1); piece < loop.pieces;
        piece = loop.next.fetch_add(1)) {
     const uint64_t begin = piece * loop.grain;
-    loop.fn(loop.ctx, begin, std::min(loop.n, begin + loop.grain));
+    loop.fn(begin, std::min(loop.n, begin + loop.grain));
   }
 }
 
-void run(uint64_t n, uint64_t grain, void (*fn)(void* ctx, uint64_t begin, uint64_t end),
-         void* ctx) {
+void run(uint64_t n, uint64_t grain, const std::function<void(uint64_t, uint64_t)>& fn) {
   if (n == 0) return;
   const uint64_t threads = concurrency();
   if (grain == 0) grain = std::max<uint64_t>(1, n / (threads * 4));
   const uint64_t pieces = (n - 1) / grain + 1;
-  if (pieces == 1 || threads == 1) return fn(ctx, 0, n);
-  Loop loop{n, grain, pieces, fn, ctx, {}};
+  if (pieces == 1 || threads == 1) return fn(0, n);
+  Loop loop{n, grain, pieces, fn, {}};
   // 0: the whole team, as torch uses it. libgomp ends the threads that a smaller team leaves out.
   open_mp().parallel(run_pieces, &loop, 0, 0);
 }
