@@ -173,22 +173,25 @@ Result<MethodChoice> dispatch(const json& config, const std::vector<const Manife
                               const DispatchOptions& options) {
   PRECIS_ASSIGN(std::string key, dispatch_key(config, options));
   if (key == "bitsandbytes_8bit" && !truthy(config, "load_in_8bit")) key = "bitsandbytes_4bit";
-  const Manifest* best = nullptr;
+  const Manifest *best = nullptr, *rival = nullptr;
   const QuantMethodEntry* best_entry = nullptr;
   for (const Manifest* manifest : plugins) {
     for (const QuantMethodEntry& entry : manifest->quant_methods) {
       if (entry.name != key || !applies(entry, config) || !serves(entry, options.library)) continue;
-      if (best != nullptr && best != manifest && entry.priority == best_entry->priority) {
-        return Error(ErrorCode::plugin,
-                     fmt::format("plugins '{}' and '{}' both read quant_method '{}'", best->id,
-                                 manifest->id, key),
-                     fmt::format("choose one: PRECIS_PLUGINS_DISABLE={}", manifest->id));
-      }
       if (best == nullptr || entry.priority > best_entry->priority) {
         best = manifest;
         best_entry = &entry;
+        rival = nullptr;
+      } else if (best != manifest && entry.priority == best_entry->priority) {
+        rival = manifest;
       }
     }
+  }
+  if (rival != nullptr) {
+    return Error(
+        ErrorCode::plugin,
+        fmt::format("plugins '{}' and '{}' both read quant_method '{}'", best->id, rival->id, key),
+        fmt::format("choose one: PRECIS_PLUGINS_DISABLE={}", rival->id));
   }
   if (best == nullptr) return no_plugin(key, plugins, options.library);
   return MethodChoice{best, best_entry->method, config};

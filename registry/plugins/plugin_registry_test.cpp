@@ -155,6 +155,83 @@ TEST_F(PluginRegistryTest, ALinkIsJudgedByWhereItLeads) {
   ::chmod(real.c_str(), 0755);
 }
 
+// What is loaded is the file that was hashed, whatever its name leads to by then.
+TEST_F(PluginRegistryTest, ALinkThatIsTurnedAfterTheCheckChangesNothing) {
+  const fs::path good = install("good", "linked"), other = install("bad_magic", "other");
+  fs::rename(good / "liblinked.so", good / "real.so");
+  fs::create_symlink("real.so", good / "liblinked.so");
+  const PluginRegistry plugins(process_host().abi(), {good});
+  ASSERT_EQ(plugins.plugins().size(), 1u);
+  const auto opened = open_trusted(plugins.plugins()[0].manifest);
+  ASSERT_TRUE(opened.ok()) << opened.error().text();
+  fs::remove(good / "liblinked.so");
+  fs::create_symlink(other / "libother.so", good / "liblinked.so");
+  const auto bytes = [](const fs::path& path) { return *read_file(path, 1 << 30); };
+  EXPECT_EQ(bytes(opened->load_path()), bytes(good / "real.so"));
+  EXPECT_NE(bytes(opened->load_path()), bytes(other / "libother.so"));
+}
+
+TEST_F(PluginRegistryTest, ALinkThatIsTurnedBeforeTheCheckIsRefused) {
+  const fs::path good = install("good", "linked"), other = install("bad_magic", "other");
+  const PluginRegistry before(process_host().abi(), {good});
+  fs::remove(good / "liblinked.so");
+  fs::create_symlink(other / "libother.so", good / "liblinked.so");
+  expect_refused("linked", "SHA-256");
+}
+
+TEST_F(PluginRegistryTest, AParentThatOthersCanWriteToIsRefused) {
+  const fs::path home = install("good", "deep");
+  ::chmod(folder_.c_str(), 0777);
+  expect_refused("deep", "can be changed by other users");
+  // In a sticky directory nobody else can swap what is ours.
+  ::chmod(folder_.c_str(), 01777);
+  PluginRegistry sticky(process_host().abi(), {folder_});
+  EXPECT_TRUE(sticky.load("deep").ok());
+  ::chmod(folder_.c_str(), 0755);
+}
+
+TEST_F(PluginRegistryTest, AManifestThatOthersCanChangeIsRefused) {
+  const fs::path home = install("good", "open");
+  ::chmod((home / ("open" + std::string(kManifestSuffix))).c_str(), 0666);
+  expect_refused("open", "can be changed by other users");
+}
+
+TEST_F(PluginRegistryTest, ALibraryThatIsNoRegularFileIsRefused) {
+  const fs::path home = install("good", "odd");
+  fs::remove(home / "libodd.so");
+  fs::create_directory(home / "libodd.so");
+  expect_refused("odd", "is not a regular file");
+}
+
+TEST_F(PluginRegistryTest, ALibraryCannotBeNamedOutsideOfItsFolder) {
+  for (const std::string& library : std::vector<std::string>{
+           "..", ".", "", "a/b.so", "../x.so", "/lib/libc.so.6", "a\\b", std::string("a\0b", 3)}) {
+    fs::remove_all(folder_ / "outside");
+    install("good", "outside", {{"library", library}});
+    const PluginRegistry plugins(process_host().abi(), {folder_});
+    ASSERT_EQ(plugins.plugins().size(), 1u);
+    EXPECT_EQ(plugins.plugins()[0].status, PluginStatus::refused) << library;
+  }
+}
+
+TEST_F(PluginRegistryTest, ManifestBombsAreRefusedAndStopNoOther) {
+  install("good", "good");
+  const auto plant = [&](const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / (name + std::string(kManifestSuffix))) << text;
+  };
+  plant("deep", std::string(900000, '['));
+  plant("large", std::string(kMaxManifestBytes + 1, ' '));
+  plant("endless", "{\"id\": \"" + std::string(900000, 'a') + "\"}");
+  plant("empty", "");
+  ::mkfifo((folder_ / ("pipe" + std::string(kManifestSuffix))).c_str(), 0644);
+  PluginRegistry plugins(process_host().abi(), {folder_});
+  EXPECT_TRUE(plugins.load("good").ok());
+  std::size_t refused = 0;
+  for (const FoundPlugin& plugin : plugins.plugins())
+    refused += plugin.status == PluginStatus::refused ? 1 : 0;
+  EXPECT_EQ(refused, 5u);
+}
+
 TEST_F(PluginRegistryTest, ManifestsAreReadStrictly) {
   for (const auto& [changes, why] : std::vector<std::pair<json, std::string>>{
            {{{"library", "../libbad.so"}}, "plain file name"},
@@ -248,6 +325,10 @@ TEST_F(PluginRegistryTest, GlobsChooseAndDisable) {
   ::setenv("PRECIS_PLUGINS_DISABLE", "", 1);
   ::setenv("PRECIS_PLUGINS_ONLY", "org.two", 1);
   EXPECT_EQ(registry_status("org.one"), PluginStatus::disabled);
+  ::setenv("PRECIS_PLUGINS_ONLY", "net.*,org.[ot]*", 1);
+  EXPECT_EQ(registry_status("org.one"), PluginStatus::ready);
+  ::setenv("PRECIS_PLUGINS_DISABLE", "*", 1);
+  EXPECT_EQ(registry_status("org.two"), PluginStatus::disabled);
 }
 
 TEST_F(PluginRegistryTest, AnAllowListAdmitsItsHashesAlone) {

@@ -79,3 +79,47 @@ def test_doctor_knows_what_this_build_has(precis):
     assert bool(report["runtime"]) == has_torch
     assert any("LibTorch" in item for item in report["left_out"]) != has_torch
     assert ("left out     LibTorch" in precis("doctor").stdout) != has_torch
+
+
+@pytest.fixture
+def rival_of_fp8(precis, tmp_path):
+    """A plugin of another id that reads what fp8 reads; gives a function that sets its priority."""
+    home = tmp_path / "plugins" / "rival"
+    shutil.copytree(precis.path.parents[1] / "lib/precis/plugins/fp8", home)
+    for path in (tmp_path, home.parent, home, *home.iterdir()):
+        path.chmod(path.stat().st_mode & ~0o022)
+    path = next(home.glob("*.json"))
+
+    def prioritize(priority):
+        manifest = json.loads(path.read_text())
+        manifest["id"] = "rival"
+        manifest["presets"] = []
+        for entry in manifest["quant_methods"]:
+            entry["priority"] = priority
+        path.chmod(0o644)
+        path.write_text(json.dumps(manifest))
+        return home.parent
+
+    return prioritize
+
+
+def resolve_fp8(precis, folder, **environment):
+    return subprocess.run([precis.path, "config", "resolve", '{"quant_method": "fp8"}', "--plugin-path", folder, "--json"],
+                          capture_output=True, text=True, env={**os.environ, **environment})
+
+
+def test_two_plugins_for_one_quant_method_are_a_conflict_with_its_way_out(precis, rival_of_fp8):
+    folder = rival_of_fp8(0)
+    conflict = resolve_fp8(precis, folder)
+    error = json.loads(conflict.stdout)["error"]
+    assert conflict.returncode == PLUGIN and "fp8" in error["message"] and "rival" in error["message"]
+    name, _, plugin = error["hint"].partition(": ")[2].partition("=")
+    assert name == "PRECIS_PLUGINS_DISABLE"
+    other = {"fp8": "rival", "rival": "fp8"}[plugin]
+    assert json.loads(resolve_fp8(precis, folder, PRECIS_PLUGINS_DISABLE=plugin).stdout)["plugin"] == other
+    assert json.loads(resolve_fp8(precis, folder, PRECIS_PLUGINS_ONLY="riv*").stdout)["plugin"] == "rival"
+
+
+@pytest.mark.parametrize("priority, winner", [(1, "rival"), (-1, "fp8")])
+def test_priority_settles_a_conflict(precis, rival_of_fp8, priority, winner):
+    assert json.loads(resolve_fp8(precis, rival_of_fp8(priority)).stdout)["plugin"] == winner
