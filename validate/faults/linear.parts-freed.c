@@ -8,7 +8,7 @@ static precis_status wrong(const precis_quantizer* quantizer, const precis_call*
                            precis_linear** out) {
   const precis_status status =
       prepare(quantizer, call, options, param, parts, part_count, packed, packed_count, out);
-  ((struct product*)*out)->codes = (const int8_t*)precis_data(parts[0]);
+  if (status == PRECIS_OK) ((struct product*)*out)->codes = (const int8_t*)precis_data(parts[0]);
   return status;
 }
 #define FAULT_PREPARE wrong

@@ -25,8 +25,11 @@ static precis_status prepare(const precis_quantizer* quantizer, const precis_cal
                              const precis_tensor* const* parts, uint64_t part_count,
                              precis_tensor* const* packed, uint64_t packed_count,
                              precis_linear** out) {
-  (void)quantizer, (void)call, (void)options;
-  for (uint64_t i = 0; i < part_count && i < packed_count; ++i)
+  (void)quantizer, (void)options;
+  if (part_count != packed_count || parts[0]->nbytes != packed[0]->nbytes ||
+      parts[1]->nbytes != packed[1]->nbytes)
+    return precis_fail(call, PRECIS_DATA_LOSS, "the parts are not those of the weight");
+  for (uint64_t i = 0; i < part_count; ++i)
     memcpy(precis_data(packed[i]), precis_data(parts[i]), parts[i]->nbytes);
   struct product* made = malloc(sizeof *made);
   made->codes = (const int8_t*)precis_data(packed[0]);

@@ -63,7 +63,17 @@ class Product {
  public:
   static Result<std::unique_ptr<Product>> make(const Instance& instance, const Weight& weight,
                                                DType activation) {
+    PRECIS_ASSIGN(auto parts, encoded_parts(instance, weight));
+    PRECIS_ASSIGN(auto product, make(instance, weight, activation, std::move(parts)));
+    PRECIS_ASSIGN(product->decoded_, decoded_numbers(instance, weight, product->parts_));
+    return product;
+  }
+  // Of these parts, whatever they are.
+  static Result<std::unique_ptr<Product>> make(const Instance& instance, const Weight& weight,
+                                               DType activation,
+                                               std::vector<std::vector<std::byte>> parts) {
     std::unique_ptr<Product> product(new Product(instance, weight, activation));
+    product->parts_ = std::move(parts);
     PRECIS_TRY(product->prepare());
     return product;
   }
@@ -115,8 +125,6 @@ class Product {
   }
 
   Status prepare() {
-    PRECIS_ASSIGN(parts_, encoded_parts(instance_, weight_));
-    PRECIS_ASSIGN(decoded_, decoded_numbers(instance_, weight_, parts_));
     PRECIS_ASSIGN(plan_, ask_for_plan(
                              [&](const precis_call* call, precis_plan* out) {
                                return instance_.linear()->plan(instance_.handle(), call, &options_,
@@ -317,6 +325,33 @@ Verdict unpack(Subject& subject) {
   });
 }
 
+Verdict damaged_parts(Subject& subject) {
+  return for_each_weight(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
+    if (instance.linear() == nullptr) return Verdict::skip("it has no precis.linear/1");
+    PRECIS_ASSIGN(const auto parts, encoded_parts(instance, weight));
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      if (weight.plan.parts[i].shape.empty() || parts[i].empty()) continue;
+      for (const bool empty : {true, false}) {
+        const auto whole = static_cast<std::size_t>(weight.plan.parts[i].shape.front());
+        const std::size_t kept = empty ? 0 : whole / 2;
+        Weight shortened = weight;
+        auto damaged = parts;
+        shortened.plan.parts[i].shape.front() = static_cast<int64_t>(kept);
+        shortened.plan.parts[i].nbytes = parts[i].size() / whole * kept;
+        damaged[i].resize(shortened.plan.parts[i].nbytes);
+        doing(fmt::format("prepare with {} of {} in the first dimension of '{}'", kept, whole,
+                          weight.plan.parts[i].name));
+        const auto product = Product::make(instance, shortened, DType::f32, std::move(damaged));
+        if (!product.ok()) continue;
+        Rows x(DType::f32, 1, weight.param.shape[1]), y(DType::f32, 1, weight.param.shape[0]);
+        x.set(activations(1, weight.param.shape[1]));
+        (void)(*product)->forward(x, nullptr, y);
+      }
+    }
+    return {};
+  });
+}
+
 constexpr Rule kRules[] = {
     {"linear.products", "ext/linear.h: forward", "y is x times the decoded weight, plus the bias",
      products},
@@ -330,6 +365,8 @@ constexpr Rule kRules[] = {
      concurrent},
     {"linear.parts-freed", "ext/linear.h: PRECIS_LINEAR_KEEPS_PARTS",
      "without the flag nothing reads the parts after prepare", parts_freed},
+    {"linear.damaged-parts", "base.h: PRECIS_DATA_LOSS", "parts that are too short end no process",
+     damaged_parts},
     {"linear.unpack", "ext/linear.h: unpack", "the stored form comes back bit for bit", unpack}};
 
 }  // namespace
