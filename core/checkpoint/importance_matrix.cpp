@@ -126,8 +126,8 @@ Status write_importance_matrix(const std::filesystem::path& path,
       {"general.type", {{"type", "string"}, {"value", "imatrix"}}},
       {"imatrix.datasets",
        {{"type", "array"}, {"items", "string"}, {"value", ordered_json::array({source.dataset})}}},
-      {"imatrix.chunk_count", {{"type", "uint32"}, {"value", source.chunks}}},
-      {"imatrix.chunk_size", {{"type", "uint32"}, {"value", source.chunk_tokens}}}};
+      {"imatrix.chunk_count", {{"type", "u32"}, {"value", source.chunks}}},
+      {"imatrix.chunk_size", {{"type", "u32"}, {"value", source.chunk_tokens}}}};
   std::vector<PlannedTensor> planned;
   std::vector<std::vector<float>> values;
   for (const auto& [name, weight] : weights) {

@@ -106,7 +106,8 @@ TEST(ImportanceMatrix, RefusesWhatDoesNotFitTogether) {
 TEST(ImportanceMatrix, ReadsWhatItWrote) {
   const test::ScratchDirectory directory;
   const auto path = directory.path() / "imatrix.gguf";
-  const std::map<std::string, SquareSums> weights{{"a.weight", {{6, 9}, 3}}, {"b.weight", {{5}, 1}}};
+  const std::map<std::string, SquareSums> weights{{"a.weight", {{6, 9}, 3}},
+                                                  {"b.weight", {{5}, 1}}};
   const Status written = write_importance_matrix(path, weights, {"texts.txt", 4, 128});
   ASSERT_TRUE(written.ok()) << written.error().text();
   const auto matrix = ImportanceMatrix::read(path);
