@@ -116,7 +116,10 @@ TEST_P(GoldenTest, EncodesAndDecodesAsTheLibraryDoes) {
   if (golden.folder->read_only) {
     if (const auto parts = golden.folder->read_only(golden.options, golden.param)) {
       ASSERT_FALSE(plan.ok());
-      EXPECT_EQ(plan.error().code(), ErrorCode::unsupported);
+      // Not at all, or not from the weights alone.
+      EXPECT_TRUE(plan.error().code() == ErrorCode::unsupported ||
+                  plan.error().code() == ErrorCode::failed_precondition)
+          << plan.error().text();
       return expect_decodes(golden, **quantizer, *parts);
     }
   }
