@@ -1,6 +1,8 @@
 """Fixtures of the Python tests: a small real pipeline, and the precis command."""
 import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +10,10 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PRECIS = ROOT / "build" / "bin" / "precis"
+
+# CMake's own choice is make, which ./bootstrap does not need.
+if shutil.which("make") is None:
+    os.environ.setdefault("CMAKE_GENERATOR", "Ninja")
 
 
 class Precis:
