@@ -14,7 +14,7 @@
 namespace precis::cli {
 namespace {
 
-const bool* as_json = nullptr;
+const bool* crash_in_json = nullptr;
 
 // Everything here is safe in a signal handler.
 void write_texts(int descriptor, std::initializer_list<const char*> texts) {
@@ -33,7 +33,7 @@ void write_texts(int descriptor, std::initializer_list<const char*> texts) {
                " leaves it out; once it is mended the same command goes on; "
                "precis-validate shows what is wrong with it\n"});
   // Ids hold no character that JSON escapes; names of weights may.
-  if (*as_json) {
+  if (*crash_in_json) {
     write_texts(STDOUT_FILENO,
                 {"{\n  \"error\": {\n    \"code\": \"plugin\",\n    \"message\": \"plugin ",
                  call.plugin, " ", how, "\",\n    \"hint\": \"PRECIS_PLUGINS_DISABLE=", call.plugin,
@@ -60,7 +60,7 @@ void on_exit_of_process() {
 }  // namespace
 
 void watch_crashes(const bool& json) {
-  as_json = &json;
+  crash_in_json = &json;
   // Each thread that calls exit() takes a function off the list: one for each that may.
   constexpr int kMostThreadsThatExit = 64;
   for (int i = 0; i < kMostThreadsThatExit; ++i) std::atexit(on_exit_of_process);

@@ -3,11 +3,13 @@
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
+#include "core/base/byte_size.h"
 #include "pipelines/auraflow/auraflow_pipeline.h"
 #include "pipelines/flux/flux_pipeline.h"
 #include "pipelines/loader.h"
@@ -51,6 +53,37 @@ Result<const Family*> family_of(const Checkpoint& checkpoint) {
                fmt::format("{}: pipelines of class '{}' cannot be run",
                            (checkpoint.root / "model_index.json").string(), name),
                fmt::format("supported: {}", fmt::join(known, ", ")));
+}
+
+// Sizes are refused here that no machine has the memory for: torch ends the process when it gets
+// none. A pixel of the decoder's last layers takes two sets of 128 channels of 4 bytes.
+Status check_request(const GenerateOptions& options) {
+  constexpr int64_t kMost = 1 << 16;
+  constexpr double kBytesOfAPixel = 1024;
+  if (options.steps < 1 || options.images < 1) {
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("{} steps for {} images make none", options.steps, options.images),
+                 "use 1 or more of both");
+  }
+  for (const int64_t size :
+       {options.images, options.height, options.width, options.max_sequence_length}) {
+    if (size >= 0 && size <= kMost) continue;
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("{} is out of range for a number of images, pixels or tokens", size),
+                 fmt::format("0 to {}", kMost));
+  }
+  const double pixels = static_cast<double>(options.images) *
+                        static_cast<double>(std::max<int64_t>(options.height, 8)) *
+                        static_cast<double>(std::max<int64_t>(options.width, 8));
+  const double memory =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (pixels * kBytesOfAPixel <= memory) return {};
+  return Error(ErrorCode::out_of_memory,
+               fmt::format("decoding {} images of {} x {} takes about {}, this machine has {}",
+                           options.images, options.width, options.height,
+                           format_bytes(static_cast<uint64_t>(pixels * kBytesOfAPixel)),
+                           format_bytes(static_cast<uint64_t>(memory))),
+               "ask for fewer or smaller images");
 }
 
 // Whichever way a run ends, no network keeps its turn.
@@ -101,11 +134,7 @@ Result<std::unique_ptr<Pipeline>> Pipeline::from_pretrained(const std::filesyste
 }
 
 Result<at::Tensor> Pipeline::generate(const GenerateOptions& options) {
-  if (options.steps < 1 || options.images < 1) {
-    return Error(ErrorCode::invalid_argument,
-                 fmt::format("{} steps for {} images make none", options.steps, options.images),
-                 "use 1 or more of both");
-  }
+  PRECIS_TRY(check_request(options));
   const c10::InferenceMode inference;
   const EndOfTurns end{*turns_};
   try {

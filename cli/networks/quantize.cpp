@@ -16,6 +16,7 @@
 #include "core/engine/output_place.h"
 #include "core/engine/plan_checks.h"
 #include "pipelines/calibration/calibrate_texts.h"
+#include "runtime/threads/openmp_loops.h"
 
 namespace precis::cli {
 namespace {
@@ -103,18 +104,19 @@ Result<int> quantize(const CalibratedQuantize& options, Session& session) {
   add_to_fingerprint(plan, texts.fingerprint());
   const std::filesystem::path out = options.run.output;
   PRECIS_TRY(check_output_place(plan, out, with_suffix(out, ".partial"), options.run.force));
+  PRECIS_ASSIGN(auto calibration,
+                pipelines::open_text_calibration(options.plan.source, texts, session.resolver()));
   PRECIS_ASSIGN(const EncodedStore store, EncodedStore::open(with_suffix(out, ".calibration"),
                                                              plan.fingerprint, options.run.resume));
   CalibrationReport report;
   {
     const GracefulInterrupt interrupt;
-    PRECIS_ASSIGN(auto calibration,
-                  pipelines::open_text_calibration(options.plan.source, texts, session.resolver()));
     CalibrateOptions calibrate;
     calibrate.progress = LayerPrinter(options.run.progress, session.quiet);
     calibrate.cancel = &interrupt.requested();
     PRECIS_ASSIGN(report, pipelines::calibrate_texts(calibration, plan, store, calibrate));
   }
+  run_loops_on_pool();
   for (const std::string& warning : report.warnings) session.warn(warning);
   const int code = run_plan(plan, options.run, session);
   if (code == kDone || code == kQuality) store.remove();

@@ -30,9 +30,9 @@ class Host {
   const precis_host& abi() const { return abi_; }
   ThreadPool& pool() const { return pool_; }
 
-  // From now on plugins' loops run on `runner`, which outlives the host. [any thread]
-  void run_loops_on(const LoopRunner& runner) { runner_.store(&runner); }
-  // Null: loops run on the pool.
+  // From now on plugins' loops run on `runner`, which outlives the host; null: on the pool. [any
+  // thread]
+  void run_loops_on(const LoopRunner* runner) { runner_.store(runner); }
   const LoopRunner* loop_runner() const { return runner_.load(std::memory_order_acquire); }
 
  private:

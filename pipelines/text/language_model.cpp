@@ -142,7 +142,7 @@ Result<std::string> LanguageModel::complete(const std::string& prompt,
   while (!ids.empty() && std::count(end_ids_.begin(), end_ids_.end(), ids.back()) > 0)
     ids.pop_back();
   const auto given = static_cast<int64_t>(ids.size());
-  if (given == 0 || options.tokens < 1 || given + options.tokens > context_) {
+  if (given == 0 || options.tokens < 1 || options.tokens > context_ - given) {
     return Error(ErrorCode::invalid_argument,
                  fmt::format("a prompt of {} tokens and {} new ones: the model takes 1 to {} "
                              "together",

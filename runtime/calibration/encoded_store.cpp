@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "core/base/output_file.h"
 
@@ -15,13 +17,38 @@ constexpr const char* kFingerprintFile = "fingerprint";
 constexpr const char* kFacts = "precis.calibration";
 constexpr uint64_t kLongestFingerprint = 4096;
 
+// Whether a store writes files of this name, or of this name while they are being written.
+bool is_own_file(std::string name) {
+  constexpr std::string_view kUnfinished = ".tmp";
+  if (name.ends_with(kUnfinished)) name.resize(name.size() - kUnfinished.size());
+  if (name == kFingerprintFile) return true;
+  const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+  return digits > 0 && name.substr(digits) == ".safetensors";
+}
+
+// Whether a directory holds what a store writes and nothing else: only that may be removed.
+bool is_store(const fs::path& directory) {
+  std::error_code error;
+  if (fs::symlink_status(directory, error).type() != fs::file_type::directory) return false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
+    if (!is_own_file(entry.path().filename().string())) return false;
+  }
+  return !error;
+}
+
 }  // namespace
 
 Result<EncodedStore> EncodedStore::open(fs::path directory, std::string fingerprint, bool resume) {
   std::error_code error;
   const fs::path marker = directory / kFingerprintFile;
-  if (fs::exists(directory, error)) {
+  if (fs::symlink_status(directory, error).type() != fs::file_type::not_found) {
     const auto known = read_file(marker, kLongestFingerprint);
+    if (!is_store(directory)) {
+      return Error(
+          ErrorCode::invalid_argument,
+          fmt::format("{} is in the way: it is no unfinished calibration", directory.string()),
+          "move it, or choose another output");
+    }
     if (!resume || !known.ok() || *known != fingerprint) fs::remove_all(directory, error);
   }
   fs::create_directories(directory, error);
@@ -72,7 +99,7 @@ nlohmann::json EncodedStore::facts(const Container& file) {
 
 void EncodedStore::remove() const {
   std::error_code error;
-  fs::remove_all(directory_, error);
+  if (is_store(directory_)) fs::remove_all(directory_, error);
 }
 
 }  // namespace precis

@@ -77,7 +77,11 @@ constexpr LoopRunner kOpenMp{concurrency, run};
 }  // namespace
 
 void run_loops_on_openmp() {
-  if (open_mp().complete()) process_host().run_loops_on(kOpenMp);
+  if (open_mp().complete()) process_host().run_loops_on(&kOpenMp);
+}
+
+void run_loops_on_pool() {
+  process_host().run_loops_on(nullptr);
 }
 
 }  // namespace precis

@@ -10,4 +10,8 @@ namespace precis {
 // Called by every quantized layer that is made; later calls do nothing. [any thread]
 void run_loops_on_openmp();
 
+// The pool's again: for work whose tasks are threads of the pool, each of which would begin a team
+// of OpenMP threads of its own. [any thread]
+void run_loops_on_pool();
+
 }  // namespace precis

@@ -154,3 +154,25 @@ def test_only_text_networks_are_calibrated_with_texts(precis, pipelines, calibra
     result = precis("quantize", pipelines("sd3") / "transformer", "-o", tmp_path / "out", "--type",
                     "gptq:bits=4,group_size=32", "--calibration", calibration, code=UNREADABLE)
     assert "does not read texts" in result.stderr
+
+
+def test_nothing_of_the_users_lies_in_the_way_of_what_a_run_keeps(precis, pipelines, tmp_path, calibration):
+    source, kept = pipelines("sd3") / "text_encoder_3", tmp_path / "out.calibration"
+    command = ["quantize", source, "-o", tmp_path / "out", "--type", "gptq-4bit", "--progress", "none", "--calibration"]
+    kept.write_text(calibration.read_text())
+    assert "out.calibration" in precis(*command, kept, code=BAD_USE).stderr and kept.read_text() == calibration.read_text()
+    kept.unlink()
+    kept.mkdir()
+    (kept / "mine.txt").write_text(calibration.read_text())
+    assert "out.calibration" in precis(*command, kept / "mine.txt", code=BAD_USE).stderr and (kept / "mine.txt").exists()
+    (kept / "mine.txt").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    kept.rmdir()
+    kept.symlink_to(tmp_path / "elsewhere")
+    assert "out.calibration" in precis(*command, calibration, code=BAD_USE).stderr and (tmp_path / "elsewhere").exists()
+
+
+def test_a_network_that_reads_no_texts_leaves_nothing_behind(precis, pipelines, tmp_path, calibration):
+    source = pipelines("sd3") / "transformer"
+    assert precis("quantize", source, "-o", tmp_path / "out", "--type", "gptq-4bit", "--calibration", calibration, code=UNREADABLE).stderr
+    assert not (tmp_path / "out.calibration").exists() and not (tmp_path / "out").exists()

@@ -96,5 +96,6 @@ def test_what_does_not_fit_is_refused(precis, llama, tmp_path, pipelines):
     assert "stride" in precis("perplexity", directory, *file, "--context", 8, "--stride", 8, code=1).stderr
     assert "tokens" in precis("perplexity", directory, "-f", tmp_path / "empty", code=1).stderr
     assert "nowhere" in precis("perplexity", directory, "-f", tmp_path / "nowhere", code=2).stderr
-    assert "model takes" in precis("complete", directory, "--prompt", "x", "--tokens", 1000, code=1).stderr
+    for tokens in (1000, 9223372036854775807):
+        assert "model takes" in precis("complete", directory, "--prompt", "x", "--tokens", tokens, code=1).stderr
     assert "LlamaForCausalLM" in precis("complete", pipelines("sd3") / "transformer", "--prompt", "x", code=2).stderr

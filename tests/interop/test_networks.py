@@ -258,6 +258,13 @@ def test_errors_come_before_the_work(precis, float_pipelines, tmp_path):
         assert not out.exists()
 
 
+def test_sizes_that_no_machine_has_memory_for_are_refused(precis, float_pipelines, tmp_path):
+    command = ["generate", float_pipelines("sd3"), "--prompt", "x", "--steps", 1, "-o", tmp_path / "x.png"]
+    for arguments, code in [(["--images", 9223372036854775807], 1), (["--max-sequence-length", 100000000], 1), (["--height", 1 << 40], 1),
+                            (["--images", 60000, "--height", 64000, "--width", 64000], 4)]:
+        assert "error" in precis(*command, *arguments, code=code).stderr
+
+
 def test_a_network_whose_config_does_not_fit_its_weights(precis, float_pipelines, tmp_path):
     import shutil
 

@@ -125,7 +125,9 @@ void with(const Component& component, const Run& run, Args... args) {
     plan.tensors.emplace_back().source = std::move(tensor);
   }
   Network network(component.config, args...);
-  check(load_weights(network, component, plan, methods, {DType::f32, component.name == "vae"}));
+  WeightOptions options;
+  options.partial = component.name == "vae";
+  check(load_weights(network, component, plan, methods, options));
   run(network);
   // Once more with fused projections: the worse of both counts.
   if (check(fuse_qkv_projections(network)) > 0) run(network);
