@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <ctime>
@@ -15,6 +16,7 @@
 #include "cli/plan_options.h"
 #include "cli/table.h"
 #include "core/base/byte_size.h"
+#include "core/base/output_file.h"
 #include "core/engine/memory_usage.h"
 #include "pipelines/image.h"
 #include "pipelines/networks.h"
@@ -229,7 +231,16 @@ Status compare_float(const GenerateCommand& options, pipelines::LoadOptions load
   return {};
 }
 
+// That the image can be written shows before the work, not behind it.
+Status check_output(const std::string& file) {
+  std::filesystem::path directory = std::filesystem::path(file).parent_path();
+  if (directory.empty()) directory = ".";
+  if (access(directory.c_str(), W_OK | X_OK) == 0) return {};
+  return system_error(directory, "write to", errno);
+}
+
 Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session& session) {
+  PRECIS_TRY(check_output(options.output));
   const bool compare = options.compare_float || !options.float_source.empty();
   if (compare) PRECIS_TRY(check_float_source(options, session));
   PRECIS_ASSIGN(const auto load, load_options(options, session));

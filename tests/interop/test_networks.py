@@ -251,8 +251,8 @@ def test_tokenizers_give_the_librarys_ids(float_pipelines, family, component, te
 def test_errors_come_before_the_work(precis, float_pipelines, tmp_path):
     directory, out = float_pipelines("sd3"), tmp_path / "image.png"
     for arguments, words in [(["--component", "unet=nf4"], "unet"), (["--component", "transformer=nf5"], "nf5"),
-                             (["--height", "65"], "multiples of 16"), (["--dtype", "int8"], "one of f32")]:
-        run = subprocess.run([precis.path, "generate", directory, "--prompt", "x", "-o", out, *arguments], capture_output=True,
+                             (["--height", "65"], "multiples of 16"), (["--steps", "100000", "-o", "/nowhere/x.png"], "/nowhere"), (["--dtype", "int8"], "one of f32")]:
+        run = subprocess.run([precis.path, "generate", directory, "--prompt", "x", *(() if "-o" in arguments else ("-o", out)), *arguments], capture_output=True,
                              text=True)
         assert run.returncode != 0 and words in run.stderr, run.stderr
         assert not out.exists()
