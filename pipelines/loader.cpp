@@ -132,8 +132,7 @@ void Loader::place() {
   for (const Job& job : jobs_) {
     const auto bytes = models::predict_bytes(*job.network, plan_of(job), *dtype_of(options_.dtype));
     // Layers are fused in floating point, so such a network stays in memory.
-    components.push_back(
-        {reports_[job.report].name, bytes.loaded, bytes.streamed, !fuses(job)});
+    components.push_back({reports_[job.report].name, bytes.loaded, bytes.streamed, !fuses(job)});
     working_set = std::max(working_set, fuses(job) ? bytes.floating : bytes.working_set);
   }
   placement_ = value_or_throw(place_components(components, options_.device_map, options_.offload,

@@ -282,7 +282,7 @@ class Loader {
   Result<at::Tensor> at_home(at::Tensor tensor, bool disk) {
     report_.bytes += tensor.nbytes();
     if (!disk) {
-      // Asked for now, so that reading overlaps what the caller does next.
+      // Asked for at once, so that reading overlaps what the caller does next.
       prefetch_weight(tensor);
       return tensor;
     }

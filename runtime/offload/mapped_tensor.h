@@ -22,7 +22,7 @@ bool is_mapped(const at::Tensor& tensor);
 // of a private mapping (stored_tensor) was written to: releasing brings the file's back. [any
 // thread]
 void prefetch_weight(const at::Tensor& weight);  // will be used soon
-void release_weight(const at::Tensor& weight);   // not needed for now
+void release_weight(const at::Tensor& weight);   // may leave memory until it is used
 // The same for all parameters and buffers of a module and those below it.
 void prefetch_weights(const torch::nn::Module& module);
 void release_weights(const torch::nn::Module& module);
