@@ -8,6 +8,7 @@
 #include <new>
 
 #include "core/abi/call.h"
+#include "core/abi/plugin_call.h"
 #include "core/abi/views.h"
 
 namespace precis {
@@ -44,7 +45,11 @@ Result<PartPlan> plan_group(const Quantizer& quantizer, const std::vector<Param>
   const AbiParams abi(params);
   return ask_for_plan(
       [&](const precis_call* call, precis_plan* out) {
-        return table_of(quantizer)->plan(quantizer.handle(), call, kCpuDevice, &abi.group, out);
+        return in_plugin(quantizer.during("planning the calibration of", params.front()), call,
+                         [&] {
+                           return table_of(quantizer)->plan(quantizer.handle(), call, kCpuDevice,
+                                                            &abi.group, out);
+                         });
       },
       &flags);
 }
@@ -109,10 +114,14 @@ Status CalibrationGroup::observe(DType dtype, std::span<const std::byte> activat
   AbiTensor tensor(activation.data(), activation.size(), dtype, shape, "", true);
   const AbiTensors state(state_specs_, state_);
   const Call call(workspace());
-  return call.finish(table_of(*quantizer_)
-                         ->observe(quantizer_->handle(), call.abi(), param.get(), tensor.get(),
-                                   state.pointers(), state.count()),
-                     params_.front().name);
+  const auto observe = [&] {
+    return table_of(*quantizer_)
+        ->observe(quantizer_->handle(), call.abi(), param.get(), tensor.get(), state.pointers(),
+                  state.count());
+  };
+  return call.finish(
+      in_plugin(quantizer_->during("watching the input of", params_.front()), call.abi(), observe),
+      params_.front().name);
 }
 
 Status CalibrationGroup::finish(std::span<CalibratedWeight> weights, std::span<float> scales,
@@ -147,8 +156,11 @@ Status CalibrationGroup::finish(std::span<CalibratedWeight> weights, std::span<f
   abi.group.scales = scales.empty() ? nullptr : scale_tensor.get();
   abi.group.errors = errors.data();
   const Call call(workspace(), cancel);
+  const auto finish = [&] {
+    return table_of(*quantizer_)->finish(quantizer_->handle(), call.abi(), &abi.group);
+  };
   PRECIS_TRY(
-      call.finish(table_of(*quantizer_)->finish(quantizer_->handle(), call.abi(), &abi.group),
+      call.finish(in_plugin(quantizer_->during("calibrating", params_.front()), call.abi(), finish),
                   params_.front().name));
   for (std::size_t i = 0; i < weights.size(); ++i) weights[i].squared_error = errors[i];
   return {};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/abi/call.h"
+#include "core/abi/plugin_call.h"
 #include "core/abi/views.h"
 
 namespace precis {
@@ -41,12 +42,15 @@ Result<LinearPlan> Linear::plan(const Quantizer& quantizer, const LinearOptions&
   const precis_linear_options abi_options = to_abi(options);
   const AbiParam abi_param(param);
   uint32_t flags = 0;
-  PRECIS_ASSIGN(PartPlan parts, ask_for_plan(
-                                    [&](const precis_call* call, precis_plan* plan) {
-                                      return table->plan(quantizer.handle(), call, &abi_options,
-                                                         abi_param.get(), plan);
-                                    },
-                                    &flags));
+  PRECIS_ASSIGN(
+      PartPlan parts,
+      ask_for_plan(
+          [&](const precis_call* call, precis_plan* plan) {
+            return in_plugin(quantizer.during("planning the product of", param), call, [&] {
+              return table->plan(quantizer.handle(), call, &abi_options, abi_param.get(), plan);
+            });
+          },
+          &flags));
   return LinearPlan{std::move(parts.parts), parts.workspace_bytes,
                     (flags & PRECIS_LINEAR_KEEPS_PARTS) != 0};
 }
@@ -63,11 +67,15 @@ Result<std::unique_ptr<Linear>> Linear::prepare(std::shared_ptr<const Quantizer>
   std::unique_ptr<Linear> linear(new Linear());
   linear->table_ = table;
   const Call call(workspace);
-  PRECIS_TRY(call.finish(
-      table->prepare(quantizer->handle(), call.abi(), &abi_options, abi_param.get(), parts.data(),
-                     parts.size(), packed.data(), packed.size(), &linear->handle_),
-      param.name));
+  const precis_status status =
+      in_plugin(quantizer->during("preparing the product of", param), call.abi(), [&] {
+        return table->prepare(quantizer->handle(), call.abi(), &abi_options, abi_param.get(),
+                              parts.data(), parts.size(), packed.data(), packed.size(),
+                              &linear->handle_);
+      });
+  PRECIS_TRY(call.finish(status, param.name));
   linear->quantizer_ = std::move(quantizer);
+  linear->weight_ = param.name;
   return linear;
 }
 
@@ -78,12 +86,21 @@ Linear::~Linear() {
 Status Linear::forward(const precis_tensor& x, const precis_tensor* bias, precis_tensor& y,
                        std::span<std::byte> workspace, void* stream) const {
   const Call call(workspace, nullptr, stream);
-  return call.finish(table_->forward(handle_, call.abi(), &x, bias, &y), "");
+  return call.finish(in_plugin(during("multiplying by"), call.abi(),
+                               [&] { return table_->forward(handle_, call.abi(), &x, bias, &y); }),
+                     "");
 }
 
 Status Linear::unpack(std::span<precis_tensor* const> parts) const {
   const Call call;
-  return call.finish(table_->unpack(handle_, call.abi(), parts.data(), parts.size()), "");
+  return call.finish(
+      in_plugin(during("unpacking"), call.abi(),
+                [&] { return table_->unpack(handle_, call.abi(), parts.data(), parts.size()); }),
+      "");
+}
+
+PluginCall Linear::during(const char* doing) const {
+  return {quantizer_->plugin_id().c_str(), doing, weight_.c_str()};
 }
 
 }  // namespace precis

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "core/abi/quantizer.h"
 
@@ -58,8 +59,10 @@ class Linear {
 
  private:
   Linear() = default;
+  PluginCall during(const char* doing) const;
 
   std::shared_ptr<const Quantizer> quantizer_;
+  std::string weight_;  // its name
   const precis_linear_v1* table_ = nullptr;
   precis_linear* handle_ = nullptr;
 };

@@ -113,6 +113,8 @@ class Quantizer {
   // quantizer.
   const precis_quantizer* handle() const { return handle_; }
   const void* extension(const char* id) const { return handle_->get_extension(handle_, id); }
+  // What in_plugin() of a call into those tables says; valid as long as the quantizer and param.
+  PluginCall during(const char* doing, const Param& param) const;
   // The plugin's precis.loading/1, or what stands in for it.
   const precis_loading_v1& loading() const { return *loading_; }
 
@@ -138,8 +140,6 @@ class Quantizer {
 
  private:
   Quantizer() = default;
-
-  PluginCall during(const char* doing, const Param& param) const;
 
   precis_quantizer* handle_ = nullptr;
   const precis_quantize_v1* quantize_ = nullptr;

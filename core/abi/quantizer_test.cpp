@@ -1,10 +1,15 @@
 #include "core/abi/quantizer.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
+#include <stdexcept>
 
+#include "core/abi/calibration.h"
+#include "core/abi/linear.h"
+#include "core/abi/plugin_call.h"
 #include "core/abi/tables.h"
 
 namespace precis {
@@ -109,6 +114,70 @@ TEST_F(TableTest, ATableWithANullMemberIsRefused) {
   const precis_loading_v1 loading{};
   tables_[PRECIS_LOADING_1] = &loading;
   EXPECT_THAT(adopt().error().text(), HasSubstr("precis.loading/1 has a null member"));
+}
+
+// What a thread is in while a plugin's product or calibration runs, and an exception out of it.
+[[noreturn]] void tell_and_throw() {
+  const PluginCall* call = current_plugin_call();
+  const std::string text = call == nullptr
+                               ? "nothing"
+                               : fmt::format("{} {} {}", call->plugin, call->doing, call->subject);
+  throw std::runtime_error("in " + text);
+}
+
+TEST_F(TableTest, ProductsNameThePluginAndTheWeight) {
+  precis_linear_v1 table{};
+  table.plan = [](const precis_quantizer*, const precis_call*, const precis_linear_options*,
+                  const precis_param*, precis_plan*) -> precis_status { tell_and_throw(); };
+  table.prepare = [](const precis_quantizer*, const precis_call*, const precis_linear_options*,
+                     const precis_param*, const precis_tensor* const*, uint64_t,
+                     precis_tensor* const*, uint64_t, precis_linear** out) -> precis_status {
+    *out = reinterpret_cast<precis_linear*>(&tables_);
+    return PRECIS_OK;
+  };
+  table.destroy = [](precis_linear*) {};
+  table.forward = [](const precis_linear*, const precis_call*, const precis_tensor*,
+                     const precis_tensor*, precis_tensor*) -> precis_status { tell_and_throw(); };
+  table.unpack = [](const precis_linear*, const precis_call*, precis_tensor* const*,
+                    uint64_t) -> precis_status { tell_and_throw(); };
+  tables_[PRECIS_LINEAR_1] = &table;
+  const auto quantizer = adopt();
+  ASSERT_TRUE(quantizer.ok()) << quantizer.error().text();
+  const Param param = linear_weight();
+  EXPECT_THAT(Linear::plan(**quantizer, {}, param).error().text(),
+              HasSubstr("in tests planning the product of layer.weight"));
+  const auto linear = Linear::prepare(*quantizer, {}, param, {}, {}, {});
+  ASSERT_TRUE(linear.ok()) << linear.error().text();
+  precis_tensor x{}, y{};
+  const Status forward = (*linear)->forward(x, nullptr, y, {});
+  EXPECT_THAT(forward.error().text(),
+              HasSubstr("plugin tests let an exception out while multiplying by 'layer.weight': in "
+                        "tests multiplying by layer.weight"));
+  EXPECT_THAT((*linear)->unpack({}).error().text(), HasSubstr("unpacking layer.weight"));
+}
+
+TEST_F(TableTest, CalibrationNamesThePluginAndTheWeight) {
+  precis_calibration_v1 table{};
+  table.plan = [](const precis_quantizer*, const precis_call*, precis_device,
+                  const precis_calibration_group*, precis_plan* plan) -> precis_status {
+    plan->count = 0;
+    return PRECIS_OK;
+  };
+  table.observe = [](const precis_quantizer*, const precis_call*, const precis_param*,
+                     const precis_tensor*, precis_tensor* const*,
+                     uint64_t) -> precis_status { tell_and_throw(); };
+  table.finish = [](const precis_quantizer*, const precis_call*,
+                    const precis_calibration_group*) -> precis_status { tell_and_throw(); };
+  tables_[PRECIS_CALIBRATION_1] = &table;
+  const auto quantizer = adopt();
+  ASSERT_TRUE(quantizer.ok()) << quantizer.error().text();
+  auto group = CalibrationGroup::begin(*quantizer, {linear_weight()});
+  ASSERT_TRUE(group.ok()) << group.error().text();
+  const std::vector<std::byte> row(8 * sizeof(float));
+  EXPECT_THAT(group->observe(DType::f32, row, 1).error().text(),
+              HasSubstr("watching the input of layer.weight"));
+  EXPECT_THAT(group->finish({}, {}, nullptr).error().text(),
+              HasSubstr("plugin tests let an exception out while calibrating 'layer.weight'"));
 }
 
 }  // namespace
