@@ -7,6 +7,7 @@
 #include "models/layers/projections.h"
 #include "runtime/modules/module_tree.h"
 #include "runtime/modules/replaceable_layer.h"
+#include "runtime/offload/mapped_tensor.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis::models {
@@ -63,6 +64,16 @@ Status quantize_layers(torch::nn::Module& network, const Quantizers& quantizers,
   return {};
 }
 
+// What fusing and quantizing left where the checkpoint's files have it.
+uint64_t mapped_bytes(const torch::nn::Module& network) {
+  uint64_t bytes = 0;
+  for (const at::Tensor& tensor : network.parameters())
+    bytes += is_mapped(tensor) ? tensor.nbytes() : 0;
+  for (const at::Tensor& tensor : network.buffers())
+    bytes += is_mapped(tensor) ? tensor.nbytes() : 0;
+  return bytes;
+}
+
 }  // namespace
 
 Result<LoadReport> load_fused_weights(torch::nn::Module& network, const Component& component,
@@ -73,6 +84,7 @@ Result<LoadReport> load_fused_weights(torch::nn::Module& network, const Componen
                 load_weights(network, component, float_plan(plan), methods, options));
   PRECIS_TRY(fuse_qkv_projections(network));
   PRECIS_TRY(quantize_layers(network, quantizers, options.arithmetic, report));
+  report.mapped_bytes = mapped_bytes(network);
   return report;
 }
 

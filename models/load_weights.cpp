@@ -38,9 +38,8 @@ std::set<std::string> kept_in_f32(const torch::nn::Module& network) {
   return {};
 }
 
-uint64_t plain_bytes(const Param& param, at::IntArrayRef shape, DType dtype) {
-  const DType held = is_floating(param.dtype) ? dtype : param.dtype;
-  return dtype_bytes(held, static_cast<uint64_t>(c10::multiply_integers(shape))).value_or(0);
+uint64_t plain_bytes(at::IntArrayRef shape, DType dtype) {
+  return dtype_bytes(dtype, static_cast<uint64_t>(c10::multiply_integers(shape))).value_or(0);
 }
 
 }  // namespace
@@ -69,16 +68,19 @@ PredictedBytes predict_bytes(torch::nn::Module& network, const ComponentPlan& pl
     const TensorPlaces::Place* place = places.of(i);
     if (place == nullptr) continue;
     const TensorPlan& tensor = plan.tensors[i];
-    const uint64_t plain = plain_bytes(tensor.source.param, place->target.sizes(),
-                                       kept_dtype(place->name, dtype, in_f32));
+    const DType stored = tensor.source.param.dtype;
+    const DType kept = is_floating(stored) ? kept_dtype(place->name, dtype, in_f32) : stored;
+    const uint64_t plain = plain_bytes(place->target.sizes(), kept);
     bytes.floating += plain;
     uint64_t held = tensor.source.plain() ? plain : tensor.source.stored_bytes();
+    const bool as_stored = !tensor.source.plain() || kept == stored;
     if (tensor.action == Action::quantize) {
       held = 0;
       for (const PartSpec& part : tensor.parts) held += part.nbytes;
       bytes.working_set = std::max(bytes.working_set, plain + tensor.workspace_bytes);
     }
     bytes.loaded += held;
+    if (tensor.action == Action::quantize || !as_stored) bytes.made += held;
     const auto layer = layers.find(place->name.substr(0, place->name.rfind('.')));
     (layer == layers.end() ? outside : layer->second) += held;
   }

@@ -26,6 +26,7 @@ struct PredictedBytes {
   uint64_t working_set = 0;  // beside them while one weight is quantized
   // In memory at most when layers are streamed from the disk: one of them, and what is in no layer.
   uint64_t streamed = 0;
+  uint64_t made = 0;      // of `loaded`: quantized or cast on the way, so not mapped from a file
   uint64_t floating = 0;  // what the network takes in floating point
 };
 PredictedBytes predict_bytes(torch::nn::Module& network, const ComponentPlan& plan, DType dtype);

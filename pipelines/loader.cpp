@@ -111,8 +111,7 @@ const ComponentPlan& Loader::plan_of(const Job& job) const {
   throw LoadError{Error(ErrorCode::internal, "a component without a plan")};
 }
 
-void Loader::load() {
-  place();
+void Loader::fill() {
   for (const Job& job : jobs_) fill(job);
   jobs_.clear();
 }
@@ -122,21 +121,43 @@ bool Loader::fuses(const Job& job) const {
 }
 
 void Loader::place() {
+  check_offload_directory();
   std::vector<ComponentBytes> components;
+  std::map<std::string, uint64_t> made;  // by loading, by component
   uint64_t working_set = 0;
   for (const ComponentReport& report : reports_) {
     if (report.ready) {
-      components.push_back({report.name, report.loaded_bytes, report.loaded_bytes, false});
+      components.push_back(
+          {report.name, report.loaded_bytes, report.loaded_bytes, "it was given ready"});
     }
   }
   for (const Job& job : jobs_) {
     const auto bytes = models::predict_bytes(*job.network, plan_of(job), *dtype_of(options_.dtype));
-    // Layers are fused in floating point, so such a network stays in memory.
-    components.push_back({reports_[job.report].name, bytes.loaded, bytes.streamed, !fuses(job)});
+    const std::string stays = fuses(job) ? "its layers are fused in floating point" : "";
+    if (!stays.empty() && options_.device_map.is_null() && options_.offload != Offload::none) {
+      throw LoadError{Error(
+          ErrorCode::invalid_argument,
+          fmt::format("component '{}' cannot be offloaded: {}", reports_[job.report].name, stays),
+          "leave fuse_qkv out, or offload \"auto\", which keeps it in memory")};
+    }
+    const std::string& name = reports_[job.report].name;
+    components.push_back({name, bytes.loaded, bytes.streamed, stays});
+    made[name] = fuses(job) ? bytes.loaded : bytes.made;
     working_set = std::max(working_set, fuses(job) ? bytes.floating : bytes.working_set);
   }
   placement_ = value_or_throw(place_components(components, options_.device_map, options_.offload,
                                                options_.max_memory, working_set));
+  for (const auto& [name, bytes] : made) {
+    if (placement_.components.at(name) == Offload::none) made_weight_bytes_ += bytes;
+  }
+}
+
+// What is quantized on the way to the disk goes there: found out before the work.
+void Loader::check_offload_directory() const {
+  const auto& directory = options_.offload_directory;
+  if (directory.empty()) return;
+  const auto checked = check_directory_is_writable(directory);
+  if (!checked.ok()) throw LoadError{Error(checked.error()).with_context("offload_directory")};
 }
 
 void Loader::fill(const Job& job) {

@@ -33,6 +33,11 @@ auto catch_load_errors(const std::filesystem::path& directory, const Make& make)
     return std::move(failure.error).with_context(directory.string());
   } catch (const std::invalid_argument& failure) {
     return Error(ErrorCode::unsupported, failure.what()).with_context(directory.string());
+  } catch (const nlohmann::json::exception& failure) {
+    return Error(ErrorCode::data_loss, std::string("a configuration has another shape than "
+                                                   "expected: ") +
+                                           failure.what())
+        .with_context(directory.string());
   } catch (const c10::Error& failure) {
     return torch_error(failure).with_context(directory.string());
   }
@@ -90,12 +95,16 @@ class Loader {
     return {network<Network>(name, partial, std::forward<Args>(args)...), turns_};
   }
 
-  // Fills the networks, one weight after another. Throws LoadError, also out_of_memory before any
-  // weight is read when they will not fit max_memory.
-  void load();
+  // Where every network will live. Throws LoadError, out_of_memory when they will not fit
+  // max_memory. Reads no weight.
+  void place();
+  // Fills the networks where place() put them, one weight after another. Throws LoadError.
+  void fill();
 
   std::vector<ComponentReport>& reports() { return reports_; }
   uint64_t peak_weight_bytes() const { return placement_.peak_bytes; }
+  // Of these, what loading makes and no file holds.
+  uint64_t made_weight_bytes() const { return made_weight_bytes_; }
   const std::shared_ptr<Turns>& turns() const { return turns_; }
 
  private:
@@ -120,7 +129,7 @@ class Loader {
   static void report_ready(torch::nn::Module& network, ComponentReport& report);
   const ComponentPlan& plan_of(const Job& job) const;
   bool fuses(const Job& job) const;
-  void place();
+  void check_offload_directory() const;
   void fill(const Job& job);
 
   const Checkpoint& checkpoint_;
@@ -130,6 +139,7 @@ class Loader {
   std::vector<ComponentReport> reports_;
   std::vector<Job> jobs_;
   Placement placement_;
+  uint64_t made_weight_bytes_ = 0;
   std::shared_ptr<Turns> turns_ = std::make_shared<Turns>();
 };
 

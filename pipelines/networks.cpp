@@ -79,7 +79,8 @@ Result<LoadedNetwork> load_network(const std::filesystem::path& directory,
   Loader loader(checkpoint, plan, options, methods);
   return catch_load_errors(directory, [&]() -> Result<LoadedNetwork> {
     auto network = kind->make(loader);
-    loader.load();
+    loader.place();
+    loader.fill();
     return LoadedNetwork{std::move(network), loader.reports().front()};
   });
 }

@@ -52,7 +52,7 @@ std::optional<Placement> fewest_on_disk(std::vector<ComponentBytes> components, 
   auto places = all_in_memory(components);
   for (const ComponentBytes& component : components) {
     if (peak_of(components, places) <= limit) break;
-    if (component.movable) places[component.name] = offload;
+    if (component.stays.empty()) places[component.name] = offload;
   }
   Placement placement = placed(components, std::move(places));
   if (placement.peak_bytes <= limit) return placement;
@@ -78,11 +78,18 @@ Error too_large(const std::vector<ComponentBytes>& components, uint64_t peak, ui
 }
 
 Result<std::map<std::string, Offload>> as_mapped(const std::vector<ComponentBytes>& components,
-                                                 const DeviceMap& map, Offload on_disk) {
+                                                 const DeviceMap& map, Offload on_disk,
+                                                 bool by_name) {
   std::map<std::string, Offload> places;
   for (const ComponentBytes& component : components) {
     PRECIS_ASSIGN(const bool disk, map.on_disk(component.name));
-    places[component.name] = disk && component.movable ? on_disk : Offload::none;
+    if (disk && !component.stays.empty() && by_name) {
+      return Error(ErrorCode::invalid_argument,
+                   fmt::format("component '{}' cannot wait on the disk: {}", component.name,
+                               component.stays),
+                   "leave it in memory: \"cpu\"");
+    }
+    places[component.name] = disk && component.stays.empty() ? on_disk : Offload::none;
   }
   return places;
 }
@@ -118,9 +125,10 @@ Result<Placement> place_components(const std::vector<ComponentBytes>& components
       if (auto placement = fewest_on_disk(components, way, limit)) return *std::move(placement);
     }
   }
-  PRECIS_ASSIGN(auto places, map.automatic()
-                                 ? as_mapped(components, *DeviceMap::parse("disk"), ways.back())
-                                 : as_mapped(components, map, ways.front()));
+  PRECIS_ASSIGN(auto places,
+                map.automatic()
+                    ? as_mapped(components, *DeviceMap::parse("disk"), ways.back(), false)
+                    : as_mapped(components, map, ways.front(), device_map.is_object()));
   Placement placement = placed(components, std::move(places));
   if (max_memory == 0 || placement.peak_bytes <= limit) return placement;
   const bool offloaded = map.automatic() || offload != Offload::none;

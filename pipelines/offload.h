@@ -29,7 +29,7 @@ struct ComponentBytes {
   std::string name;
   uint64_t loaded = 0;      // of all its weights
   uint64_t sequential = 0;  // in memory at most when it is offloaded sequentially
-  bool movable = true;      // false: it is given ready and stays in memory
+  std::string stays;        // why it has to stay in memory; empty: it may wait on the disk
 };
 
 // Where the components of a pipeline live.
@@ -44,8 +44,8 @@ struct Placement {
 // fits and sequentially when not. A component on the disk is offloaded by `offload`, by model where
 // that is none. Null with `offload` set: all on the disk. max_memory: bytes, 0 for no limit.
 // working_set: bytes needed beside the weights while they are loaded. Errors: device_error and
-// invalid_argument of DeviceMap; invalid_argument for a component that is not there; out_of_memory,
-// telling what each component takes.
+// invalid_argument of DeviceMap; invalid_argument for a component that is not there, or that is
+// sent to the disk by its name and has to stay; out_of_memory, telling what each component takes.
 Result<Placement> place_components(const std::vector<ComponentBytes>& components,
                                    const nlohmann::json& device_map, Offload offload,
                                    uint64_t max_memory, uint64_t working_set);

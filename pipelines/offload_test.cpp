@@ -65,11 +65,16 @@ TEST(PlaceComponents, RefusesWhatIsNotThere) {
 
 TEST(PlaceComponents, ReadyNetworksStay) {
   auto components = kComponents;
-  components[1].movable = false;
+  components[1].stays = "it was given ready";
   const auto result = place_components(components, nullptr, kModel, 0, 0);
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->components.at("transformer"), kNone);
   EXPECT_EQ(result->peak_bytes, 300u);
+  const nlohmann::json named{{"transformer", "disk"}, {"", "cpu"}};
+  const auto refused = place_components(components, named, kNone, 0, 0);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().text(),
+            "component 'transformer' cannot wait on the disk: it was given ready");
 }
 
 }  // namespace

@@ -3,13 +3,14 @@
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <string_view>
 
 #include "core/base/byte_size.h"
+#include "core/engine/memory_usage.h"
 #include "pipelines/auraflow/auraflow_pipeline.h"
 #include "pipelines/flux/flux_pipeline.h"
 #include "pipelines/loader.h"
@@ -43,7 +44,10 @@ Result<const Family*> family_of(const Checkpoint& checkpoint) {
                  fmt::format("{} is not a pipeline directory", checkpoint.root.string()),
                  "a pipeline has a model_index.json");
   }
-  const auto name = checkpoint.model_index.value("_class_name", std::string());
+  const auto found = checkpoint.model_index.find("_class_name");
+  const std::string name = found == checkpoint.model_index.end() ? ""
+                           : found->is_string()                  ? found->get<std::string>()
+                                                                 : found->dump();
   std::vector<std::string_view> known;
   for (const Family& family : kFamilies) {
     if (family.class_name == name) return &family;
@@ -55,11 +59,8 @@ Result<const Family*> family_of(const Checkpoint& checkpoint) {
                fmt::format("supported: {}", fmt::join(known, ", ")));
 }
 
-// Sizes are refused here that no machine has the memory for: torch ends the process when it gets
-// none. A pixel of the decoder's last layers takes two sets of 128 channels of 4 bytes.
-Status check_request(const GenerateOptions& options) {
+Status check_ranges(const GenerateOptions& options) {
   constexpr int64_t kMost = 1 << 16;
-  constexpr double kBytesOfAPixel = 1024;
   if (options.steps < 1 || options.images < 1) {
     return Error(ErrorCode::invalid_argument,
                  fmt::format("{} steps for {} images make none", options.steps, options.images),
@@ -72,18 +73,12 @@ Status check_request(const GenerateOptions& options) {
                  fmt::format("{} is out of range for a number of images, pixels or tokens", size),
                  fmt::format("0 to {}", kMost));
   }
-  const double pixels = static_cast<double>(options.images) *
-                        static_cast<double>(std::max<int64_t>(options.height, 8)) *
-                        static_cast<double>(std::max<int64_t>(options.width, 8));
-  const double memory =
-      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-  if (pixels * kBytesOfAPixel <= memory) return {};
-  return Error(ErrorCode::out_of_memory,
-               fmt::format("decoding {} images of {} x {} takes about {}, this machine has {}",
-                           options.images, options.width, options.height,
-                           format_bytes(static_cast<uint64_t>(pixels * kBytesOfAPixel)),
-                           format_bytes(static_cast<uint64_t>(memory))),
-               "ask for fewer or smaller images");
+  if (options.guidance_scale && !std::isfinite(*options.guidance_scale)) {
+    return Error(ErrorCode::invalid_argument, "the guidance scale is not a number",
+                 "leave it out for the pipeline's own");
+  }
+  PRECIS_TRY(models::check_text(options.prompt, "the prompt"));
+  return models::check_text(options.negative_prompt, "the negative prompt");
 }
 
 // Whichever way a run ends, no network keeps its turn.
@@ -114,9 +109,9 @@ Status check_ready(const Checkpoint& checkpoint, const LoadOptions& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<Pipeline>> Pipeline::from_pretrained(const std::filesystem::path& directory,
-                                                            const LoadOptions& options,
-                                                            MethodResolver& methods) {
+Result<std::unique_ptr<Pipeline>> Pipeline::make(const std::filesystem::path& directory,
+                                                 const LoadOptions& options,
+                                                 MethodResolver& methods, bool load) {
   PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(directory, {options.variant}));
   PRECIS_ASSIGN(const Family* const family, family_of(checkpoint));
   PRECIS_TRY(check_ready(checkpoint, options));
@@ -125,16 +120,67 @@ Result<std::unique_ptr<Pipeline>> Pipeline::from_pretrained(const std::filesyste
   Loader loader(checkpoint, plan, options, methods);
   return catch_load_errors(directory, [&]() -> Result<std::unique_ptr<Pipeline>> {
     auto pipeline = family->make(loader);
-    loader.load();
+    loader.place();
+    if (load) loader.fill();
     pipeline->components_ = std::move(loader.reports());
+    for (const Component& component : checkpoint.components) {
+      pipeline->configs_[component.name] = component.config;
+    }
+    pipeline->element_size_ = static_cast<int64_t>(c10::elementSize(options.dtype));
     pipeline->peak_weight_bytes_ = loader.peak_weight_bytes();
+    pipeline->made_weight_bytes_ = loader.made_weight_bytes();
     pipeline->turns_ = loader.turns();
     return pipeline;
   });
 }
 
+Result<std::unique_ptr<Pipeline>> Pipeline::from_pretrained(const std::filesystem::path& directory,
+                                                            const LoadOptions& options,
+                                                            MethodResolver& methods) {
+  return make(directory, options, methods, /*load=*/true);
+}
+
+Status Pipeline::check(const std::filesystem::path& directory, const LoadOptions& options,
+                       const GenerateOptions& generate, MethodResolver& methods) {
+  PRECIS_TRY(check_ranges(generate));
+  PRECIS_ASSIGN(const auto pipeline, make(directory, options, methods, /*load=*/false));
+  return pipeline->check_memory(generate, pipeline->made_weight_bytes_);
+}
+
+Result<uint64_t> Pipeline::activation_bytes(const GenerateOptions& options) const {
+  try {
+    double most = 0;
+    for (const auto& [name, work] : work(options)) {
+      for (const ComponentReport& component : components_) {
+        if (component.name != name) continue;
+        const auto bytes =
+            models::activation_bytes(component.class_name, configs_.at(name), work, element_size_);
+        most = std::max(most, bytes.value_or(0));
+      }
+    }
+    return static_cast<uint64_t>(std::min(most, 1e18));
+  } catch (const std::invalid_argument& failure) {
+    return Error(ErrorCode::invalid_argument, failure.what());
+  }
+}
+
+// torch has no other way to say that there is no memory left than to end the process.
+Status Pipeline::check_memory(const GenerateOptions& options, uint64_t weights) const {
+  PRECIS_ASSIGN(const uint64_t activations, activation_bytes(options));
+  const auto available = available_memory_bytes();
+  if (!available || activations + weights <= *available) return {};
+  return Error(
+      ErrorCode::out_of_memory,
+      fmt::format("this run takes about {} for activations{}, the system has {} to give",
+                  format_bytes(activations),
+                  weights > 0 ? fmt::format(" and {} for weights", format_bytes(weights)) : "",
+                  format_bytes(*available)),
+      "ask for fewer or smaller images, for --dtype bf16, or quantize more");
+}
+
 Result<at::Tensor> Pipeline::generate(const GenerateOptions& options) {
-  PRECIS_TRY(check_request(options));
+  PRECIS_TRY(check_ranges(options));
+  PRECIS_TRY(check_memory(options, 0));
   const c10::InferenceMode inference;
   const EndOfTurns end{*turns_};
   try {

@@ -14,6 +14,7 @@
 
 #include "core/engine/method_resolver.h"
 #include "core/engine/resolve.h"
+#include "models/activation_memory.h"
 #include "pipelines/offload.h"
 #include "runtime/modules/quantized_linear.h"
 
@@ -67,6 +68,12 @@ struct GenerateOptions {
   std::function<void(int64_t step, int64_t steps)> progress;  // after every step; may be empty
 };
 
+// What one component is called with.
+struct ComponentWork {
+  std::string component;
+  models::Workload work;
+};
+
 // One thread at a time.
 class Pipeline {
  public:
@@ -80,20 +87,39 @@ class Pipeline {
                                                            MethodResolver& methods);
   virtual ~Pipeline() = default;
 
+  // Whether from_pretrained() and then generate() will go through, as far as that shows before a
+  // weight is read: their errors of that time, and out_of_memory when what loading makes of the
+  // weights and the activations do not fit the memory that the system has to give.
+  static Status check(const std::filesystem::path& directory, const LoadOptions& options,
+                      const GenerateOptions& generate, MethodResolver& methods);
+
   // The images, float32 [images, 3, height, width] in 0 to 1. Errors: invalid_argument for options
-  // that do not fit the networks.
+  // that do not fit the networks; out_of_memory when the activations will not fit the memory that
+  // the system has to give.
   Result<at::Tensor> generate(const GenerateOptions& options);
 
   const std::vector<ComponentReport>& components() const { return components_; }
   // Bytes of weights in memory at once, as the networks take turns.
   uint64_t peak_weight_bytes() const { return peak_weight_bytes_; }
+  // Bytes of activations that generate() will have in memory at once, at most. Error
+  // invalid_argument for options that no network takes.
+  Result<uint64_t> activation_bytes(const GenerateOptions& options) const;
 
  protected:
   virtual at::Tensor run(const GenerateOptions& options) = 0;
+  // The largest call of each component. Error: std::invalid_argument for sizes that do not fit.
+  virtual std::vector<ComponentWork> work(const GenerateOptions& options) const = 0;
 
  private:
+  static Result<std::unique_ptr<Pipeline>> make(const std::filesystem::path& directory,
+                                                const LoadOptions& options, MethodResolver& methods,
+                                                bool load);
+  Status check_memory(const GenerateOptions& options, uint64_t weights) const;
+
   std::vector<ComponentReport> components_;
-  uint64_t peak_weight_bytes_ = 0;
+  std::map<std::string, nlohmann::json> configs_;  // by component
+  int64_t element_size_ = 4;                       // bytes of the dtype that networks work in
+  uint64_t peak_weight_bytes_ = 0, made_weight_bytes_ = 0;
   std::shared_ptr<Turns> turns_;
 };
 

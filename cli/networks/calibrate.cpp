@@ -7,6 +7,7 @@
 #include "cli/calibration_options.h"
 #include "cli/interrupt.h"
 #include "cli/networks/commands.h"
+#include "core/base/output_file.h"
 #include "pipelines/calibration/calibrate_texts.h"
 
 namespace precis::cli {
@@ -19,6 +20,8 @@ struct CalibrateCommand {
 
 Result<nlohmann::ordered_json> calibrate(const CalibrateCommand& options, Session& session) {
   const GracefulInterrupt interrupt;
+  const std::filesystem::path output(options.output);
+  PRECIS_TRY(check_directory_is_writable(output.parent_path()));
   pipelines::CalibrationTexts texts;
   PRECIS_ASSIGN(texts.texts, pipelines::read_texts(options.calibration.texts));
   texts.samples = options.calibration.samples;

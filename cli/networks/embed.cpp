@@ -5,7 +5,8 @@
 #include <fmt/ranges.h>
 
 #include "cli/networks/commands.h"
-#include "core/base/byte_size.h"
+#include "core/base/printable.h"
+#include "models/tokenizers/tokenizer.h"
 #include "pipelines/sentence/sentence_encoder.h"
 
 namespace precis::cli {
@@ -17,6 +18,9 @@ struct EmbedCommand {
 };
 
 Result<nlohmann::ordered_json> embed(const EmbedCommand& options, Session& session) {
+  for (const std::string& text : options.texts) {
+    PRECIS_TRY(models::check_text(text, fmt::format("--text '{}'", printable(text))));
+  }
   pipelines::LoadOptions load;
   load.methods.type = options.method;
   PRECIS_ASSIGN(const auto encoder, pipelines::SentenceEncoder::from_pretrained(

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <ctime>
@@ -32,7 +31,6 @@ struct GenerateCommand {
   PlanOptions plan;                // source, config, components, rules, skips, variant
   std::vector<std::string> ready;  // NAME=DIR
   pipelines::GenerateOptions generate;
-  double guidance = -1;  // below 0: the pipeline's
   std::string max_memory, offload = "none", offload_directory;
   bool fast = false, compare_float = false, fuse_qkv = false;
 };
@@ -65,6 +63,11 @@ std::string offload_name(pipelines::Offload offload) {
 
 Status set_offload(const GenerateCommand& options, pipelines::LoadOptions& load) {
   load.offload_directory = options.offload_directory;
+  if (!options.offload_directory.empty() && options.offload == "none") {
+    return Error(ErrorCode::invalid_argument,
+                 "--offload-dir: no weights wait on the disk without --offload",
+                 "say --offload model, sequential or auto too");
+  }
   if (options.offload == "auto") {
     if (options.max_memory.empty()) {
       return Error(ErrorCode::invalid_argument, "--offload auto: there is no limit to keep",
@@ -210,10 +213,14 @@ Status check_float_source(const GenerateCommand& options, Session& session) {
   return {};
 }
 
-Status compare_float(const GenerateCommand& options, pipelines::LoadOptions load,
-                     const Run& quantized, Session& session, nlohmann::ordered_json& report) {
+pipelines::LoadOptions float_options(pipelines::LoadOptions load) {
   load.methods = {};
   load.components.clear();
+  return load;
+}
+
+Status compare_float(const GenerateCommand& options, const pipelines::LoadOptions& load,
+                     const Run& quantized, Session& session, nlohmann::ordered_json& report) {
   PRECIS_ASSIGN(const Run reference, run(float_source(options), options, load, session));
   const double psnr = pipelines::psnr(quantized.images, reference.images);
   const double ssim = pipelines::ssim(quantized.images, reference.images);
@@ -231,19 +238,18 @@ Status compare_float(const GenerateCommand& options, pipelines::LoadOptions load
   return {};
 }
 
-// That the image can be written shows before the work, not behind it.
-Status check_output(const std::string& file) {
-  std::filesystem::path directory = std::filesystem::path(file).parent_path();
-  if (directory.empty()) directory = ".";
-  if (access(directory.c_str(), W_OK | X_OK) == 0) return {};
-  return system_error(directory, "write to", errno);
-}
-
 Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session& session) {
-  PRECIS_TRY(check_output(options.output));
+  const std::filesystem::path output(options.output);
+  PRECIS_TRY(check_directory_is_writable(output.parent_path()));
   const bool compare = options.compare_float || !options.float_source.empty();
   if (compare) PRECIS_TRY(check_float_source(options, session));
   PRECIS_ASSIGN(const auto load, load_options(options, session));
+  // What the second run will meet shows before the first.
+  const auto plain = float_options(load);
+  if (compare) {
+    PRECIS_TRY(Pipeline::check(float_source(options), plain, options.generate, session.resolver()));
+  }
+  PRECIS_TRY(Pipeline::check(options.plan.source, load, options.generate, session.resolver()));
   PRECIS_ASSIGN(const Run quantized, run(options.plan.source, options, load, session));
   PRECIS_TRY(write_images(options, quantized.images));
   auto report = to_json(quantized, options);
@@ -252,7 +258,7 @@ Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session&
                            quantized.images.size(3), quantized.images.size(2),
                            options.generate.steps, quantized.generate_seconds,
                            format_bytes(quantized.load_peak_bytes)));
-  if (compare) PRECIS_TRY(compare_float(options, load, quantized, session, report));
+  if (compare) PRECIS_TRY(compare_float(options, plain, quantized, session, report));
   return report;
 }
 
@@ -308,7 +314,7 @@ void add_generate(CLI::App& app, Session& session, int& result) {
   command->add_option("--steps", g.steps, "denoising steps")->capture_default_str();
   command->add_option("--seed", g.seed, "of the noise, as torch.manual_seed takes it")
       ->capture_default_str();
-  command->add_option("--guidance", options->guidance, "guidance scale; default: the pipeline's");
+  command->add_option("--guidance", g.guidance_scale, "guidance scale; default: the pipeline's");
   command->add_option("--height", g.height, "pixels; default: the network's");
   command->add_option("--width", g.width, "pixels; default: the network's");
   command->add_option("--max-sequence-length", g.max_sequence_length,
@@ -342,7 +348,6 @@ void add_generate(CLI::App& app, Session& session, int& result) {
   command->callback([options, &session, &result] {
     session.apply();
     if (session.threads > 0u) at::set_num_threads(static_cast<int>(*session.threads));
-    if (options->guidance >= 0) options->generate.guidance_scale = options->guidance;
     if (!session.quiet && isatty(STDERR_FILENO) != 0) options->generate.progress = show_progress;
     auto report = generate(*options, session);
     if (!report.ok()) {

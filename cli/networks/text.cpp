@@ -69,6 +69,7 @@ nlohmann::ordered_json to_json(const pipelines::Perplexity& result) {
 
 Result<nlohmann::ordered_json> perplexity(const PerplexityCommand& options, Session& session) {
   PRECIS_ASSIGN(const std::string text, read_file(options.file, kLongestText));
+  PRECIS_TRY(models::check_text(text, options.file));
   PRECIS_ASSIGN(const auto model, load(options.model, true, session));
   std::unique_ptr<LanguageModel> reference;
   if (options.compare_float || !options.float_source.empty()) {
@@ -118,6 +119,7 @@ struct CompleteCommand {
 };
 
 Result<nlohmann::ordered_json> complete(const CompleteCommand& options, Session& session) {
+  PRECIS_TRY(models::check_text(options.prompt, "--prompt"));
   PRECIS_ASSIGN(const auto model, load(options.model, true, session));
   pipelines::CompletionOptions completion = options.completion;
   // Written as it comes; what is shown already is not shown again.

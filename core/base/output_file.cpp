@@ -146,6 +146,18 @@ Status OutputFile::sync() const {
   return {};
 }
 
+Status check_directory_is_writable(const std::filesystem::path& directory) {
+  const std::filesystem::path place = directory.empty() ? "." : directory;
+  std::error_code error;
+  const auto status = std::filesystem::status(place, error);
+  if (status.type() == std::filesystem::file_type::not_found)
+    return system_error(place, "write to", ENOENT);
+  if (status.type() != std::filesystem::file_type::directory)
+    return system_error(place, "write to", ENOTDIR);
+  if (access(place.c_str(), W_OK | X_OK) == 0) return {};
+  return system_error(place, "write to", errno);
+}
+
 Status write_file_atomically(const fs::path& path, std::string_view contents) {
   fs::path temporary = path;
   temporary += ".tmp";

@@ -51,6 +51,9 @@ class OutputFile {
   std::filesystem::path path_;
 };
 
+// Whether files can be made in a directory; empty: the working directory. Error io.
+Status check_directory_is_writable(const std::filesystem::path& directory);
+
 // Replaces `path` by `contents`: written beside it, synced, renamed.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view contents);
 

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <thread>
 
 namespace precis {
@@ -10,6 +11,11 @@ namespace precis {
 // Anonymous resident memory (RssAnon of /proc/self/status), bytes; 0 where the system does not
 // tell.
 uint64_t anonymous_memory_bytes();
+
+// What the system can still give this process without taking it from others: available memory and
+// free swap, less where its control group allows less, bytes; nothing where the system does not
+// tell.
+std::optional<uint64_t> available_memory_bytes();
 
 // The peak of anonymous memory while it lives, looked at every two milliseconds.
 class PeakMemory {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/format/utf8.h"
 #include "models/json_file.h"
 #include "models/tokenizers/clip_bpe.h"
 #include "models/tokenizers/sentence_piece.h"
@@ -9,6 +10,12 @@
 #include "models/tokenizers/word_piece.h"
 
 namespace precis::models {
+
+Status check_text(std::string_view text, std::string_view what) {
+  if (is_utf8(text)) return {};
+  return Error(ErrorCode::invalid_argument, fmt::format("{} is not UTF-8", what),
+               "give it in UTF-8: iconv -t UTF-8 turns others into it");
+}
 
 Result<std::string> Tokenizer::decode_after(const std::vector<int64_t>&,
                                             const std::vector<int64_t>&) const {

@@ -5,11 +5,16 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
 
 namespace precis::models {
+
+// Error invalid_argument when a text is not UTF-8; `what` names it: "the prompt". Tokenizers take
+// nothing else.
+Status check_text(std::string_view text, std::string_view what);
 
 // Fixed-length input of a text encoder.
 struct TokenIds {

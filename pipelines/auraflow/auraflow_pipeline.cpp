@@ -22,12 +22,35 @@ at::Tensor AuraFlowPipeline::encode(const std::string& text, int64_t length) {
   return states * mask.unsqueeze(-1);
 }
 
+int64_t AuraFlowPipeline::text_length(const GenerateOptions& options) {
+  return options.max_sequence_length > 0 ? options.max_sequence_length : 256;
+}
+
+double AuraFlowPipeline::guidance(const GenerateOptions& options) {
+  return options.guidance_scale.value_or(3.5);
+}
+
+bool AuraFlowPipeline::guided(const GenerateOptions& options) {
+  return guidance(options) > 1.0;
+}
+
+std::vector<ComponentWork> AuraFlowPipeline::work(const GenerateOptions& options) const {
+  const int64_t factor = decoder_.scale_factor();
+  const auto size = image_size(options, sample_size_, factor, factor * patch_size_);
+  const int64_t pixels = size.height / factor * (size.width / factor);
+  const int64_t length = text_length(options);
+  const int64_t batch = guided(options) ? 2 * options.images : options.images;
+  return {{"text_encoder", {.tokens = length}},
+          {"transformer",
+           {.batch = batch, .tokens = pixels / (patch_size_ * patch_size_), .text_tokens = length}},
+          {"vae", {.batch = options.images, .pixels = pixels}}};
+}
+
 at::Tensor AuraFlowPipeline::run(const GenerateOptions& options) {
   const int64_t factor = decoder_.scale_factor();
   const auto size = image_size(options, sample_size_, factor, factor * patch_size_);
-  const double guidance = options.guidance_scale.value_or(3.5);
-  const bool guided = guidance > 1.0;
-  const int64_t length = options.max_sequence_length > 0 ? options.max_sequence_length : 256;
+  const bool guided = this->guided(options);
+  const int64_t length = text_length(options);
   auto text = encode(options.prompt, length);
   if (guided) text = at::cat({encode(options.negative_prompt, length), text});
   text = text.repeat_interleave(options.images, 0);
@@ -41,7 +64,7 @@ at::Tensor AuraFlowPipeline::run(const GenerateOptions& options) {
     auto velocity = transformer_->forward(input, text, timestep);
     if (guided) {
       const auto parts = velocity.chunk(2);
-      velocity = parts[0] + guidance * (parts[1] - parts[0]);
+      velocity = parts[0] + guidance(options) * (parts[1] - parts[0]);
     }
     latents = scheduler_.step(velocity, i, latents);
     if (options.progress) options.progress(static_cast<int64_t>(i) + 1, options.steps);

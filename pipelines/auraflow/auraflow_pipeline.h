@@ -16,6 +16,10 @@ class AuraFlowPipeline : public Pipeline {
 
  private:
   at::Tensor run(const GenerateOptions& options) override;
+  std::vector<ComponentWork> work(const GenerateOptions& options) const override;
+  static int64_t text_length(const GenerateOptions& options);
+  static double guidance(const GenerateOptions& options);
+  static bool guided(const GenerateOptions& options);
   // [1, tokens, joint_attention_dim], zero for padding.
   at::Tensor encode(const std::string& text, int64_t length);
 

@@ -71,10 +71,13 @@ std::string CalibrationTexts::fingerprint() const {
 Result<std::vector<std::string>> read_texts(const fs::path& file) {
   PRECIS_ASSIGN(const std::string contents, read_file(file, kLargestTextFile));
   std::vector<std::string> texts;
+  std::size_t number = 0;
   for (std::size_t begin = 0; begin < contents.size();) {
     const std::size_t end = std::min(contents.find('\n', begin), contents.size());
     std::string line = contents.substr(begin, end - begin);
     if (line.ends_with('\r')) line.pop_back();
+    ++number;
+    PRECIS_TRY(models::check_text(line, fmt::format("{}: line {}", file.string(), number)));
     if (line.find_first_not_of(" \t") != std::string::npos) texts.push_back(std::move(line));
     begin = end + 1;
   }

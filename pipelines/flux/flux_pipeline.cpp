@@ -43,15 +43,33 @@ FluxPipeline::FluxPipeline(Loader& loader)
       decoder_(loader.turn<models::AutoencoderKlDecoder>("vae", true), loader.config("vae")),
       scheduler_(loader.scheduler_config()) {}
 
+int64_t FluxPipeline::clip_length() const {
+  const int64_t length = clip_tokenizer_->max_length();
+  return length > 0 ? length : 77;
+}
+
+int64_t FluxPipeline::t5_length(const GenerateOptions& options) {
+  return options.max_sequence_length > 0 ? options.max_sequence_length : 512;
+}
+
+std::vector<ComponentWork> FluxPipeline::work(const GenerateOptions& options) const {
+  const int64_t factor = decoder_.scale_factor();
+  const auto size = image_size(options, kNaturalLatents, factor, factor * kPatch);
+  const int64_t pixels = size.height / factor * (size.width / factor);
+  const int64_t t5 = t5_length(options);
+  return {{"text_encoder", {.tokens = clip_length()}},
+          {"text_encoder_2", {.tokens = t5}},
+          {"transformer",
+           {.batch = options.images, .tokens = pixels / (kPatch * kPatch), .text_tokens = t5}},
+          {"vae", {.batch = options.images, .pixels = pixels}}};
+}
+
 at::Tensor FluxPipeline::run(const GenerateOptions& options) {
   const int64_t factor = decoder_.scale_factor();
   const auto size = image_size(options, kNaturalLatents, factor, factor * kPatch);
   const int64_t rows = size.height / (factor * kPatch), columns = size.width / (factor * kPatch);
-  const int64_t length = options.max_sequence_length > 0 ? options.max_sequence_length : 512;
-
-  const int64_t clip_length = clip_tokenizer_->max_length();
-  const auto clip_ids =
-      clip_tokenizer_->encode_padded(options.prompt, clip_length > 0 ? clip_length : 77).ids;
+  const int64_t length = t5_length(options);
+  const auto clip_ids = clip_tokenizer_->encode_padded(options.prompt, clip_length()).ids;
   const auto t5_ids = t5_tokenizer_->encode_padded(options.prompt, length).ids;
   models::FluxTransformer::Input input;
   const int64_t images = options.images;

@@ -18,6 +18,9 @@ class FluxPipeline : public Pipeline {
  private:
   // negative_prompt is not used: these networks have the guidance distilled in.
   at::Tensor run(const GenerateOptions& options) override;
+  std::vector<ComponentWork> work(const GenerateOptions& options) const override;
+  int64_t clip_length() const;
+  static int64_t t5_length(const GenerateOptions& options);
 
   int64_t channels_;
   at::ScalarType dtype_;

@@ -26,13 +26,35 @@ PixArtPipeline::TextEmbedding PixArtPipeline::encode(const std::string& text, in
   return embedding;
 }
 
+int64_t PixArtPipeline::text_length(const GenerateOptions& options) const {
+  return options.max_sequence_length > 0 ? options.max_sequence_length : default_length_;
+}
+
+double PixArtPipeline::guidance(const GenerateOptions& options) {
+  return options.guidance_scale.value_or(4.5);
+}
+
+bool PixArtPipeline::guided(const GenerateOptions& options) {
+  return guidance(options) > 1.0;
+}
+
+std::vector<ComponentWork> PixArtPipeline::work(const GenerateOptions& options) const {
+  const int64_t factor = decoder_.scale_factor();
+  const auto size = image_size(options, sample_size_, factor, factor * patch_size_);
+  const int64_t pixels = size.height / factor * (size.width / factor);
+  const int64_t length = text_length(options);
+  const int64_t batch = guided(options) ? 2 * options.images : options.images;
+  return {{"text_encoder", {.tokens = length}},
+          {"transformer",
+           {.batch = batch, .tokens = pixels / (patch_size_ * patch_size_), .text_tokens = length}},
+          {"vae", {.batch = options.images, .pixels = pixels}}};
+}
+
 at::Tensor PixArtPipeline::run(const GenerateOptions& options) {
   const int64_t factor = decoder_.scale_factor();
   const auto size = image_size(options, sample_size_, factor, factor * patch_size_);
-  const double guidance = options.guidance_scale.value_or(4.5);
-  const bool guided = guidance > 1.0;
-  const int64_t length =
-      options.max_sequence_length > 0 ? options.max_sequence_length : default_length_;
+  const bool guided = this->guided(options);
+  const int64_t length = text_length(options);
   auto text = encode(options.prompt, length);
   if (guided) {
     const auto negative = encode(options.negative_prompt, length);
@@ -50,7 +72,7 @@ at::Tensor PixArtPipeline::run(const GenerateOptions& options) {
     auto noise = transformer_->forward(input, text.tokens, text.mask, timestep);
     if (guided) {
       const auto parts = noise.chunk(2);
-      noise = parts[0] + guidance * (parts[1] - parts[0]);
+      noise = parts[0] + guidance(options) * (parts[1] - parts[0]);
     }
     // The second half of the channels, if there is one, is the variance, which the solver ignores.
     latents = scheduler_.step(noise.narrow(1, 0, channels_), i, latents);

@@ -22,6 +22,10 @@ class PixArtPipeline : public Pipeline {
   };
 
   at::Tensor run(const GenerateOptions& options) override;
+  std::vector<ComponentWork> work(const GenerateOptions& options) const override;
+  int64_t text_length(const GenerateOptions& options) const;
+  static double guidance(const GenerateOptions& options);
+  static bool guided(const GenerateOptions& options);
   TextEmbedding encode(const std::string& text, int64_t length);
 
   int64_t sample_size_, patch_size_, channels_, default_length_;

@@ -24,12 +24,28 @@ Sd3Pipeline::Sd3Pipeline(Loader& loader)
       ImageDecoder(loader.turn<models::AutoencoderKlDecoder>("vae", true), loader.config("vae"));
 }
 
+// Both encoders take the first tokenizer's length, as the library does.
+int64_t Sd3Pipeline::clip_length() const {
+  const int64_t length = clip_tokenizers_[0]->max_length();
+  return length > 0 ? length : 77;
+}
+
+int64_t Sd3Pipeline::t5_length(const GenerateOptions& options) {
+  return options.max_sequence_length > 0 ? options.max_sequence_length : 256;
+}
+
+double Sd3Pipeline::guidance(const GenerateOptions& options) {
+  return options.guidance_scale.value_or(7.0);
+}
+
+bool Sd3Pipeline::guided(const GenerateOptions& options) {
+  return guidance(options) > 1.0;
+}
+
 Sd3Pipeline::TextEmbedding Sd3Pipeline::encode(const std::string& text, int64_t t5_length) {
   std::vector<at::Tensor> clip_states, pooled;
   for (int i = 0; i < 2; ++i) {
-    // Both encoders take the first tokenizer's length, as the library does.
-    const int64_t length = clip_tokenizers_[0]->max_length();
-    const auto ids = clip_tokenizers_[i]->encode_padded(text, length > 0 ? length : 77).ids;
+    const auto ids = clip_tokenizers_[i]->encode_padded(text, clip_length()).ids;
     const auto output = clips_[i]->forward(at::tensor(ids).unsqueeze(0));
     clip_states.push_back(output.hidden_states.at(output.hidden_states.size() - 2));
     pooled.push_back(output.pooled);
@@ -45,12 +61,26 @@ Sd3Pipeline::TextEmbedding Sd3Pipeline::encode(const std::string& text, int64_t 
   return {at::cat({padded, t5}, 1), at::cat(pooled, -1)};
 }
 
+std::vector<ComponentWork> Sd3Pipeline::work(const GenerateOptions& options) const {
+  const int64_t factor = decoder_.scale_factor();
+  const auto size = image_size(options, sample_size_, factor, factor * patch_size_);
+  const int64_t pixels = size.height / factor * (size.width / factor);
+  const int64_t clip = clip_length(), t5 = t5_length(options);
+  const int64_t batch = guided(options) ? 2 * options.images : options.images;
+  return {
+      {"text_encoder", {.tokens = clip}},
+      {"text_encoder_2", {.tokens = clip}},
+      {"text_encoder_3", {.tokens = t5}},
+      {"transformer",
+       {.batch = batch, .tokens = pixels / (patch_size_ * patch_size_), .text_tokens = clip + t5}},
+      {"vae", {.batch = options.images, .pixels = pixels}}};
+}
+
 at::Tensor Sd3Pipeline::run(const GenerateOptions& options) {
   const int64_t factor = decoder_.scale_factor();
   const auto size = image_size(options, sample_size_, factor, factor * patch_size_);
-  const double guidance = options.guidance_scale.value_or(7.0);
-  const bool guided = guidance > 1.0;
-  const int64_t length = options.max_sequence_length > 0 ? options.max_sequence_length : 256;
+  const bool guided = this->guided(options);
+  const int64_t length = t5_length(options);
   auto text = encode(options.prompt, length);
   if (guided) {
     const auto negative = encode(options.negative_prompt, length);
@@ -73,7 +103,7 @@ at::Tensor Sd3Pipeline::run(const GenerateOptions& options) {
     auto velocity = transformer_->forward(input, text.tokens, text.pooled, timestep);
     if (guided) {
       const auto parts = velocity.chunk(2);
-      velocity = parts[0] + guidance * (parts[1] - parts[0]);
+      velocity = parts[0] + guidance(options) * (parts[1] - parts[0]);
     }
     latents = scheduler_.step(velocity, i, latents);
     if (options.progress) options.progress(static_cast<int64_t>(i) + 1, options.steps);

@@ -22,6 +22,11 @@ class Sd3Pipeline : public Pipeline {
   };
 
   at::Tensor run(const GenerateOptions& options) override;
+  std::vector<ComponentWork> work(const GenerateOptions& options) const override;
+  int64_t clip_length() const;
+  static int64_t t5_length(const GenerateOptions& options);
+  static double guidance(const GenerateOptions& options);
+  static bool guided(const GenerateOptions& options);
   TextEmbedding encode(const std::string& text, int64_t t5_length);
 
   int64_t sample_size_, patch_size_, channels_, text_width_;

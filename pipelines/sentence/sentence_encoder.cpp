@@ -26,7 +26,8 @@ Status SentenceEncoder::read_pooling(const std::filesystem::path& directory) {
   if (std::filesystem::exists(modules)) {
     PRECIS_ASSIGN(const std::string text, read_file(modules, 1 << 20));
     for (const auto& module : nlohmann::json::parse(text, nullptr, false)) {
-      const auto type = module.is_object() ? module.value("type", "") : std::string();
+      if (!module.is_object()) continue;
+      const auto type = models::config_value<std::string>(module, "type", "");
       if (type.ends_with(".Normalize")) normalise_ = true;
     }
   }
@@ -36,12 +37,8 @@ Status SentenceEncoder::read_pooling(const std::filesystem::path& directory) {
 Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::from_pretrained(
     const std::filesystem::path& directory, const LoadOptions& options, MethodResolver& methods) {
   PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(directory, {options.variant}));
-  const auto architectures = checkpoint.components.empty()
-                                 ? std::vector<std::string>{}
-                                 : models::config_value<std::vector<std::string>>(
-                                       checkpoint.components[0].config, "architectures", {});
   if (checkpoint.kind != CheckpointKind::model_directory ||
-      std::find(architectures.begin(), architectures.end(), "BertModel") == architectures.end()) {
+      checkpoint.components.front().class_name != "BertModel") {
     return Error(ErrorCode::unsupported,
                  fmt::format("{}: is not a BertModel directory", directory.string()),
                  "texts are embedded by BERT models such as MiniLM");
@@ -50,17 +47,19 @@ Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::from_pretrained(
   const c10::InferenceMode inference;
   Loader loader(checkpoint, plan, options, methods);
   std::unique_ptr<SentenceEncoder> result(new SentenceEncoder());
-  PRECIS_TRY(result->read_pooling(directory));
   return catch_load_errors(directory, [&]() -> Result<std::unique_ptr<SentenceEncoder>> {
+    PRECIS_TRY(result->read_pooling(directory));
     result->tokenizer_ = loader.tokenizer("");
     result->encoder_ = loader.network<models::BertEncoder>("", /*partial=*/true);
-    loader.load();
+    loader.place();
+    loader.fill();
     result->report_ = loader.reports().front();
     return std::move(result);
   });
 }
 
 Result<at::Tensor> SentenceEncoder::embed(const std::string& text) {
+  PRECIS_TRY(models::check_text(text, "the text"));
   const c10::InferenceMode inference;
   const auto count = static_cast<int64_t>(tokenizer_->encode(text).size());
   const auto tokens = tokenizer_->encode_padded(text, std::min(count, encoder_->max_length()));

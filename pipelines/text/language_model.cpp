@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/byte_size.h"
+#include "core/engine/memory_usage.h"
+#include "models/activation_memory.h"
 #include "models/config.h"
 
 namespace precis::pipelines {
@@ -20,8 +23,7 @@ std::vector<int64_t> end_ids(const nlohmann::json& config) {
   const auto found = config.find("eos_token_id");
   if (found == config.end()) return {};
   if (found->is_number_integer()) return {found->get<int64_t>()};
-  if (found->is_array()) return found->get<std::vector<int64_t>>();
-  return {};
+  return models::config_value<std::vector<int64_t>>(config, "eos_token_id", {});
 }
 
 // Of the tokens `targets` [n] under logits [n, vocab_size].
@@ -51,13 +53,29 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::from_pretrained(
   return catch_load_errors(directory, [&]() -> Result<std::unique_ptr<LanguageModel>> {
     const nlohmann::json& config = checkpoint.components.front().config;
     result->tokenizer_ = loader.tokenizer("");
+    result->config_ = config;
+    result->element_size_ = static_cast<int64_t>(c10::elementSize(options.dtype));
     result->context_ = models::config_size(config, "max_position_embeddings", 2048);
     result->end_ids_ = end_ids(config);
     result->decoder_ = loader.network<models::LlamaDecoder>("", /*partial=*/false);
-    loader.load();
+    loader.place();
+    loader.fill();
     result->report_ = loader.reports().front();
     return std::move(result);
   });
+}
+
+// torch has no other way to say that there is no memory left than to end the process.
+Status LanguageModel::check_memory(int64_t tokens) const {
+  const auto activations =
+      models::activation_bytes("LlamaForCausalLM", config_, {.tokens = tokens}, element_size_);
+  const auto available = available_memory_bytes();
+  if (!available || *activations <= static_cast<double>(*available)) return {};
+  return Error(
+      ErrorCode::out_of_memory,
+      fmt::format("a context of {} tokens takes about {}, the system has {} to give", tokens,
+                  format_bytes(static_cast<uint64_t>(*activations)), format_bytes(*available)),
+      "take a smaller --context");
 }
 
 Status LanguageModel::score(const std::string& text, PerplexityOptions options,
@@ -72,12 +90,14 @@ Status LanguageModel::score(const std::string& text, PerplexityOptions options,
                              options.context, options.stride, context_),
                  "2 <= context <= that, and 1 <= stride < context");
   }
+  PRECIS_TRY(models::check_text(text, "the text"));
   const at::Tensor ids = at::tensor(tokenizer_->encode(text));
   const int64_t count = ids.size(0);
   if (count < 2) {
     return Error(ErrorCode::invalid_argument,
                  fmt::format("the text has {} tokens: there is nothing to predict", count));
   }
+  PRECIS_TRY(check_memory(std::min(options.context, count)));
   const c10::InferenceMode inference;
   double likelihood = 0, reference_likelihood = 0, divergence = 0, same = 0;
   for (int64_t begin = 0, done = 1; done < count; begin += options.stride) {
@@ -137,6 +157,7 @@ Result<Divergence> LanguageModel::diverge(LanguageModel& reference, const std::s
 
 Result<std::string> LanguageModel::complete(const std::string& prompt,
                                             const CompletionOptions& options) {
+  PRECIS_TRY(models::check_text(prompt, "the prompt"));
   std::vector<int64_t> ids = tokenizer_->encode(prompt);
   // Some tokenizers close every text.
   while (!ids.empty() && std::count(end_ids_.begin(), end_ids_.end(), ids.back()) > 0)

@@ -50,8 +50,9 @@ class LanguageModel {
   static Result<std::unique_ptr<LanguageModel>> from_pretrained(
       const std::filesystem::path& directory, const LoadOptions& options, MethodResolver& methods);
 
-  // Errors: invalid_argument for a text of fewer than two tokens, a context that the model does not
-  // have, or a stride beyond it.
+  // Errors: invalid_argument for a text that is not UTF-8 or has fewer than two tokens, a context
+  // that the model does not have, or a stride beyond it; out_of_memory for a context whose
+  // activations do not fit what the system has to give.
   Result<Perplexity> perplexity(const std::string& text, const PerplexityOptions& options);
   // Both models have the same tokenizer. Errors: those of perplexity(); invalid_argument for
   // vocabularies of different sizes.
@@ -68,10 +69,13 @@ class LanguageModel {
   LanguageModel() = default;
   Status score(const std::string& text, PerplexityOptions options, LanguageModel* reference,
                Divergence& out);
+  Status check_memory(int64_t tokens) const;
 
   std::unique_ptr<models::Tokenizer> tokenizer_;
   std::shared_ptr<models::LlamaDecoder> decoder_;
+  nlohmann::json config_;  // config.json
   int64_t context_ = 0;
+  int64_t element_size_ = 4;  // bytes of the dtype that the decoder works in
   std::vector<int64_t> end_ids_;
   ComponentReport report_;
 };

@@ -251,7 +251,12 @@ def test_tokenizers_give_the_librarys_ids(float_pipelines, family, component, te
 def test_errors_come_before_the_work(precis, float_pipelines, tmp_path):
     directory, out = float_pipelines("sd3"), tmp_path / "image.png"
     for arguments, words in [(["--component", "unet=nf4"], "unet"), (["--component", "transformer=nf5"], "nf5"),
-                             (["--height", "65"], "multiples of 16"), (["--steps", "100000", "-o", "/nowhere/x.png"], "/nowhere"), (["--dtype", "int8"], "one of f32")]:
+                             (["--height", "65"], "multiples of 16"), (["--steps", "100000", "-o", "/nowhere/x.png"], "/nowhere"), (["--dtype", "int8"], "one of f32"),
+                             (["--guidance", "nan"], "guidance"), (["--negative-prompt", b"\xff"], "negative prompt is not UTF-8"),
+                             (["--offload-dir", tmp_path], "--offload"), (["--offload", "model", "--offload-dir", tmp_path / "nowhere"], "nowhere"),
+                             (["--offload", "model", "--fuse-qkv"], "cannot be offloaded"),
+                             # Each would fit without the other's demand: only the float run does not.
+                             (["--component", "transformer=nf4", "--max-memory", "1800kB", "--compare-float"], "max_memory is")]:
         run = subprocess.run([precis.path, "generate", directory, "--prompt", "x", *(() if "-o" in arguments else ("-o", out)), *arguments], capture_output=True,
                              text=True)
         assert run.returncode != 0 and words in run.stderr, run.stderr
@@ -263,6 +268,27 @@ def test_sizes_that_no_machine_has_memory_for_are_refused(precis, float_pipeline
     for arguments, code in [(["--images", 9223372036854775807], 1), (["--max-sequence-length", 100000000], 1), (["--height", 1 << 40], 1),
                             (["--images", 60000, "--height", 64000, "--width", 64000], 4)]:
         assert "error" in precis(*command, *arguments, code=code).stderr
+
+
+def test_activations_beyond_the_machine_are_predicted(precis, float_pipelines, tmp_path):
+    # A length that is allowed, whose attention biases no machine here can hold.
+    command = ["generate", float_pipelines("pixart"), "--prompt", "x", "--steps", 1, "-o", tmp_path / "x.png"]
+    error = precis(*command, "--max-sequence-length", 65536, code=4).stderr
+    assert "for activations" in error and "fewer or smaller images" in error and not (tmp_path / "x.png").exists()
+
+
+def test_configurations_of_other_types_are_named(precis, float_pipelines, tmp_path):
+    import shutil
+
+    for file, change, words in [("model_index.json", {"_class_name": 5}, "class '5'"), ("transformer/config.json", {"num_layers": {}}, "num_layers"),
+                                ("scheduler/scheduler_config.json", {"shift": []}, "shift"), ("vae/config.json", {"block_out_channels": "x"}, "block_out_channels"),
+                                ("tokenizer/tokenizer_config.json", {"model_max_length": "x", "tokenizer_class": 7}, "tokenizer_class")]:
+        broken = tmp_path / file.replace("/", "-")
+        shutil.copytree(float_pipelines("sd3"), broken)
+        config = json.loads((broken / file).read_text())
+        (broken / file).write_text(json.dumps(config | change))
+        run = subprocess.run([precis.path, "generate", broken, "--prompt", "x", "-o", tmp_path / "x.png"], capture_output=True, text=True)
+        assert 0 < run.returncode < 10 and words in run.stderr, (file, run.stderr)
 
 
 def test_a_network_whose_config_does_not_fit_its_weights(precis, float_pipelines, tmp_path):
@@ -289,6 +315,24 @@ def test_memory_is_predicted_before_anything_is_loaded(precis, float_pipelines, 
     refused = precis(*common, "--max-memory", loaded, code=4)
     assert "transformer" in refused.stderr and not out.exists()
     precis(*common, "--max-memory", loaded + 200_000)
+
+
+def test_loading_takes_the_quantized_size_and_a_weight(precis, float_pipelines, tmp_path):
+    import shutil
+
+    from transformers import T5Config, T5EncoderModel
+
+    directory = tmp_path / "wide"
+    shutil.copytree(float_pipelines("pixart"), directory)
+    encoder = directory / "text_encoder"
+    config = T5Config.from_pretrained(encoder, d_ff=1 << 16, num_layers=4)
+    T5EncoderModel(config).to(torch.bfloat16).save_pretrained(encoder)
+    weight = 4 * config.d_model * config.d_ff  # in float32, of which there are twelve
+    report = precis.json("generate", directory, "--prompt", "a cat", "--steps", 1, "--max-sequence-length", 32, "-o", tmp_path / "x.png",
+                         "--component", "text_encoder=nf4", "--no-default-skips")
+    loaded = sum(c["loaded_bytes"] for c in report["components"])
+    assert 12 * weight // 8 < loaded < 12 * weight // 5
+    assert report["load_peak_bytes"] < loaded + 2 * weight + 24_000_000 < 6 * weight
 
 
 @pytest.mark.parametrize("family", ["sd3", "flux", "pixart", "auraflow"])
@@ -323,22 +367,34 @@ DDIM = [{}, {"prediction_type": "v_prediction", "timestep_spacing": "trailing", 
          "set_alpha_to_one": False}, {"prediction_type": "sample", "timestep_spacing": "linspace", "clip_sample_range": 2.0}]
 
 
-@pytest.mark.parametrize("config", DDIM)
+DPM_SOLVER = [{}, {"solver_order": 1}, {"solver_type": "heun", "timestep_spacing": "trailing"},
+              {"prediction_type": "v_prediction", "beta_schedule": "scaled_linear", "timestep_spacing": "leading", "steps_offset": 1},
+              {"prediction_type": "sample", "lower_order_final": False}, {"euler_at_final": True, "final_sigmas_type": "sigma_min"}]
+FLOW_MATCH = [{}, {"shift": 3.0}, {"use_dynamic_shifting": True}]
+SCHEDULERS = [(kind, config) for kind, configs in [("DDIMScheduler", DDIM), ("DPMSolverMultistepScheduler", DPM_SOLVER),
+                                                   ("FlowMatchEulerDiscreteScheduler", FLOW_MATCH)] for config in configs]
+
+
+@pytest.mark.parametrize("kind, config", SCHEDULERS)
 @pytest.mark.parametrize("steps", [1, 7, 50])
-def test_ddim_steps_as_the_library_does(tmp_path, config, steps):
-    from diffusers import DDIMScheduler
+def test_schedulers_step_as_the_librarys_do(tmp_path, kind, config, steps):
+    import diffusers
     from safetensors.torch import save_file
 
-    scheduler, generator = DDIMScheduler(**config), torch.Generator().manual_seed(0)
-    scheduler.set_timesteps(steps)
+    scheduler, generator = getattr(diffusers, kind)(**config), torch.Generator().manual_seed(0)
+    mu = 0.9 if config.get("use_dynamic_shifting") else None
+    scheduler.set_timesteps(steps, **({"mu": mu} if mu else {}))
     sample = torch.randn(1, 4, 8, 8, generator=generator)
     tensors = {"latents": sample, "scheduler.timesteps": scheduler.timesteps}
     for i, t in enumerate(scheduler.timesteps):
         tensors[f"step.{i}.model_output"] = torch.randn(sample.shape, generator=generator)
         sample = scheduler.step(tensors[f"step.{i}.model_output"], t, sample).prev_sample
         tensors[f"step.{i}.prev_sample"] = sample
-    save_file(tensors, tmp_path / "reference.safetensors", {"config": json.dumps(dict(scheduler.config), default=list)})
-    run = subprocess.run([DIFFERENCES, "--ddim", tmp_path], capture_output=True, text=True, check=True)
+    if hasattr(scheduler, "sigmas"):
+        tensors["scheduler.sigmas"] = scheduler.sigmas
+    scheduler.save_config(tmp_path)
+    save_file(tensors, tmp_path / "reference.safetensors", {"mu": json.dumps(mu)})
+    run = subprocess.run([DIFFERENCES, "--scheduler", tmp_path], capture_output=True, text=True, check=True)
     assert max(json.loads(run.stdout).values()) <= 1e-4
 
 

@@ -11,6 +11,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/checkpoint/checkpoint.h"
 #include "core/engine/method_resolver.h"
@@ -201,14 +202,6 @@ void run_steps(Scheduler& scheduler, const Reference& in, Differences& out) {
   }
 }
 
-// The steps of DDIM alone, whose config is in the reference's metadata.
-void run_ddim(const Reference& in, Differences& out) {
-  Ddim scheduler(nlohmann::json::parse(in.text("config")));
-  scheduler.set_timesteps(in["scheduler.timesteps"].size(0));
-  out.add("scheduler.timesteps", at::tensor(scheduler.timesteps()));
-  run_steps(scheduler, in, out);
-}
-
 // The logits of token_ids, at once and token by token after the first half.
 void run_llama(const std::filesystem::path& root, const Reference& in, Differences& out) {
   const auto checkpoint = check(open_checkpoint(root));
@@ -225,13 +218,21 @@ void run_llama(const std::filesystem::path& root, const Reference& in, Differenc
   });
 }
 
-void run_scheduler(const std::filesystem::path& root, const Reference& in, Differences& out) {
-  const auto config = check(read_json_file(root / "scheduler" / "scheduler_config.json"));
+// mu: of dynamic shifting.
+void run_scheduler(const nlohmann::json& config, const std::optional<double>& mu,
+                   const Reference& in, Differences& out) {
   const int64_t steps = in["scheduler.timesteps"].size(0);
   const auto add_schedule = [&](const auto& scheduler) {
     out.add("scheduler.timesteps", at::tensor(scheduler.timesteps()));
     out.add("scheduler.sigmas", at::tensor(scheduler.sigmas()));
   };
+  if (config.at("_class_name") == "DDIMScheduler") {
+    Ddim scheduler(config);
+    scheduler.set_timesteps(steps);
+    out.add("scheduler.timesteps", at::tensor(scheduler.timesteps()));
+    run_steps(scheduler, in, out);
+    return;
+  }
   if (config.at("_class_name") == "DPMSolverMultistepScheduler") {
     DpmSolverMultistep scheduler(config);
     scheduler.set_timesteps(steps);
@@ -240,10 +241,23 @@ void run_scheduler(const std::filesystem::path& root, const Reference& in, Diffe
     return;
   }
   FlowMatchEuler scheduler(config);
-  if (in.text("family").starts_with("flux")) return;  // its schedule and packing are the pipeline's
-  scheduler.set_timesteps(steps);
+  scheduler.set_timesteps(steps, mu);
   add_schedule(scheduler);
   run_steps(scheduler, in, out);
+}
+
+// The steps of a scheduler alone.
+void run_scheduler_alone(const std::filesystem::path& folder, const Reference& in,
+                         Differences& out) {
+  const auto config = check(read_json_file(folder / "scheduler_config.json"));
+  const auto mu = nlohmann::json::parse(in.text("mu"));
+  run_scheduler(config, mu.is_null() ? std::nullopt : std::optional(mu.get<double>()), in, out);
+}
+
+void run_pipelines_scheduler(const std::filesystem::path& root, const Reference& in,
+                             Differences& out) {
+  if (in.text("family").starts_with("flux")) return;  // its schedule and packing are the pipeline's
+  run_scheduler(check(read_json_file(root / "scheduler" / "scheduler_config.json")), {}, in, out);
 }
 
 }  // namespace
@@ -258,20 +272,20 @@ int main(int argc, char** argv) {
     }
     at::set_num_threads(1);
     const c10::InferenceMode inference;
-    if (arguments.size() == 2 && (arguments[0] == "--ddim" || arguments[0] == "--llama")) {
+    if (arguments.size() == 2 && (arguments[0] == "--scheduler" || arguments[0] == "--llama")) {
       const std::filesystem::path folder = arguments[1];
       const Reference reference(folder / "reference.safetensors");
       Differences differences(reference);
-      if (arguments[0] == "--ddim")
-        run_ddim(reference, differences);
+      if (arguments[0] == "--scheduler")
+        run_scheduler_alone(folder, reference, differences);
       else
         run_llama(folder / "model", reference, differences);
       std::cout << differences.result.dump(2) << "\n";
       return 0;
     }
     if (arguments.size() != 1) {
-      std::cerr << "usage: network_differences PIPELINE | --tokenize TOKENIZER TEXT | --ddim DIR | "
-                   "--llama DIR\n";
+      std::cerr << "usage: network_differences PIPELINE | --tokenize TOKENIZER TEXT | "
+                   "--scheduler DIR | --llama DIR\n";
       return 1;
     }
     const std::filesystem::path root = arguments[0];
@@ -282,7 +296,7 @@ int main(int argc, char** argv) {
       run_component(component, reference, differences);
     }
     run_tokenizers(root, reference, differences);
-    run_scheduler(root, reference, differences);
+    run_pipelines_scheduler(root, reference, differences);
     std::cout << differences.result.dump(2) << "\n";
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
