@@ -150,6 +150,13 @@ def test_what_is_missing_is_named(precis, pipelines, tmp_path, options, code, wo
     assert words in result.stderr
 
 
+def test_what_cannot_be_calibrated_with_shows_before_the_network_is_loaded(precis, pipelines, calibration, tmp_path):
+    source = pipelines("sd3") / "text_encoder"
+    assert "nowhere" in precis("calibrate", source, "-o", tmp_path / "nowhere" / "imatrix.gguf", "--calibration", calibration, code=UNREADABLE).stderr
+    (tmp_path / "texts").write_bytes(b"a text\nH\xf6he\n")
+    assert "line 2 is not UTF-8" in precis("calibrate", source, "-o", tmp_path / "imatrix.gguf", "--calibration", tmp_path / "texts", code=BAD_USE).stderr
+
+
 def test_only_text_networks_are_calibrated_with_texts(precis, pipelines, calibration, tmp_path):
     result = precis("quantize", pipelines("sd3") / "transformer", "-o", tmp_path / "out", "--type",
                     "gptq:bits=4,group_size=32", "--calibration", calibration, code=UNREADABLE)

@@ -1,5 +1,6 @@
 """precis perplexity and precis complete beside transformers, on a small Llama with a trained tokenizer."""
 import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def test_what_does_not_fit_is_refused(precis, llama, tmp_path, pipelines):
     assert "stride" in precis("perplexity", directory, *file, "--context", 8, "--stride", 8, code=1).stderr
     assert "tokens" in precis("perplexity", directory, "-f", tmp_path / "empty", code=1).stderr
     assert "nowhere" in precis("perplexity", directory, "-f", tmp_path / "nowhere", code=2).stderr
+    (tmp_path / "latin1").write_bytes("Höhe".encode("latin-1"))
+    assert "not UTF-8" in precis("perplexity", directory, "-f", tmp_path / "latin1", code=1).stderr
+    assert "not UTF-8" in subprocess.run([precis.path, "complete", directory, "--prompt", b"\xff"], capture_output=True, text=True).stderr
     for tokens in (1000, 9223372036854775807):
         assert "model takes" in precis("complete", directory, "--prompt", "x", "--tokens", tokens, code=1).stderr
     assert "LlamaForCausalLM" in precis("complete", pipelines("sd3") / "transformer", "--prompt", "x", code=2).stderr
