@@ -53,6 +53,8 @@ Result<std::shared_ptr<const Quantizer>> Quantizer::adopt(precis_quantizer* hand
   PRECIS_TRY(check_table(linear, owner, PRECIS_LINEAR_1));
   const auto* calibration = static_cast<const precis_calibration_v1*>(table(PRECIS_CALIBRATION_1));
   PRECIS_TRY(check_table(calibration, owner, PRECIS_CALIBRATION_1));
+  const auto* grid = static_cast<const precis_grid_v1*>(table(PRECIS_GRID_1));
+  PRECIS_TRY(check_table(grid, owner, PRECIS_GRID_1));
   if (quantizer->loading_ == nullptr) quantizer->loading_ = &default_loading();
   return std::shared_ptr<const Quantizer>(std::move(quantizer));
 }

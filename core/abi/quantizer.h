@@ -29,6 +29,7 @@ struct Param {
   // Importance of each input column, float32 [in_features]; empty: none.
   std::shared_ptr<const std::vector<float>> importance;
   bool calibrated = false;  // it will be encoded by what reaches it (CalibrationGroup)
+  bool on_grid = false;     // it will be written on the grid that another method made (Grid)
 
   int64_t rows() const { return shape.empty() ? 1 : shape.front(); }
   uint64_t row_elements() const;

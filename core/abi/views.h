@@ -35,6 +35,7 @@ class AbiParam {
     abi_ = {};
     abi_.struct_size = sizeof(precis_param);
     if (param.calibrated) abi_.flags |= PRECIS_PARAM_CALIBRATED;
+    if (param.on_grid) abi_.flags |= PRECIS_PARAM_GRID;
     abi_.name = to_abi(param.name);
     abi_.module_kind = to_abi(param.module_kind);
     abi_.dtype = to_abi(param.dtype);

@@ -42,7 +42,9 @@ typedef struct precis_tensor {
 
 enum {
   /* precis.calibration/1 will encode the weight: plan may count on statistics of activations. */
-  PRECIS_PARAM_CALIBRATED = 1u << 0
+  PRECIS_PARAM_CALIBRATED = 1u << 0,
+  /* precis.grid/1 will write the weight: plan may count on a grid that holds its values. */
+  PRECIS_PARAM_GRID = 1u << 1
 };
 
 /* A weight as the model knows it, before or instead of its quantized parts. Unknown flags are

@@ -86,6 +86,20 @@ class Quantizer {
     throw PluginError(PRECIS_UNSUPPORTED, "the method takes no calibration data");
   }
 
+  // precis.grid/1, for methods described with it; see ext/grid.h for each contract.
+  virtual void plan_grid(const precis_param& /*param*/, PlanWriter& /*grid*/) const {
+    throw PluginError(PRECIS_UNSUPPORTED, "the method has no grids");
+  }
+  virtual void read_grid(const precis_call& /*call*/, const precis_param& /*param*/,
+                         const ConstParts& /*parts*/, const Parts& /*grid*/) const {
+    throw PluginError(PRECIS_UNSUPPORTED, "the method has no grids");
+  }
+  virtual void write_grid(const precis_call& /*call*/, const precis_param& /*param*/,
+                          const precis_tensor& /*weight*/, const ConstParts& /*grid*/,
+                          const Parts& /*parts*/) const {
+    throw PluginError(PRECIS_UNSUPPORTED, "the method has no grids");
+  }
+
   // precis.serialize/1: JSON texts.
   virtual std::string config(const precis_component& component) const = 0;
   virtual std::string metadata(const precis_component&) const { return "{}"; }
@@ -111,24 +125,36 @@ enum class Products { none, linear };
 // Whether a method overrides Quantizer's plan_calibration, observe and finish.
 enum class Calibrated { no, yes };
 
-// A method on the CPU with the tables that every quantizer has, precis.linear/1 where it has
-// products and precis.calibration/1 where it can be calibrated. The texts are static.
+// Whether a method overrides Quantizer's plan_grid, read_grid and write_grid.
+enum class Grids { no, yes };
+
+// The ids of the tables that a method has, NULL-terminated; static.
+inline const char* const* table_ids(Products products, Calibrated calibrated, Grids grids) {
+  struct List {
+    const char* ids[7] = {};
+    List() = default;
+    explicit List(unsigned choice) {
+      const char** next = ids;
+      for (const char* id : {PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_SERIALIZE_1}) *next++ = id;
+      if ((choice & 1) != 0) *next++ = PRECIS_LINEAR_1;
+      if ((choice & 2) != 0) *next++ = PRECIS_CALIBRATION_1;
+      if ((choice & 4) != 0) *next++ = PRECIS_GRID_1;
+    }
+  };
+  static const List lists[8] = {List(0), List(1), List(2), List(3),
+                                List(4), List(5), List(6), List(7)};
+  const unsigned choice = (products == Products::linear ? 1u : 0u) |
+                          (calibrated == Calibrated::yes ? 2u : 0u) |
+                          (grids == Grids::yes ? 4u : 0u);
+  return lists[choice].ids;
+}
+
+// A method on the CPU with the tables that every quantizer has and those of the abilities named.
+// The texts are static.
 inline precis_method describe(const char* id, const char* quant_method, const char* version,
                               const char* container, uint32_t flags,
                               Products products = Products::none,
-                              Calibrated calibrated = Calibrated::no) {
-  static const char* const kTables[] = {PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_SERIALIZE_1,
-                                        nullptr};
-  static const char* const kLinearTables[] = {PRECIS_QUANTIZE_1, PRECIS_LOADING_1,
-                                              PRECIS_SERIALIZE_1, PRECIS_LINEAR_1, nullptr};
-  static const char* const kCalibratedTables[] = {
-      PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_SERIALIZE_1, PRECIS_CALIBRATION_1, nullptr};
-  static const char* const kAllTables[] = {PRECIS_QUANTIZE_1,  PRECIS_LOADING_1,
-                                           PRECIS_SERIALIZE_1, PRECIS_CALIBRATION_1,
-                                           PRECIS_LINEAR_1,    nullptr};
-  const bool linear = products == Products::linear;
-  const auto* with_calibration = linear ? kAllTables : kCalibratedTables;
-  const auto* without = linear ? kLinearTables : kTables;
+                              Calibrated calibrated = Calibrated::no, Grids grids = Grids::no) {
   return {sizeof(precis_method),
           flags,
           id,
@@ -138,7 +164,7 @@ inline precis_method describe(const char* id, const char* quant_method, const ch
           &kAnyCpu,
           1,
           0,
-          calibrated == Calibrated::yes ? with_calibration : without};
+          table_ids(products, calibrated, grids)};
 }
 
 PRECIS_SDK_NAMESPACE_END

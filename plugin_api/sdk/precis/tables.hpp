@@ -165,6 +165,38 @@ inline const precis_calibration_v1& calibration_table() {
   return table;
 }
 
+inline const precis_grid_v1& grid_table() {
+  static const precis_grid_v1 table{
+      [](const precis_quantizer* q, const precis_call* call, precis_device device,
+         const precis_param* param, precis_plan* out) {
+        return guarded(call, [&] {
+          if (device.type != PRECIS_DEVICE_CPU) {
+            throw PluginError(PRECIS_UNSUPPORTED, "only the CPU is supported");
+          }
+          PlanWriter plan(out);
+          self(q).plan_grid(*param, plan);
+          plan.finish();
+        });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
+         const precis_tensor* const* parts, uint64_t count, precis_tensor* const* grid,
+         uint64_t grid_count) {
+        return guarded(call, [&] {
+          self(q).read_grid(*call, *param, ConstParts(parts, parts + count),
+                            Parts(grid, grid + grid_count));
+        });
+      },
+      [](const precis_quantizer* q, const precis_call* call, const precis_param* param,
+         const precis_tensor* weight, const precis_tensor* const* grid, uint64_t grid_count,
+         precis_tensor* const* parts, uint64_t count) {
+        return guarded(call, [&] {
+          self(q).write_grid(*call, *param, *weight, ConstParts(grid, grid + grid_count),
+                             Parts(parts, parts + count));
+        });
+      }};
+  return table;
+}
+
 inline bool lists(const precis_quantizer* quantizer, const char* id) {
   for (const char* const* listed = quantizer->method->extensions; *listed != nullptr; ++listed) {
     if (std::strcmp(*listed, id) == 0) return true;
@@ -179,6 +211,7 @@ inline const void* get_extension(const precis_quantizer* quantizer, const char* 
   if (!lists(quantizer, id)) return nullptr;
   if (std::strcmp(id, PRECIS_LINEAR_1) == 0) return &linear_table();
   if (std::strcmp(id, PRECIS_CALIBRATION_1) == 0) return &calibration_table();
+  if (std::strcmp(id, PRECIS_GRID_1) == 0) return &grid_table();
   return nullptr;
 }
 
