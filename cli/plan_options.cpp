@@ -61,6 +61,7 @@ Result<ResolveOptions> engine_options(const Recipe& wishes, const ResolveOptions
   options.skips = wishes.skips;
   options.default_skips = wishes.default_skips;
   options.recipe = wishes.provenance();
+  options.allow_requantize = wishes.allow_requantize;
   if (extra.recipe.is_object()) options.recipe.update(extra.recipe);
   if (!wishes.max_memory.empty()) {
     PRECIS_ASSIGN(options.max_memory, parse_size("--max-memory", wishes.max_memory, kLeastMemory));
@@ -141,6 +142,7 @@ Result<Recipe> PlanOptions::wishes(Session& session) const {
   override(wishes.variant, variant);
   override(wishes.max_shard_size, max_shard_size);
   override(wishes.max_memory, max_memory);
+  wishes.allow_requantize = wishes.allow_requantize || allow_requantize;
   wishes.default_skips = wishes.default_skips && !no_default_skips;
   session.lenient = wishes.lenient = wishes.lenient || session.lenient;
   if (!session.threads) session.threads = wishes.threads;

@@ -23,6 +23,7 @@ struct PlanOptions {
   std::string type, config, recipe, max_memory, imatrix, variant, max_shard_size;
   std::vector<std::string> components, rules, skips;
   bool no_default_skips = false;
+  bool allow_requantize = false;  // of `convert`
 
   void add_options(CLI::App& command, Session& session);
 

@@ -161,15 +161,14 @@ void add_convert(CLI::App& app, Session& session, int& result) {
       "convert", "change the container or the format; the ending of OUT chooses the container");
   auto options = std::make_shared<PlanOptions>();
   auto run = std::make_shared<RunOptions>();
-  auto requantize = std::make_shared<bool>(false);
   options->add_options(*command, session);
   run->add_options(*command);
-  command->add_flag("--allow-requantize", *requantize,
-                    "take weights that are quantized already as input");
+  command->add_flag("--allow-requantize", options->allow_requantize,
+                    "quantize again, at a loss, where a format cannot hold a weight's values");
   command->callback([=, &session, &result] {
     session.apply();
     ResolveOptions extra;
-    extra.allow_requantize = *requantize;
+    extra.convert = true;
     extra.container = container_of(run->output);
     result = make_and_run(*options, *run, extra, false, session);
   });

@@ -83,6 +83,7 @@ const std::map<std::string, Key>& keys() {
       {"skips", {"a list of texts", read_skips}},
       {"default_skips", truth(&Recipe::default_skips)},
       {"lenient", truth(&Recipe::lenient)},
+      {"allow_requantize", truth(&Recipe::allow_requantize)},
       {"imatrix", text(&Recipe::imatrix)},
       {"variant", text(&Recipe::variant)},
       {"max_shard_size", text(&Recipe::max_shard_size)},
@@ -123,6 +124,7 @@ json Recipe::provenance() const {
                 {"skips", skips},
                 {"default_skips", default_skips}};
   if (lenient) document["lenient"] = true;
+  if (allow_requantize) document["allow_requantize"] = true;
   if (!variant.empty()) document["variant"] = variant;
   if (!max_shard_size.empty()) document["max_shard_size"] = max_shard_size;
   return document;
@@ -158,6 +160,7 @@ std::string recipe_toml(const Recipe& recipe) {
   put_text("variant", recipe.variant);
   put_text("max_shard_size", recipe.max_shard_size);
   if (recipe.lenient) toml += "lenient = true\n";
+  if (recipe.allow_requantize) toml += "allow_requantize = true\n";
   put_text("max_memory", recipe.max_memory);
   if (recipe.threads) toml += fmt::format("threads = {}\n", *recipe.threads);
   // Of two methods for one component the last counts, and a TOML table has a key once.

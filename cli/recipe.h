@@ -20,6 +20,7 @@ struct Recipe {
   std::vector<std::string> skips;                               // regular expressions
   bool default_skips = true;
   bool lenient = false;
+  bool allow_requantize = false;  // of quantized weights that a format cannot hold exactly
   std::string imatrix, variant, max_shard_size;
   // These leave the result as it is.
   std::string max_memory;

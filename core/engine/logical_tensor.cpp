@@ -117,17 +117,22 @@ Status LogicalTensor::read_rows_as(DType dtype, int64_t row_begin, int64_t rows,
     }
     return {};
   }
-  std::vector<PartSpec> specs;
-  std::vector<std::span<const std::byte>> buffers;
-  for (const Part& part : parts) {
-    PRECIS_ASSIGN(auto data, part.file->data(*part.entry));
-    specs.push_back({part.entry->name, part.entry->dtype, part.entry->shape, part.entry->nbytes,
-                     part.entry->encoding});
-    buffers.push_back(data);
-  }
-  Status status = quantizer->dequantize(param, specs, buffers, row_begin, rows, dtype, out);
+  PRECIS_ASSIGN(const StoredParts stored, stored_parts());
+  Status status =
+      quantizer->dequantize(param, stored.specs, stored.buffers, row_begin, rows, dtype, out);
   if (!status.ok()) status.error().with_context(fmt::format("tensor '{}'", param.name));
   return status;
+}
+
+Result<StoredParts> LogicalTensor::stored_parts() const {
+  StoredParts stored;
+  for (const Part& part : parts) {
+    PRECIS_ASSIGN(auto data, part.file->data(*part.entry));
+    stored.specs.push_back({part.entry->name, part.entry->dtype, part.entry->shape,
+                            part.entry->nbytes, part.entry->encoding});
+    stored.buffers.push_back(data);
+  }
+  return stored;
 }
 
 void LogicalTensor::release_source() const {

@@ -13,6 +13,12 @@ namespace precis {
 
 class MethodResolver;
 
+// The parts of a quantized weight as its plugin takes them, in the files' memory.
+struct StoredParts {
+  std::vector<PartSpec> specs;
+  std::vector<std::span<const std::byte>> buffers;
+};
+
 // A weight of a component. Plain: one stored tensor, read as it is. Quantized: the parts of a
 // method, which its plugin decodes.
 struct LogicalTensor {
@@ -36,6 +42,9 @@ struct LogicalTensor {
 
   // Rows of a plain tensor as they are stored, in the file's memory.
   Result<std::span<const std::byte>> stored_rows(int64_t row_begin, int64_t rows) const;
+
+  // Of a quantized weight.
+  Result<StoredParts> stored_parts() const;
 
   // Lets go of the pages of the source that reading brought into memory.
   void release_source() const;

@@ -86,7 +86,36 @@ class ComponentFiles {
     return {};
   }
 
+  // Adds the files beside the weights that the source's methods wrote and that are not carried over
+  // with weights of other methods.
+  Status add_stale_files(std::set<fs::path>& stale) const {
+    for (const auto& [method, description] : methods_left_behind()) {
+      PRECIS_ASSIGN(const std::string text, method->sidecar_files(description));
+      const json sidecars = json::parse(text);
+      for (const auto& sidecar : sidecars.items())
+        stale.insert(component_.directory / sidecar.key());
+    }
+    return {};
+  }
+
  private:
+  // Methods of the source that no weight here has any more, with what they wrote.
+  std::map<const Quantizer*, ComponentDescription> methods_left_behind() const {
+    std::map<const Quantizer*, ComponentDescription> methods;
+    for (const TensorPlan& tensor : out_.tensors) {
+      const Quantizer* method = tensor.source.quantizer.get();
+      if (method != nullptr && method_of(tensor) != method)
+        methods[method].quantized.push_back(&tensor.source.param);
+    }
+    for (auto& [method, description] : methods) {
+      for (const TensorPlan& tensor : out_.tensors) {
+        if (tensor.source.quantizer.get() != method)
+          description.others.push_back(&tensor.source.param);
+      }
+    }
+    return methods;
+  }
+
   void describe() {
     DescribedComponent described(component_, out_);
     description_ = std::move(described.description);
@@ -204,17 +233,7 @@ class ComponentFiles {
 
   // What a method of the source wrote of tensors that are decoded here is not carried over.
   Status drop_metadata_of_decoded(ordered_json& metadata) const {
-    std::map<const Quantizer*, ComponentDescription> methods;
-    for (const TensorPlan& tensor : out_.tensors) {
-      const Quantizer* method = tensor.source.quantizer.get();
-      if (method != nullptr && method_of(tensor) != method)
-        methods[method].quantized.push_back(&tensor.source.param);
-    }
-    for (auto& [method, description] : methods) {
-      for (const TensorPlan& tensor : out_.tensors) {
-        if (tensor.source.quantizer.get() != method)
-          description.others.push_back(&tensor.source.param);
-      }
+    for (const auto& [method, description] : methods_left_behind()) {
       PRECIS_ASSIGN(const std::string text, method->metadata(description));
       const json entries = json::parse(text);
       for (const auto& entry : entries.items()) metadata.erase(entry.key());
@@ -348,8 +367,10 @@ class ComponentFiles {
 };
 
 // model_index.json, tokenizers and the rest are copied; their sizes count.
-Status add_carried_files(const Checkpoint& checkpoint, Plan& plan) {
+Status add_carried_files(const Checkpoint& checkpoint, const std::set<fs::path>& stale,
+                         Plan& plan) {
   for (const fs::path& relative : checkpoint.other_files) {
+    if (stale.count(relative) != 0) continue;
     std::error_code error;
     const uint64_t size = fs::file_size(checkpoint.root / relative, error);
     if (error) {
@@ -396,6 +417,7 @@ std::string fingerprint_of(const Checkpoint& checkpoint, const Plan& plan) {
     for (const OutputFilePlan& file : component.files) hash.update(file.layout.header);
     for (const TensorPlan& tensor : component.tensors) {
       hash.update(action_name(tensor.action));
+      if (tensor.conversion == Conversion::exact) hash.update("exact");
       if (tensor.quantizer) hash.update(tensor.quantizer->plugin_version());
       if (tensor.source.param.importance) {
         const auto& values = *tensor.source.param.importance;
@@ -433,11 +455,15 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
   }
   std::vector<uint64_t> working_sets;
   uint64_t largest_write = 0, large_parts = 0;
+  std::set<fs::path> stale;
   for (std::size_t i = 0; i < checkpoint.components.size(); ++i) {
     ComponentPlan& component = plan.components[i];
     Status status;
-    if (!component.carried)
-      status = ComponentFiles(checkpoint, checkpoint.components[i], options, plan, component).run();
+    if (!component.carried) {
+      ComponentFiles files(checkpoint, checkpoint.components[i], options, plan, component);
+      status = files.run();
+      if (status.ok()) status = files.add_stale_files(stale);
+    }
     if (!status.ok()) {
       if (component.name.empty()) return status;
       return std::move(status).error().with_context(fmt::format("component {}", component.name));
@@ -457,7 +483,7 @@ Status plan_output_files(const Checkpoint& checkpoint, const ResolveOptions& opt
   }
   plan.output_bytes = plan.weight_bytes;
   if (!options.container && checkpoint.kind != CheckpointKind::single_file) {
-    PRECIS_TRY(add_carried_files(checkpoint, plan));
+    PRECIS_TRY(add_carried_files(checkpoint, stale, plan));
   }
   for (std::size_t i = 0; i < checkpoint.components.size(); ++i) {
     if (plan.components[i].carried) PRECIS_TRY(add_carried_component(checkpoint, i, plan));

@@ -30,6 +30,13 @@ struct OutputTensor {
   std::size_t position = 0;  // index into that file's layout
 };
 
+// What becomes of a weight that is quantized already and gets another method.
+enum class Conversion {
+  none,      // it is not quantized
+  exact,     // every value stays as it is, or the run fails
+  if_exact,  // otherwise it is quantized again
+};
+
 // One logical tensor of the source and what becomes of it.
 struct TensorPlan {
   LogicalTensor source;
@@ -39,6 +46,10 @@ struct TensorPlan {
   // Action quantize: the parts that a calibration has encoded already, in the same order; empty:
   // the quantizer makes them.
   std::vector<LogicalTensor::Part> encoded;
+  Conversion conversion = Conversion::none;  // action quantize
+  // Of a conversion: the tensors of the grid that the source's method hands to `quantizer`; empty:
+  // one of them has none, and the decoded weight is encoded anew.
+  std::vector<PartSpec> grid;
   std::vector<OutputTensor> outputs;  // one a part; one for cast and dequantize
   std::string reason;                 // which rule or list decided, in words
   uint64_t workspace_bytes = 0;       // the plugin's

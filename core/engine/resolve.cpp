@@ -7,9 +7,11 @@
 #include <set>
 
 #include "core/abi/calibration.h"
+#include "core/abi/grid.h"
 #include "core/base/thread_pool.h"
 #include "core/checkpoint/family.h"
 #include "core/checkpoint/importance_matrix.h"
+#include "core/engine/conversion.h"
 #include "core/engine/method_resolver.h"
 #include "core/engine/output_files.h"
 #include "core/engine/plan_checks.h"
@@ -37,6 +39,8 @@ class ComponentResolver {
       carry_over(tensors.error(), result);
       return result;
     }
+    stored_quantized_ = std::any_of(tensors->begin(), tensors->end(),
+                                    [](const LogicalTensor& tensor) { return !tensor.plain(); });
     for (LogicalTensor& tensor : *tensors) {
       const std::string name = tensor.param.name;
       auto tensor_plan = resolve_tensor(std::move(tensor));
@@ -77,7 +81,11 @@ class ComponentResolver {
     const bool matrices = (param.module_kind == "Linear" && param.shape.size() == 2) ||
                           (param.module_kind == "Experts" && param.shape.size() == 3);
     const bool quantizable = is_number && matrices;
-    const Choice choice = rules_.choose(component_, param.name, quantizable);
+    const bool converted = options_.convert && !tensor.plain();
+    Choice choice = rules_.choose(component_, param.name, quantizable, converted);
+    if (options_.convert && stored_quantized_ && !converted && !options_.allow_requantize &&
+        !choice.by_rule && !choice.spec.empty())
+      choice = {"", "stored as numbers in a quantized checkpoint", false};
     plan.source = std::move(tensor);
     plan.reason = choice.reason;
     if (!choice.spec.empty()) {
@@ -130,14 +138,7 @@ class ComponentResolver {
       rules_.withdraw(choice);
       return {};
     }
-    if (!plan.source.plain() && !options_.allow_requantize) {
-      return Error(
-          ErrorCode::failed_precondition,
-          fmt::format("is already quantized ({}); quantizing it again loses accuracy twice",
-                      plan.source.quantizer->spec()),
-          "start from the float checkpoint, keep it with --skip, or say "
-          "--allow-requantize to `precis convert`");
-    }
+    if (!plan.source.plain()) PRECIS_TRY(choose_conversion(plan, *quantizer));
     if (options_.importance && quantizer->uses_importance())
       param.importance = options_.importance->find(param.name);
     param.calibrated = options_.calibrated && CalibrationGroup::available(*quantizer);
@@ -149,8 +150,15 @@ class ComponentResolver {
       return {};
     }
     auto parts = quantizer->plan(param);
+    if (!parts.ok() && param.on_grid) {
+      param.on_grid = false;
+      plan.grid.clear();
+      parts = quantizer->plan(param);
+    }
     if (!parts.ok()) {
       const bool misfit = parts.error().code() == ErrorCode::unsupported;
+      if (misfit && plan.conversion == Conversion::exact)
+        return not_exact(plan, choice.spec, parts.error().message());
       if (!misfit || (choice.by_rule && quantizable)) {
         return std::move(parts).error().with_context(choice.reason);
       }
@@ -168,6 +176,31 @@ class ComponentResolver {
     plan.parts = std::move(parts->parts);
     plan.workspace_bytes = parts->workspace_bytes;
     add_outputs(plan);
+    return {};
+  }
+
+  Status choose_conversion(TensorPlan& plan, const Quantizer& target) const {
+    const Quantizer& stored = *plan.source.quantizer;
+    if (!options_.convert && !options_.allow_requantize) {
+      return Error(
+          ErrorCode::failed_precondition,
+          fmt::format("is already quantized ({}); quantizing it again loses accuracy twice",
+                      stored.spec()),
+          "start from the float checkpoint, keep it with --skip, or see whether `precis "
+          "convert` can keep every value");
+    }
+    plan.conversion = options_.allow_requantize ? Conversion::if_exact : Conversion::exact;
+    Param& param = plan.source.param;
+    if (!param.shape_known) {
+      return Error(ErrorCode::data_loss, "its stored form does not tell its shape",
+                   "give the model's directory with its config.json");
+    }
+    if (!Grid::available(stored) || !Grid::available(target)) return {};
+    auto grid = Grid::plan(stored, param);
+    if (!grid.ok() && grid.error().code() != ErrorCode::unsupported) return grid.error();
+    if (!grid.ok()) return {};
+    plan.grid = std::move(grid->parts);
+    param.on_grid = true;
     return {};
   }
 
@@ -198,6 +231,7 @@ class ComponentResolver {
   }
 
   const Component& component_;
+  bool stored_quantized_ = false;  // the component has a quantized tensor
   const ResolveOptions& options_;
   RuleSet& rules_;
   MethodResolver& methods_;

@@ -26,7 +26,11 @@ struct ResolveOptions {
   bool default_skips = true;
 
   std::optional<DType> dequantize_to;  // decode every quantized weight
-  bool allow_requantize = false;       // take decoded weights of a quantized checkpoint as input
+  // Quantized weights may become those of another method, with every value as it was. In a
+  // component that has some, weights that are numbers change by explicit rules alone, and default
+  // skips count for them alone.
+  bool convert = false;
+  bool allow_requantize = false;  // and where values cannot stay, they are quantized again
   std::optional<ContainerFormat>
       container;  // of a lone model; nothing: as the method or source has it
 

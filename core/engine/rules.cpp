@@ -78,7 +78,8 @@ Result<RuleSet> RuleSet::compile(const ResolveOptions& options, const Checkpoint
   return set;
 }
 
-Choice RuleSet::choose(const Component& component, const std::string& name, bool quantizable) {
+Choice RuleSet::choose(const Component& component, const std::string& name, bool quantizable,
+                       bool converted) {
   Choice choice{"", quantizable ? "no rule asks for it" : "not a weight that methods replace",
                 false};
   if (quantizable && !type_.empty()) choice = {type_, fmt::format("--type {}", type_), false};
@@ -87,7 +88,7 @@ Choice RuleSet::choose(const Component& component, const std::string& name, bool
       choice = {spec, fmt::format("--component {}={}", component_name, spec), false};
     }
   }
-  if (choice.spec != "keep" && !choice.spec.empty() &&
+  if (choice.spec != "keep" && !choice.spec.empty() && !converted &&
       lifted_[component.family].count(module_leaf(name)) == 0) {
     for (const DefaultSkip& skip : default_skips_[component.family]) {
       if (skip.pattern.matches("", name)) choice = {"", "default skip: " + skip.reason, false};

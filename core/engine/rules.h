@@ -44,8 +44,10 @@ class RuleSet {
   static Result<RuleSet> compile(const ResolveOptions& options, const Checkpoint& checkpoint);
 
   // The choice for a tensor. quantizable: it is a weight of the kind that methods replace; of
-  // others only an explicit rule makes a choice.
-  Choice choose(const Component& component, const std::string& name, bool quantizable);
+  // others only an explicit rule makes a choice. converted: it is quantized already, so that
+  // default skips, which keep numbers, do not count.
+  Choice choose(const Component& component, const std::string& name, bool quantizable,
+                bool converted = false);
 
   // The method that `choice`'s rule names does not quantize this tensor (a bias, a norm): it counts
   // as not matched.

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "core/base/sha256.h"
+#include "core/engine/conversion.h"
 
 namespace precis {
 namespace {
@@ -76,6 +77,7 @@ uint64_t working_set_bytes(const TensorPlan& tensor) {
   }
   uint64_t bytes = align_64(tensor.workspace_bytes);
   for (const PartSpec& part : tensor.parts) bytes += align_64(part.nbytes);
+  bytes += conversion_grid_bytes(tensor);
   const Param& param = tensor.source.param;
   if (!tensor.source.plain())
     bytes += align_64(dtype_bytes(param.dtype, param.elements()).value_or(0));
@@ -189,8 +191,15 @@ Status TensorJob::quantize(std::span<std::byte> memory, JournalEntry& entry) con
     PRECIS_TRY(
         tensor.source.read_rows_as(param.dtype, 0, param.rows(), memory.subspan(position, bytes)));
     weight = memory.subspan(position, bytes);
+    position += align_64(bytes);
   }
-  PRECIS_TRY(tensor.quantizer->quantize(param, weight, tensor.parts, parts, workspace, cancel));
+  if (tensor.conversion == Conversion::none) {
+    PRECIS_TRY(tensor.quantizer->quantize(param, weight, tensor.parts, parts, workspace, cancel));
+  } else {
+    PRECIS_TRY(convert_weight(
+        tensor, {weight, parts, workspace, memory.subspan(position, conversion_grid_bytes(tensor))},
+        pool, cancel));
+  }
   return write_parts(finished, entry);
 }
 
