@@ -21,11 +21,36 @@ kernels::ValueRange whole_range(const precis_call& call, const sdk::Matrix& matr
   return whole;
 }
 
+namespace {
+
+// Bytes without zero points, and one scale for a whole row or more.
+bool is_integer_rows(const kernels::ScaledWeight& weight) {
+  return weight.rows.type == kernels::NarrowType::int8 && weight.tiles.per_row == 1 &&
+         weight.zero_type == kernels::ZeroType::none && weight.tile_of == nullptr;
+}
+
+std::vector<float> row_scales(const kernels::ScaledWeight& weight, uint64_t rows) {
+  const uint64_t tiles = (rows + weight.tiles.rows - 1) / weight.tiles.rows;
+  std::vector<float> of_tiles(tiles), scales(rows);
+  scaled_kernel().read_tiles(weight, tiles, of_tiles.data(), nullptr);
+  for (uint64_t row = 0; row < rows; ++row) scales[row] = of_tiles[row / weight.tiles.rows];
+  return scales;
+}
+
+}  // namespace
+
 void ScaledQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                   sdk::PlanWriter& plan) const {
   const sdk::Matrix matrix = product_shape(options, param);
+  const auto rounding = activations(param);
+  const precis_linear_options inner = rounding ? rounded_options(options, *rounding) : options;
   plan.keeps_parts();
-  plan.workspace(product_workspace(options, float_arithmetic(options), matrix.columns));
+  uint64_t bytes = product_workspace(inner, float_arithmetic(inner), matrix.columns) +
+                   (rounding ? rounded_workspace(options, *rounding, matrix) : 0);
+  if (rounding && has_integer_rows(*rounding, matrix.columns))
+    bytes =
+        std::max(bytes, product_workspace(options, kernels::Arithmetic::int8_rows, matrix.columns));
+  plan.workspace(bytes);
 }
 
 std::unique_ptr<sdk::Linear> ScaledQuantizer::prepare_linear(const precis_call&,
@@ -35,14 +60,21 @@ std::unique_ptr<sdk::Linear> ScaledQuantizer::prepare_linear(const precis_call&,
                                                              const sdk::Parts&) const {
   const sdk::Matrix matrix = product_shape(options, param);
   check_parts(param, parts);
+  const auto rounding = activations(param);
+  const precis_linear_options inner = rounding ? rounded_options(options, *rounding) : options;
   kernels::LinearWeight weight{};
-  weight.arithmetic = float_arithmetic(options);
+  weight.arithmetic = float_arithmetic(inner);
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = scaled_kernel().decode_floats;
-  return std::make_unique<Product<kernels::ScaledProduct>>(
-      options, weight,
-      kernels::ScaledProduct{stored(param, parts), decoded_type(weight.arithmetic)});
+  const kernels::ScaledWeight numbers = stored(param, parts);
+  if (rounding && has_integer_rows(*rounding, matrix.columns) && is_integer_rows(numbers))
+    return integer_product(options, *rounding, matrix, static_cast<const int8_t*>(numbers.codes),
+                           row_scales(numbers, matrix.rows));
+  auto product = std::make_unique<Product<kernels::ScaledProduct>>(
+      inner, weight, kernels::ScaledProduct{numbers, decoded_type(weight.arithmetic)});
+  if (!rounding) return product;
+  return std::make_unique<RoundedProduct>(options, *rounding, matrix, std::move(product));
 }
 
 void ScaledQuantizer::decode(const precis_call&, const precis_param& param,

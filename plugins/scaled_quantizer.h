@@ -2,10 +2,11 @@
 // follow from it.
 #pragma once
 
+#include <optional>
 #include <precis/weight_quantizer.hpp>
 
 #include "kernels/cpu/scaled/scaled.h"
-#include "plugins/linear.h"
+#include "plugins/rounded_product.h"
 
 namespace precis::plugins {
 
@@ -63,6 +64,12 @@ class ScaledQuantizer : public sdk::WeightQuantizer {
                                               const sdk::Parts& packed) const override;
 
  protected:
+  // How the library rounds what is multiplied with this weight; nothing: it does not. Throws
+  // PRECIS_UNSUPPORTED for what has no product here.
+  virtual std::optional<kernels::ActivationRounding> activations(const precis_param&) const {
+    return std::nullopt;
+  }
+
   // The stored weight, which refers to the parts; they have been compared with the layout.
   virtual kernels::ScaledWeight stored(const precis_param& param,
                                        const sdk::ConstParts& parts) const = 0;

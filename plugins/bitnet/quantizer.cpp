@@ -8,9 +8,6 @@ using sdk::PluginError;
 
 namespace {
 
-constexpr std::size_t kCodes = 0, kScale = 1;
-constexpr uint64_t kTogether = 4;  // numbers in a byte
-
 float scale_of(const precis_tensor& part) {
   float scale = 0;
   kernels::with_type(plugins::weight_type(part.view.dtype), [&](auto tag) {
@@ -57,16 +54,20 @@ void BitNetQuantizer::encode(const precis_call&, const precis_param& param, cons
   check_writable(param);
 }
 
+std::array<float, 4> BitNetQuantizer::values(const sdk::ConstParts& parts) const {
+  const float scale = scale_of(*parts[kScale]);
+  const float step = config_.scale_multiplies ? scale : 1.0f / scale;
+  // A packed 3 is 2 for the library as well, though it writes none.
+  return {-step, 0.0f, step, 2 * step};
+}
+
 void BitNetQuantizer::decode(const precis_call&, const precis_param& param,
                              const sdk::ConstParts& parts, sdk::RowRange rows,
                              const precis_tensor& out) const {
   const sdk::Matrix matrix = sdk::matrix(param);
   const uint64_t packed_rows = matrix.rows / kTogether;
   const auto* codes = sdk::data<const uint8_t>(*parts[kCodes]);
-  const float scale = scale_of(*parts[kScale]);
-  const float step = config_.scale_multiplies ? scale : 1.0f / scale;
-  // A packed 3 is 2 for the library as well, though it writes none.
-  const float values[] = {-step, 0.0f, step, 2 * step};
+  const std::array<float, 4> values = this->values(parts);
   kernels::with_type(plugins::weight_type(out.view.dtype), [&](auto tag) {
     using Type = decltype(tag);
     auto* to = sdk::data<typename Type::Stored>(out);

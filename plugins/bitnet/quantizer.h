@@ -1,14 +1,28 @@
 // Ternary weights of BitNet, four in a byte.
 #pragma once
 
+#include <array>
+
 #include "plugins/bitnet/config.h"
 
 namespace precis::bitnet {
+
+// Parts; four numbers are in a byte.
+inline constexpr std::size_t kCodes = 0, kScale = 1;
+inline constexpr uint64_t kTogether = 4;
 
 class BitNetQuantizer : public sdk::WeightQuantizer {
  public:
   explicit BitNetQuantizer(Config config)
       : WeightQuantizer(config.normalized, config.skip), config_(std::move(config)) {}
+
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
@@ -22,6 +36,9 @@ class BitNetQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
+  // What a code of two bits stands for.
+  std::array<float, 4> values(const sdk::ConstParts& parts) const;
+
   Config config_;
 };
 

@@ -1,34 +1,89 @@
 #include "plugins/linear.h"
 
+#include "plugins/rounded_product.h"
 #include "plugins/torchao/quantizer.h"
 #include "plugins/torchao/stored.h"
 
 namespace precis::torchao {
+namespace {
+
+// Bytes without zero points, and one scale for a whole row or more.
+bool is_integer_rows(const kernels::AoWeight& weight) {
+  if (weight.codes != kernels::AoCodes::int8 || weight.block != weight.columns) return false;
+  const int8_t* zeros = weight.zero_points;
+  return zeros == nullptr || std::all_of(zeros, zeros + weight.rows / weight.block_rows,
+                                         [](int8_t zero) { return zero == 0; });
+}
+
+std::vector<float> row_scales(const kernels::AoWeight& weight) {
+  std::vector<float> scales(weight.rows);
+  kernels::with_type(weight.scale_type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* stored = static_cast<const typename Type::Stored*>(weight.scales);
+    for (uint64_t row = 0; row < weight.rows; ++row)
+      scales[row] = Type::load(stored, row / weight.block_rows);
+  });
+  return scales;
+}
+
+}  // namespace
+
+std::optional<kernels::ActivationRounding> TorchAoQuantizer::activations() const {
+  Scheme scheme;
+  try {
+    scheme = this->scheme();
+  } catch (const sdk::PluginError& error) {
+    // What is only read: its activations are taken as they are.
+    if (error.status() != PRECIS_UNSUPPORTED) throw;
+  }
+  if (scheme.activations && scheme.whole_activations)
+    throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                           "activations with one scale for all rows depend on the whole batch");
+  return scheme.activations;
+}
 
 void TorchAoQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                    sdk::PlanWriter& plan) const {
   const sdk::Matrix matrix = plugins::product_shape(options, param);
+  const auto rounding = activations();
+  const precis_linear_options inner =
+      rounding ? plugins::rounded_options(options, *rounding) : options;
   plan.keeps_parts();
-  plan.workspace(
-      plugins::product_workspace(options, plugins::float_arithmetic(options), matrix.columns));
+  uint64_t bytes =
+      plugins::product_workspace(inner, plugins::float_arithmetic(inner), matrix.columns) +
+      (rounding ? plugins::rounded_workspace(options, *rounding, matrix) : 0);
+  if (rounding && plugins::has_integer_rows(*rounding, matrix.columns))
+    bytes = std::max(
+        bytes, plugins::product_workspace(options, kernels::Arithmetic::int8_rows, matrix.columns));
+  plan.workspace(bytes);
 }
 
-// Activations stay as they are, also where the library would quantize them.
 std::unique_ptr<sdk::Linear> TorchAoQuantizer::prepare_linear(const precis_call&,
                                                               const precis_linear_options& options,
                                                               const precis_param& param,
                                                               const sdk::ConstParts& parts,
                                                               const sdk::Parts&) const {
   const sdk::Matrix matrix = plugins::product_shape(options, param);
+  const auto rounding = activations();
+  const precis_linear_options inner =
+      rounding ? plugins::rounded_options(options, *rounding) : options;
   kernels::LinearWeight weight{};
-  weight.arithmetic = plugins::float_arithmetic(options);
+  weight.arithmetic = plugins::float_arithmetic(inner);
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::ao_decoders(kernels::current_isa()).decode_floats;
-  return std::make_unique<plugins::Product<kernels::AoProductWeight>>(
-      options, weight,
-      kernels::AoProductWeight{stored_weight(param, parts),
-                               plugins::decoded_type(weight.arithmetic)});
+  kernels::AoWeight stored = stored_weight(param, parts);
+  if (rounding && plugins::has_integer_rows(*rounding, matrix.columns) && is_integer_rows(stored))
+    return plugins::integer_product(options, *rounding, matrix,
+                                    static_cast<const int8_t*>(stored.qdata), row_scales(stored));
+  // The library multiplies codes with codes: no weight is rounded to the model's dtype.
+  if (rounding && sdk::same(inner.activation, sdk::kFloat32) &&
+      !sdk::same(options.activation, sdk::kFloat32))
+    stored.dtype = kernels::WeightType::f32;
+  auto product = std::make_unique<plugins::Product<kernels::AoProductWeight>>(
+      inner, weight, kernels::AoProductWeight{stored, plugins::decoded_type(weight.arithmetic)});
+  if (!rounding) return product;
+  return std::make_unique<plugins::RoundedProduct>(options, *rounding, matrix, std::move(product));
 }
 
 }  // namespace precis::torchao

@@ -44,6 +44,9 @@ class TorchAoQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
+  // How the library rounds activations, or nothing. Throws PRECIS_UNSUPPORTED for what has no
+  // product here.
+  std::optional<kernels::ActivationRounding> activations() const;
   Scheme scheme() const { return read_scheme(config_.ao_config); }
 
   Config config_;

@@ -46,6 +46,19 @@ Json without_versions(const Json& value) {
   return plain;
 }
 
+void read_rounded_integers(const Json& granularity, const std::string& mapping, bool reduced,
+                           Scheme& scheme) {
+  kernels::ActivationRounding rounding{kernels::ActivationRule::torchao_integer};
+  rounding.symmetric = mapping == "SYMMETRIC";
+  if (reduced) {
+    rounding.low = -64;
+    rounding.high = 63;
+    rounding.divisor = 63.5f;
+  }
+  scheme.whole_activations = group_size_of(activation_granularity(granularity)) < 0;
+  scheme.activations = rounding;
+}
+
 void read_int8(const Json& data, bool dynamic, Scheme& scheme) {
   const Json& granularity = data.at("granularity");
   const Json reduce = data.value("reduce_range", Json(false));
@@ -60,6 +73,7 @@ void read_int8(const Json& data, bool dynamic, Scheme& scheme) {
                    {{"granularity", without_versions(activation_granularity(granularity))},
                     {"mapping_type", data.at("act_mapping_type")},
                     {"reduce_range", reduced}}}};
+    read_rounded_integers(granularity, enum_value(data.at("act_mapping_type")), reduced, scheme);
   }
   scheme.attributes = {{"act_quant_kwargs", activation}, {"reduce_range", reduced}};
 }
@@ -111,8 +125,24 @@ void read_intx(const Json& data, bool dynamic, Scheme& scheme) {
     unsupported("SYMMETRIC_NO_CLIPPING_ERR divides by the largest code, which int1 has at 0");
   if (dynamic && enum_value(data.at("act_mapping_type")) != "ASYMMETRIC")
     unsupported("act_mapping_type: UNPACKED_TO_INT8 has asymmetric activations");
+  if (dynamic) {
+    kernels::ActivationRounding rounding{kernels::ActivationRule::torchao_fake_integer};
+    rounding.symmetric = false;
+    scheme.activations = rounding;
+  }
   scheme.attributes = {{"target_dtype", dtype_value(dtype)},
                        {"activation_quantization", dynamic ? Json("int8_asym_per_token") : Json()}};
+}
+
+void read_rounded_floats(const Json& data, Scheme& scheme) {
+  const Json& granularity = activation_granularity(data.at("granularity"));
+  kernels::ActivationRounding rounding{kernels::ActivationRule::float8};
+  const Json &low = data.at("activation_value_lb"), &high = data.at("activation_value_ub");
+  if (high.is_number()) rounding.largest = high.get<float>();
+  if (low.is_number()) rounding.smallest_scale = low.get<float>() / 448.0f;
+  scheme.whole_activations = group_size_of(granularity) < 0;
+  // Another float8 than e4m3fn has no rule here.
+  if (enum_value(data.at("activation_dtype")) == "float8_e4m3fn") scheme.activations = rounding;
 }
 
 void read_float8(const Json& data, bool dynamic, Scheme& scheme) {
@@ -131,6 +161,7 @@ void read_float8(const Json& data, bool dynamic, Scheme& scheme) {
   if (enum_value(data.at("packing_format")) != "PLAIN")
     unsupported("packing_format: precis writes PLAIN float8");
   scheme.float8_products = true;
+  read_rounded_floats(data, scheme);
   const Json& preference = data.at("kernel_preference");
   scheme.attributes = {{"mm_config", without_versions(data.at("mm_config"))},
                        {"kernel_preference", preference},

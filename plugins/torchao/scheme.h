@@ -5,6 +5,7 @@
 #include <optional>
 #include <precis/options.hpp>
 
+#include "kernels/cpu/activations/activations.h"
 #include "kernels/cpu/torchao/torchao.h"
 
 namespace precis::torchao {
@@ -24,6 +25,10 @@ struct Scheme {
   uint64_t tile_rows = 8;  // int4_tiles: rows are filled up to a multiple of it
   // Products in float8 need both sides in multiples of 16, and bfloat16 with a scale a row.
   bool float8_products = false;
+  // How the library rounds activations before a product; nothing: it does not. A scale for the
+  // whole tensor depends on what else is in the batch, so such a scheme has no product here.
+  std::optional<kernels::ActivationRounding> activations;
+  bool whole_activations = false;
   // Attributes of the Python object, apart from block_size, dtype and shape.
   sdk::Json attributes;
 };

@@ -19,10 +19,13 @@ json config_of(const json& options) {
   if (options.contains("group_size")) arguments["group_size"] = options["group_size"];
   if (options.contains("granularity")) arguments["granularity"] = options["granularity"];
   if (type == "int8wo") return named("int8_weight_only", arguments);
+  if (options.contains("mapping")) arguments["act_mapping_type"] = options["mapping"];
   if (type == "int8dyn") return named("int8_dynamic_activation_int8_weight", arguments);
+  if (type == "fp8dyn") return named("float8_dynamic_activation_float8_weight", arguments);
   if (type == "fp8wo") return named("float8_weight_only", arguments);
   arguments["weight_dtype"] = options.value("dtype", "int4");
-  return named("IntxWeightOnlyConfig", arguments);
+  return named(type == "intxdyn" ? "Int8DynamicActivationIntxWeightConfig" : "IntxWeightOnlyConfig",
+               arguments);
 }
 
 std::vector<ProductCase> products() {
@@ -34,7 +37,10 @@ std::vector<ProductCase> products() {
           {"torchao:quant_type=int4_weight_only,group_size=32", groups},
           {"torchao:quant_type=IntxWeightOnlyConfig,weight_dtype=int3,group_size=32", groups},
           {"torchao:quant_type=float8_weight_only", any},
-          {"torchao:quant_type=float8wo_e5m2,group_size=32", groups}};
+          {"torchao:quant_type=float8wo_e5m2,group_size=32", groups},
+          {"torchao:quant_type=int8_dynamic_activation_int8_weight", any, Sums::dynamic_int8},
+          {"torchao:quant_type=Int8DynamicActivationIntxWeightConfig,weight_dtype=int4", groups,
+           Sums::dynamic_int8}};
 }
 
 // A stored weight whose parts tests spoil.
@@ -188,10 +194,12 @@ const MethodUnderTest& method_under_test() {
       .plugin = "torchao",
       .golden = {{.folder = "torchao",
                   .config = config_of,
-                  // 8 bits of 1/127.5 of the largest.
-                  .activation_error =
+                  .sums =
                       [](const json& options) {
-                        return options.at("type") == "int8dyn" ? 1.01 / 255 : 0.0;
+                        const std::string type = options.at("type");
+                        if (type == "fp8dyn") return Sums::dynamic_float8;
+                        return type == "int8dyn" || type == "intxdyn" ? Sums::dynamic_int8
+                                                                      : Sums::floats;
                       }},
                  {.folder = "torchao_int4_plain",
                   .config =

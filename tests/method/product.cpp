@@ -23,8 +23,19 @@ struct Activations {
       float largest = 0;
       for (std::size_t i = first; i < end; ++i) largest = std::max(largest, std::abs(values[i]));
       for (std::size_t i = first; i < end && sums != Sums::floats; ++i) {
+        const double magnitude = std::abs(values[i]);
+        if (sums == Sums::dynamic_float8) {
+          // Half a unit of four bits, or of what lies below the smallest normal number; and steps
+          // in the dtype of x.
+          errors[i] = magnitude * (0x1p-4 + 0x1p-7) + largest * 0x1p-18 + 1e-36;
+          continue;
+        }
+        if (sums == Sums::dynamic_int8) {
+          errors[i] = largest / 126.0 + magnitude * 0x1p-7 + 1e-36;
+          continue;
+        }
         const double half = sums == Sums::int8_rows ? 0x1p-10 : 0;
-        errors[i] = largest / 253.0 + std::abs(values[i]) * half + 1e-36;
+        errors[i] = largest / 253.0 + magnitude * half + 1e-36;
       }
     }
   }
@@ -149,13 +160,16 @@ Product::Product(const StoredWeight& weight, DType activation, int64_t max_rows,
   auto plan = Linear::plan(*weight.quantizer, options, weight.param);
   EXPECT_TRUE(plan.ok()) << plan.error().text();
   EXPECT_TRUE(plan->keeps_parts);
-  EXPECT_TRUE(plan->packed.empty());
+  std::vector<std::span<std::byte>> packed;
+  for (const PartSpec& part : plan->packed)
+    packed.emplace_back(packed_memory_.emplace_back(part.nbytes, std::byte{0xff}));
+  packed_ = std::make_unique<AbiTensors>(plan->packed, packed);
   workspace_.resize(plan->workspace_bytes + 64, std::byte{0xff});  // NaNs, should it be read
   const auto parts = weight.parts();
   tensors_ = std::make_unique<AbiTensors>(weight.specs, parts);
-  auto linear =
-      Linear::prepare(weight.quantizer, options, weight.param,
-                      std::span(tensors_->const_pointers(), tensors_->count()), {}, workspace());
+  auto linear = Linear::prepare(weight.quantizer, options, weight.param,
+                                std::span(tensors_->const_pointers(), tensors_->count()),
+                                std::span(packed_->pointers(), packed_->count()), workspace());
   EXPECT_TRUE(linear.ok()) << linear.error().text();
   linear_ = std::move(*linear);
 }

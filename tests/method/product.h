@@ -19,7 +19,9 @@ enum class Sums {
   // Where the host allows it, blocks of 32 as integers of 8 bits: off by at most 1/254 of the
   // block's largest; else as they are.
   int8_blocks,
-  int8_rows  // LLM.int8(): off by at most 1/254 of the row's largest, and float16's roundoff
+  int8_rows,      // LLM.int8(): off by at most 1/254 of the row's largest, and float16's roundoff
+  dynamic_int8,   // integers by row or neighbours, with or without a zero point, steps in x's dtype
+  dynamic_float8  // float8 e4m3fn with a scale of the row or of neighbours: 4 significant bits
 };
 
 // A config of a method and the shapes [out_features, in_features] its products are tried with.
@@ -74,7 +76,8 @@ class Product {
  private:
   std::span<std::byte> workspace() const;
 
-  std::unique_ptr<AbiTensors> tensors_;
+  std::unique_ptr<AbiTensors> tensors_, packed_;
+  std::vector<std::vector<std::byte>> packed_memory_;
   mutable std::vector<std::byte> workspace_;
   std::unique_ptr<Linear> linear_;
 };

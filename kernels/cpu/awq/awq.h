@@ -32,17 +32,42 @@ struct AwqShape {
   }
 };
 
+// A stored weight as LinearWeight::format, its groups read beforehand: [rows][groups].
+struct AwqProduct {
+  AwqLayout layout;
+  AwqShape shape;
+  const void* qweight;
+  const float* scales;
+  const float* zeros;     // codes, or what gemv_fast adds
+  WeightType scale_type;  // what products are rounded to
+  WeightType out_type;
+};
+
 struct AwqKernels {
   // Round to nearest with each group's minimum and maximum, every step rounded to float16.
   // row_begin and row_end are multiples of 8. scales: float16.
   void (*quantize)(WeightType type, const void* weight, AwqLayout layout, AwqShape shape,
                    uint64_t row_begin, uint64_t row_end, void* qweight, void* qzeros,
                    uint16_t* scales);
+  // The same on scales, which are float16 numbers, and zero points that were found elsewhere, both
+  // [rows][groups].
+  void (*quantize_on)(WeightType type, const void* weight, AwqLayout layout, AwqShape shape,
+                      const float* given_scales, const int32_t* given_zeros, uint64_t row_begin,
+                      uint64_t row_end, void* qweight, void* qzeros, uint16_t* scales);
+  // Scales and zero points of all groups, [rows][groups]; gemv_fast's are the nearest codes to what
+  // it stores.
+  void (*read_groups)(AwqLayout layout, AwqShape shape, const void* qzeros, WeightType scale_type,
+                      const void* scales, float* scale_of, int32_t* zero_of);
   // Decodes rows to out[0 ...): (code - zero) * scale, or code * scale + zero in gemv_fast, rounded
   // to the scales' dtype.
   void (*dequantize)(AwqLayout layout, AwqShape shape, const void* qweight, const void* qzeros,
                      WeightType scale_type, const void* scales, uint64_t row_begin,
                      uint64_t row_end, WeightType out_type, void* out);
+  // The scales and AwqProduct::zeros of all groups.
+  void (*read_affine)(AwqLayout layout, AwqShape shape, const void* qzeros, WeightType scale_type,
+                      const void* scales, float* scale_of, float* zero_of);
+  // LinearWeight::decode_floats; `format` is an AwqProduct.
+  void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
 };
 
 const AwqKernels& awq_kernels(Isa isa);

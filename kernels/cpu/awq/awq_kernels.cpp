@@ -113,8 +113,11 @@ void store_gemv_fast(const AwqShape& shape, uint64_t row, const Code* codes, con
   }
 }
 
-void quantize(WeightType type, const void* weight, AwqLayout layout, AwqShape shape,
-              uint64_t row_begin, uint64_t row_end, void* qweight, void* qzeros, uint16_t* scales) {
+// parameters(row, group, its values) gives scale and zero point.
+template <typename Parameters>
+void quantize_by(WeightType type, const void* weight, AwqLayout layout, AwqShape shape,
+                 uint64_t row_begin, uint64_t row_end, void* qweight, void* qzeros,
+                 uint16_t* scales, Parameters&& parameters) {
   std::vector<Code> codes(kTogether * shape.columns);
   std::vector<Affine> groups(kTogether * shape.groups());
   struct Value {
@@ -131,7 +134,7 @@ void quantize(WeightType type, const void* weight, AwqLayout layout, AwqShape sh
           values[k].value = F16::round(Type::load(in, k));
         for (uint64_t group = 0; group < shape.groups(); ++group) {
           const float* first = &values[group * shape.group_size].value;
-          const Affine affine = group_parameters(first, shape.group_size);
+          const Affine affine = parameters(block + i, group, first);
           groups[i * shape.groups() + group] = affine;
           for (uint64_t k = 0; k < shape.group_size; ++k)
             codes[i * shape.columns + group * shape.group_size + k] = code_of(first[k], affine);
@@ -152,6 +155,24 @@ void quantize(WeightType type, const void* weight, AwqLayout layout, AwqShape sh
       }
     }
   });
+}
+
+void quantize(WeightType type, const void* weight, AwqLayout layout, AwqShape shape,
+              uint64_t row_begin, uint64_t row_end, void* qweight, void* qzeros, uint16_t* scales) {
+  quantize_by(type, weight, layout, shape, row_begin, row_end, qweight, qzeros, scales,
+              [&](uint64_t, uint64_t, const float* values) {
+                return group_parameters(values, shape.group_size);
+              });
+}
+
+void quantize_on(WeightType type, const void* weight, AwqLayout layout, AwqShape shape,
+                 const float* given_scales, const int32_t* given_zeros, uint64_t row_begin,
+                 uint64_t row_end, void* qweight, void* qzeros, uint16_t* scales) {
+  quantize_by(type, weight, layout, shape, row_begin, row_end, qweight, qzeros, scales,
+              [&](uint64_t row, uint64_t group, const float*) {
+                const uint64_t i = row * shape.groups() + group;
+                return Affine{given_scales[i], static_cast<float>(given_zeros[i])};
+              });
 }
 
 int code_at(AwqLayout layout, const AwqShape& shape, const void* qweight, uint64_t row,
@@ -189,6 +210,23 @@ Affine affine_at(AwqLayout layout, const AwqShape& shape, const void* qzeros,
   return {scale, static_cast<float>(word >> (4 * kNibbleOfRow[row % 8]) & 15)};
 }
 
+void read_groups(AwqLayout layout, AwqShape shape, const void* qzeros, WeightType scale_type,
+                 const void* scales, float* scale_of, int32_t* zero_of) {
+  with_type(scale_type, [&](auto tag) {
+    using Scale = decltype(tag);
+    const auto* stored = static_cast<const typename Scale::Stored*>(scales);
+    for (uint64_t row = 0; row < shape.rows; ++row) {
+      for (uint64_t group = 0; group < shape.groups(); ++group) {
+        const Affine found = affine_at<Scale>(layout, shape, qzeros, stored, row, group);
+        const float zero = layout == AwqLayout::gemv_fast ? -found.zero / found.scale : found.zero;
+        const uint64_t at = row * shape.groups() + group;
+        scale_of[at] = found.scale;
+        zero_of[at] = zero > 0.0f && zero < 16.0f ? static_cast<int32_t>(round_to_even(zero)) : 0;
+      }
+    }
+  });
+}
+
 void dequantize(AwqLayout layout, AwqShape shape, const void* qweight, const void* qzeros,
                 WeightType scale_type, const void* scales, uint64_t row_begin, uint64_t row_end,
                 WeightType out_type, void* out) {
@@ -217,10 +255,77 @@ void dequantize(AwqLayout layout, AwqShape shape, const void* qweight, const voi
   });
 }
 
+void read_affine(AwqLayout layout, AwqShape shape, const void* qzeros, WeightType scale_type,
+                 const void* scales, float* scale_of, float* zero_of) {
+  with_type(scale_type, [&](auto tag) {
+    using Scale = decltype(tag);
+    const auto* stored = static_cast<const typename Scale::Stored*>(scales);
+    for (uint64_t row = 0; row < shape.rows; ++row) {
+      for (uint64_t group = 0; group < shape.groups(); ++group) {
+        const Affine found = affine_at<Scale>(layout, shape, qzeros, stored, row, group);
+        scale_of[row * shape.groups() + group] = found.scale;
+        zero_of[row * shape.groups() + group] = found.zero;
+      }
+    }
+  });
+}
+
+// Codes of columns [begin, end) of a row. gemm: a word holds eight rows of one column; the row's
+// nibble of it is taken, and what the row brings into the cache, its neighbours use.
+void load_codes(const AwqProduct& weight, uint64_t row, uint64_t begin, uint64_t end,
+                uint8_t* codes) {
+  if (weight.layout == AwqLayout::gemm) {
+    const uint64_t words = weight.shape.rows / 8, shift = 4 * kNibbleOfRow[row % 8];
+    const uint32_t* from = static_cast<const uint32_t*>(weight.qweight) + row / 8;
+    for (uint64_t i = begin; i < end; ++i)
+      codes[i - begin] = static_cast<uint8_t>(from[i * words] >> shift & 15);
+    return;
+  }
+  for (uint64_t i = begin; i < end; ++i)
+    codes[i - begin] =
+        static_cast<uint8_t>(code_at(weight.layout, weight.shape, weight.qweight, row, i));
+}
+
+template <typename Scale, typename Out>
+void decode_row(const AwqProduct& weight, uint64_t row, uint64_t begin, uint64_t end,
+                typename Out::Stored* out) {
+  constexpr uint64_t kPiece = 64;  // columns at once
+  const float* scales = weight.scales + row * weight.shape.groups();
+  const float* zeros = weight.zeros + row * weight.shape.groups();
+  for (uint64_t column = begin; column < end;) {
+    const uint64_t group = column / weight.shape.group_size;
+    const uint64_t group_end = std::min(end, (group + 1) * weight.shape.group_size);
+    typename Out::Stored list[16];
+    for (int code = 0; code < 16; ++code) {
+      const auto number = static_cast<float>(code);
+      Out::store(list, static_cast<uint64_t>(code),
+                 Scale::round(weight.layout == AwqLayout::gemv_fast
+                                  ? number * scales[group] + zeros[group]
+                                  : (number - zeros[group]) * scales[group]));
+    }
+    for (uint64_t stop; column < group_end; column = stop) {
+      uint8_t codes[kPiece];
+      stop = std::min(column + kPiece, group_end);
+      load_codes(weight, row, column, stop, codes);
+      for (uint64_t i = column; i < stop; ++i) out[i - begin] = list[codes[i - column]];
+    }
+  }
+}
+
+void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
+  const auto& weight = *static_cast<const AwqProduct*>(format);
+  with_types(weight.scale_type, weight.out_type, [&](auto scale, auto tag) {
+    using Out = decltype(tag);
+    decode_row<decltype(scale), Out>(weight, row, begin, end,
+                                     static_cast<typename Out::Stored*>(out));
+  });
+}
+
 }  // namespace
 
 const AwqKernels& awq_kernels() {
-  static constexpr AwqKernels kernels{quantize, dequantize};
+  static constexpr AwqKernels kernels{quantize,   quantize_on, read_groups,
+                                      dequantize, read_affine, decode_floats};
   return kernels;
 }
 

@@ -106,6 +106,25 @@ void quantize_rows(WeightType type, const void* weight, uint64_t columns, uint64
   });
 }
 
+void quantize_on(WeightType type, const void* weight, Fp8Tiles tiles, Fp8ScaleType scale_type,
+                 const void* scales, uint64_t row_begin, uint64_t row_end, uint8_t* codes) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      const auto* values = static_cast<const typename Type::Stored*>(weight) + row * tiles.columns;
+      const uint64_t first = row / tiles.tile_rows * tiles.tiles_per_row();
+      uint8_t* out = codes + row * tiles.columns;
+      for (uint64_t i = 0; i < tiles.columns; ++i)
+        out[i] = encode(Type::load(values, i) /
+                        load_scale(scale_type, scales, first + i / tiles.tile_columns));
+    }
+  });
+}
+
+void read_scales(Fp8ScaleType type, const void* scales, uint64_t count, float* out) {
+  for (uint64_t i = 0; i < count; ++i) out[i] = load_scale(type, scales, i);
+}
+
 void dequantize(const uint8_t* codes, Fp8Tiles tiles, Fp8ScaleType scale_type, const void* scales,
                 uint64_t row_begin, uint64_t row_end, WeightType out_type, void* out) {
   float value_of[256];
@@ -127,10 +146,28 @@ void dequantize(const uint8_t* codes, Fp8Tiles tiles, Fp8ScaleType scale_type, c
   });
 }
 
+void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
+  const auto& weight = *static_cast<const Fp8Product*>(format);
+  const Fp8Tiles& tiles = weight.tiles;
+  const uint64_t first = row / tiles.tile_rows * tiles.tiles_per_row();
+  const uint8_t* in = weight.codes + row * tiles.columns;
+  with_type(weight.out_type, [&](auto tag) {
+    using Out = decltype(tag);
+    auto* to = static_cast<typename Out::Stored*>(out);
+    for (uint64_t i = begin; i < end;) {
+      const uint64_t tile = i / tiles.tile_columns;
+      const uint64_t stop = std::min(end, (tile + 1) * tiles.tile_columns);
+      const float scale = load_scale(weight.scale_type, weight.scales, first + tile);
+      for (; i < stop; ++i) Out::store(to, i - begin, float8_e4m3fn_to_float(in[i]) * scale);
+    }
+  });
+}
+
 }  // namespace
 
 const Fp8Kernels& fp8_kernels() {
-  static constexpr Fp8Kernels kernels{quantize_tiles, quantize_rows, dequantize};
+  static constexpr Fp8Kernels kernels{quantize_tiles, quantize_rows, quantize_on,
+                                      read_scales,    dequantize,    decode_floats};
   return kernels;
 }
 

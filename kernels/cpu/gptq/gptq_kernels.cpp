@@ -51,21 +51,19 @@ uint8_t code_of(float value, const Affine& group, int levels) {
   return static_cast<uint8_t>(code < 0 ? 0 : code > levels ? levels : code);
 }
 
-template <typename Type>
-void quantize_block(const typename Type::Stored* weight, const GptqFormat& format, bool symmetric,
-                    const GptqShape& shape, uint64_t row_begin, uint32_t* qweight, uint32_t* qzeros,
-                    uint16_t* scales) {
+// group_of: null, or the group of each column. affine(row, group) gives scale and zero point.
+template <typename Type, typename Parameters>
+void quantize_block(const typename Type::Stored* weight, const GptqFormat& format,
+                    const GptqShape& shape, const int32_t* group_of, uint64_t row_begin,
+                    uint32_t* qweight, uint32_t* qzeros, uint16_t* scales, Parameters&& affine) {
   const int levels = (1 << format.bits) - 1;
   const auto bits = static_cast<uint64_t>(format.bits);
   std::vector<Affine> groups(shape.groups() * kTogether);
   for (uint64_t group = 0; group < shape.groups(); ++group) {
     uint8_t zeros[kTogether];
     for (uint64_t i = 0; i < kTogether; ++i) {
-      const uint64_t begin = group * shape.group_size;
       Affine& found = groups[group * kTogether + i];
-      found = group_parameters<Type>(weight + (row_begin + i) * shape.columns, begin,
-                                     std::min(begin + shape.group_size, shape.columns), levels,
-                                     symmetric);
+      found = affine(row_begin + i, group);
       zeros[i] = static_cast<uint8_t>(found.zero);
       scales[group * shape.rows + row_begin + i] = float_to_half(found.scale);
     }
@@ -76,7 +74,8 @@ void quantize_block(const typename Type::Stored* weight, const GptqFormat& forma
       const auto* values = weight + (row_begin + i) * shape.columns + column;
       uint8_t codes[kTogether];
       for (uint64_t j = 0; j < kTogether; ++j) {
-        const uint64_t group = (column + j) / shape.group_size;
+        const uint64_t group = group_of == nullptr ? (column + j) / shape.group_size
+                                                   : static_cast<uint64_t>(group_of[column + j]);
         codes[j] = code_of(Type::load(values, j), groups[group * kTogether + i], levels);
       }
       uint32_t words[8];
@@ -90,11 +89,53 @@ void quantize_block(const typename Type::Stored* weight, const GptqFormat& forma
 void quantize(WeightType type, const void* weight, GptqFormat format, bool symmetric,
               GptqShape shape, uint64_t row_begin, uint64_t row_end, uint32_t* qweight,
               uint32_t* qzeros, uint16_t* scales) {
+  const int levels = (1 << format.bits) - 1;
   with_type(type, [&](auto tag) {
     using Type = decltype(tag);
-    for (uint64_t row = row_begin; row < row_end; row += kTogether) {
-      quantize_block<Type>(static_cast<const typename Type::Stored*>(weight), format, symmetric,
-                           shape, row, qweight, qzeros, scales);
+    const auto* values = static_cast<const typename Type::Stored*>(weight);
+    const auto parameters = [&](uint64_t row, uint64_t group) {
+      const uint64_t begin = group * shape.group_size;
+      return group_parameters<Type>(values + row * shape.columns, begin,
+                                    std::min(begin + shape.group_size, shape.columns), levels,
+                                    symmetric);
+    };
+    for (uint64_t row = row_begin; row < row_end; row += kTogether)
+      quantize_block<Type>(values, format, shape, nullptr, row, qweight, qzeros, scales,
+                           parameters);
+  });
+}
+
+void quantize_on(WeightType type, const void* weight, GptqFormat format, GptqGrid grid,
+                 GptqShape shape, uint64_t row_begin, uint64_t row_end, uint32_t* qweight,
+                 uint32_t* qzeros, uint16_t* scales) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto parameters = [&](uint64_t row, uint64_t group) {
+      const uint64_t i = row * shape.groups() + group;
+      return Affine{grid.scales[i], grid.zeros[i]};
+    };
+    for (uint64_t row = row_begin; row < row_end; row += kTogether)
+      quantize_block<Type>(static_cast<const typename Type::Stored*>(weight), format, shape,
+                           grid.group_of, row, qweight, qzeros, scales, parameters);
+  });
+}
+
+void read_groups(GptqFormat format, GptqShape shape, const uint32_t* qzeros, WeightType scale_type,
+                 const void* scales, float* scale_of, int32_t* zero_of) {
+  const auto bits = static_cast<uint64_t>(format.bits);
+  with_type(scale_type, [&](auto tag) {
+    using Scale = decltype(tag);
+    const auto* stored = static_cast<const typename Scale::Stored*>(scales);
+    for (uint64_t group = 0; group < shape.groups(); ++group) {
+      for (uint64_t row = 0; row < shape.rows; row += kTogether) {
+        uint8_t zeros[kTogether];
+        unpack_zeros(format, qzeros + (group * shape.rows + row) / 32 * bits, zeros);
+        for (uint64_t i = 0; i < kTogether; ++i) {
+          const uint64_t at = (row + i) * shape.groups() + group;
+          scale_of[at] = Scale::load(stored, group * shape.rows + row + i);
+          zero_of[at] = zeros[i];
+        }
+      }
     }
   });
 }
@@ -144,10 +185,73 @@ void dequantize(GptqFormat format, GptqShape shape, const uint32_t* qweight, con
   });
 }
 
+// Codes of 32 columns of a row.
+void load_codes(const GptqProduct& weight, uint64_t row, uint64_t column, uint8_t* codes) {
+  const auto bits = static_cast<uint64_t>(weight.format.bits);
+  const uint32_t* from = weight.qweight + column / 32 * bits * weight.shape.rows + row;
+  if (bits == 4 && !weight.format.planar) {
+    for (uint64_t word = 0; word < 4; ++word) {
+      const uint32_t packed = from[word * weight.shape.rows];
+      for (uint64_t i = 0; i < 8; ++i)
+        codes[8 * word + i] = static_cast<uint8_t>(packed >> (4 * i) & 15);
+    }
+    return;
+  }
+  uint32_t words[8];
+  for (uint64_t word = 0; word < bits; ++word) words[word] = from[word * weight.shape.rows];
+  unpack_codes(weight.format, words, codes);
+}
+
+template <typename Scale, typename Out>
+void decode_row(const GptqProduct& weight, uint64_t row, uint64_t begin, uint64_t end,
+                typename Out::Stored* out) {
+  constexpr uint64_t kMostLevels = 16;
+  const float* scales = weight.scales + row * weight.shape.groups();
+  const int32_t* zeros = weight.zeros + row * weight.shape.groups();
+  const auto levels = uint64_t{1} << weight.format.bits;
+  const auto value = [&](uint64_t group, int code) {
+    return Scale::round(scales[group] * static_cast<float>(code - zeros[group]));
+  };
+  // A group has few values where codes are narrow: they are made once.
+  const bool listed =
+      levels <= kMostLevels && weight.group_of == nullptr && weight.shape.group_size % 32 == 0;
+  typename Out::Stored list[kMostLevels];
+  uint64_t listed_group = ~uint64_t{0};
+  for (uint64_t column = begin; column < end; column += kTogether) {
+    uint8_t codes[kTogether];
+    load_codes(weight, row, column, codes);
+    typename Out::Stored* to = out + (column - begin);
+    if (listed) {
+      const uint64_t group = column / weight.shape.group_size;
+      for (uint64_t code = 0; code < levels && group != listed_group; ++code)
+        Out::store(list, code, value(group, static_cast<int>(code)));
+      listed_group = group;
+      for (uint64_t j = 0; j < kTogether; ++j) to[j] = list[codes[j]];
+      continue;
+    }
+    for (uint64_t j = 0; j < kTogether; ++j) {
+      const uint64_t group = weight.group_of == nullptr
+                                 ? (column + j) / weight.shape.group_size
+                                 : static_cast<uint64_t>(weight.group_of[column + j]);
+      Out::store(to, j, value(group, codes[j]));
+    }
+  }
+}
+
+void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
+  const auto& weight = *static_cast<const GptqProduct*>(format);
+  with_types(weight.scale_type, weight.out_type, [&](auto scale, auto tag) {
+    using Out = decltype(tag);
+    decode_row<decltype(scale), Out>(weight, row, begin, end,
+                                     static_cast<typename Out::Stored*>(out));
+  });
+}
+
 }  // namespace
 
 const GptqKernels& gptq_kernels() {
-  static constexpr GptqKernels kernels{quantize, dequantize};
+  static constexpr GptqKernels kernels{quantize, quantize_on, read_groups, dequantize,
+                                       decode_floats};
   return kernels;
 }
 

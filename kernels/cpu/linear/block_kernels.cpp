@@ -265,12 +265,11 @@ void multiply_int8_rows(const LinearWeight& weight, const PreparedActivations& x
   }
   for (uint64_t row = 0; row < block.rows; ++row) {
     float* sums = reinterpret_cast<float*>(block.sums) + row * kSumsStride;
-    const float scale = weight.scb[first_row + row];
+    const float scale = weight.scb[first_row + row], factor = sum_factor(weight);
     for (uint64_t i = 0; i < block.x_padded_end - block.x_begin; ++i) {
       int32_t sum;
       std::memcpy(&sum, sums + i, sizeof sum);
-      sums[i] =
-          static_cast<float>(sum) * (x.scales[block.x_begin + i] * scale) * kInverse127Squared;
+      sums[i] = static_cast<float>(sum) * (x.scales[block.x_begin + i] * scale) * factor;
     }
   }
 }

@@ -111,15 +111,16 @@ int32_t byte_dot(const int8_t* weight, const int8_t* x, uint64_t count) {
 void int8_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
               float* values) {
   const int8_t* codes = weight.codes + row * weight.in_features;
+  const float factor = sum_factor(weight);
   for (uint64_t i = 0; i < x.rows; ++i) {
     const auto* words = static_cast<const int8_t*>(x.words) + i * x.columns;
     const int32_t sum = byte_dot(codes, words, weight.in_features) + x.offsets[i];
-    values[i] = static_cast<float>(sum) * (x.scales[i] * weight.scb[row]) * kInverse127Squared;
+    values[i] = static_cast<float>(sum) * (x.scales[i] * weight.scb[row]) * factor;
   }
   for (uint64_t j = 0; j < x.outlier_count; ++j) {
     const uint32_t column = x.outliers[j];
-    const float factor = outlier_weight(weight, x.source.type, row, column);
-    for (uint64_t i = 0; i < x.rows; ++i) values[i] += factor * activation_at(x.source, i, column);
+    const float decoded = outlier_weight(weight, x.source.type, row, column);
+    for (uint64_t i = 0; i < x.rows; ++i) values[i] += decoded * activation_at(x.source, i, column);
   }
 }
 

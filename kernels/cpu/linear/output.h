@@ -11,6 +11,11 @@ namespace linear {
 // 1 / 127^2, in bitsandbytes' digits.
 inline constexpr float kInverse127Squared = 6.200124e-05f;
 
+// What sums of int8_rows are multiplied by beside both scales.
+inline float sum_factor(const LinearWeight& weight) {
+  return weight.rounding == nullptr ? kInverse127Squared : 1.0f;
+}
+
 // y[row][column + i] = values[i] + bias[column + i].
 template <typename Type>
 void write_row(const LinearOutput& y, uint64_t row, uint64_t column, const float* values,

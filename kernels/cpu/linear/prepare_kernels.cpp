@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/cpu/activations/rules.h"
 #include "kernels/cpu/common/numbers.h"
 #include "kernels/cpu/linear/entry_points.h"
 #include "kernels/cpu/linear/tile_shape.h"
@@ -123,6 +124,34 @@ RowStatistics prepare_int8_row(const LinearWeight& weight, const typename Type::
   return statistics;
 }
 
+// Symmetric integers of a whole row, by another library's rule.
+template <typename Type, typename Destination>
+RowStatistics prepare_rounded_row(const LinearWeight& weight, const typename Type::Stored* row,
+                                  const Destination& to) {
+  const ActivationRounding& rounding = *weight.rounding;
+  const bool finite = activations::all_finite<Type>(row, weight.in_features);
+  const auto affine = activations::integer_affine<Type>(
+      rounding,
+      finite ? activations::range_of<Type>(row, weight.in_features) : activations::Range());
+  const float inverse = activations::inverse_of<Type>(rounding, affine);
+  RowStatistics statistics{finite ? affine.scale : kNaN};
+  for_strips(weight.in_features, [&](uint64_t begin, uint64_t end) {
+    float strip[kStrip];
+    int8_t codes[kStrip];
+    const uint64_t count = load_strip<Type>(row, begin, end, strip);
+    std::fill(codes, codes + count, int8_t{0});
+    int32_t sum = 0;
+    for (uint64_t i = 0; i < end - begin && finite; ++i) {
+      codes[i] = static_cast<int8_t>(static_cast<int32_t>(
+          activations::centred_code<Type>(rounding, affine, inverse, strip[i])));
+      sum += codes[i];
+    }
+    statistics.sum += sum;
+    to.put(codes, begin, count);
+  });
+  return statistics;
+}
+
 template <typename Type, typename Destination>
 void prepare_floats(uint64_t columns, const typename Type::Stored* row, const Destination& to) {
   for_strips(columns, [&](uint64_t begin, uint64_t end) {
@@ -160,7 +189,9 @@ void prepare_integers(const LinearWeight& weight, const PreparedActivations& x,
                       const typename Type::Stored* row, const uint8_t* outlier, uint64_t index,
                       const Destination& to) {
   if (weight.arithmetic == Arithmetic::int8_rows) {
-    const RowStatistics statistics = prepare_int8_row<Type>(weight, row, outlier, to);
+    const RowStatistics statistics = weight.rounding == nullptr
+                                         ? prepare_int8_row<Type>(weight, row, outlier, to)
+                                         : prepare_rounded_row<Type>(weight, row, to);
     x.scales[index] = statistics.scale;
     x.offsets[index] = -128 * statistics.sum;
     return;

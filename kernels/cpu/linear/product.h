@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "kernels/cpu/activations/activations.h"
 #include "kernels/cpu/common/isa.h"
 #include "kernels/cpu/common/numbers.h"
 
@@ -22,8 +23,9 @@ enum class Arithmetic {
   float32,   // fused multiply-add
   bfloat16,  // pairs of bfloat16 into float32 sums: weights are rounded to
              // bfloat16
-  // Both sides as integers of 8 bits, summed exactly. int8_rows: LLM.int8(),
-  // one scale a row on both sides (bitsandbytes 0.50, backends/default/ops.py).
+  // Both sides as integers of 8 bits, summed exactly. int8_rows: one scale a
+  // row on both sides, of LLM.int8() (bitsandbytes 0.50,
+  // backends/default/ops.py), or as `rounding` says.
   // int8_blocks: activations in blocks of 32 with a float32 scale, 1/127 of the
   // largest magnitude: GGUF's types, as ggml multiplies them.
   int8_rows,
@@ -61,6 +63,9 @@ struct LinearWeight {
   const int8_t* codes = nullptr;
   const float* scb = nullptr;
   float threshold = 0;
+  // Null: LLM.int8()'s own. Else symmetric integers of a whole row, and `scb` has
+  // the scales of the rows themselves.
+  const ActivationRounding* rounding = nullptr;
 
   // int8_blocks: columns [begin, end) of `row` as codes, and a scale and a
   // minimum for each block of `block` columns: value = scale * (code - offset)

@@ -76,6 +76,19 @@ void decode_row(const ScaledWeight& weight, uint64_t row, uint64_t from, uint64_
 
 }  // namespace
 
+void scaled_read_tiles(const ScaledWeight& weight, uint64_t tile_rows, float* scales,
+                       int32_t* zeros) {
+  for (uint64_t i = 0; i < tile_rows; ++i) {
+    for (uint64_t j = 0; j < weight.tiles.per_row; ++j) {
+      const uint64_t at = i * weight.tiles.per_row + j;
+      scales[at] = load_scale(weight, at);
+      if (zeros == nullptr) continue;
+      zeros[at] = static_cast<int32_t>(load_zero(weight.zero_type, weight.rows, weight.tiles,
+                                                 weight.zeros, i * weight.tiles.rows, j));
+    }
+  }
+}
+
 void scaled_dequantize(const ScaledWeight& weight, uint64_t row_begin, uint64_t row_end,
                        WeightType out_type, void* out) {
   with_types(weight.rounding, out_type, [&](auto rounding, auto out_tag) {

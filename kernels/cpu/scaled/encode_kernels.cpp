@@ -162,6 +162,12 @@ template <typename Type>
 void store_tile(const ScaledEncoding& encoding, ValueRange range, float global, uint64_t row,
                 uint64_t tile, void* scales, void* zeros) {
   const uint64_t i = row / encoding.tiles.rows * encoding.tiles.per_row + tile;
+  if (encoding.given_scales != nullptr) {
+    Type::store(static_cast<typename Type::Stored*>(scales), i, encoding.given_scales[i]);
+    if (encoding.given_zeros != nullptr)
+      store_zero(encoding, row, tile, encoding.given_zeros[i], zeros);
+    return;
+  }
   switch (encoding.scale_rule) {
     case ScaleRule::own: {
       const TileScale made = own_scale<Type>(encoding, range);
@@ -199,7 +205,8 @@ void store_tiles(const ScaledEncoding& encoding, const typename Type::Stored* we
     const uint64_t begin = tile * encoding.tiles.columns;
     const uint64_t end = std::min(begin + encoding.tiles.columns, columns);
     ValueRange found;
-    for (uint64_t row = row_begin; row < row_end && whole == nullptr; ++row)
+    const bool measured = whole == nullptr && encoding.given_scales == nullptr;
+    for (uint64_t row = row_begin; row < row_end && measured; ++row)
       found = join(found, range_of<Type>(weight, row * columns + begin, row * columns + end));
     store_tile<Type>(encoding, whole == nullptr ? found : *whole, global, row_begin, tile, scales,
                      zeros);
@@ -234,8 +241,9 @@ int narrow(const ScaledEncoding& encoding, float value) {
   switch (encoding.rows.type) {
     case NarrowType::float8_e4m3fn:
       if (std::isnan(value)) return 0x7f;
-      // The library adds a zero point of 0, which turns -0.0 into 0.
-      return float_to_float8_e4m3fn(clamp(value + 0.0f, -kLargestE4M3, kLargestE4M3));
+      // The library adds a zero point of 0, which turns -0.0 into 0; a given grid keeps it.
+      if (encoding.given_scales == nullptr) value += 0.0f;
+      return float_to_float8_e4m3fn(clamp(value, -kLargestE4M3, kLargestE4M3));
     case NarrowType::float6_e2m3:
       return float_to_float6_e2m3(value);
     case NarrowType::float4_e2m1:
@@ -284,7 +292,8 @@ void quantize(WeightType type, const void* weight, const ScaledEncoding& encodin
                         scales, zeros);
     for (uint64_t row = row_begin; row < row_end; ++row) {
       const ScaleRule rule = encoding.scale_rule;
-      if (rule == ScaleRule::two_levels || rule == ScaleRule::exponent_above)
+      if (rule == ScaleRule::two_levels || rule == ScaleRule::exponent_above ||
+          encoding.given_scales != nullptr)
         encode_row<Type, F32>(encoding, values, global, row, codes, scales, zeros);
       else
         encode_row<Type, Type>(encoding, values, global, row, codes, scales, zeros);
@@ -295,8 +304,8 @@ void quantize(WeightType type, const void* weight, const ScaledEncoding& encodin
 }  // namespace
 
 const ScaledKernels& scaled_kernels() {
-  static constexpr ScaledKernels kernels{range, global_scale, quantize, scaled_dequantize,
-                                         scaled_decode_floats};
+  static constexpr ScaledKernels kernels{
+      range, global_scale, quantize, scaled_read_tiles, scaled_dequantize, scaled_decode_floats};
   return kernels;
 }
 

@@ -87,6 +87,10 @@ struct ScaledEncoding {
   ZeroType zero_type = ZeroType::none;  // where it is stored
   // The bits of an integer, also where each has a byte.
   int bits = 8;
+  // Scales that were found elsewhere, numbers of their dtype, [tiles] of the whole weight; null:
+  // `scale_rule` finds them. zeros: likewise, less 2^(bits - 1); null: no zero points.
+  const float* given_scales = nullptr;
+  const int32_t* given_zeros = nullptr;
 };
 
 // Smallest and largest number of (a part of) a weight, and 0; both NaN when one of them is.
@@ -104,6 +108,8 @@ struct ScaledKernels {
   void (*quantize)(WeightType type, const void* weight, const ScaledEncoding& encoding,
                    const ValueRange* whole, float global_scale, uint64_t row_begin,
                    uint64_t row_end, void* codes, void* scales, void* zeros);
+  // Scales and, unless null, zero points of the tiles of `tile_rows` rows of tiles.
+  void (*read_tiles)(const ScaledWeight& weight, uint64_t tile_rows, float* scales, int32_t* zeros);
   // Decodes rows to out[0 ...), rounded to out_type.
   void (*dequantize)(const ScaledWeight& weight, uint64_t row_begin, uint64_t row_end,
                      WeightType out_type, void* out);

@@ -1,0 +1,118 @@
+// Compiled once for each instruction set.
+#include <cmath>
+#include <limits>
+
+#include "kernels/cpu/activations/rules.h"
+#include "kernels/cpu/common/float8.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace {
+
+using namespace activations;
+
+constexpr float kLargestE4M3 = 448.0f;
+
+template <typename Type, typename Out>
+void round_integers(const ActivationRounding& rounding, const typename Type::Stored* x,
+                    uint64_t count, typename Out::Stored* out) {
+  const Affine affine = integer_affine<Type>(rounding, range_of<Type>(x, count));
+  const float inverse = inverse_of<Type>(rounding, affine);
+  const bool wide = rounding.rule == ActivationRule::torchao_integer;
+  for (uint64_t i = 0; i < count; ++i) {
+    const float value =
+        centred_code<Type>(rounding, affine, inverse, Type::load(x, i)) * affine.scale;
+    Out::store(out, i, wide ? value : Type::round(value));
+  }
+}
+
+float e4m3(float value) {
+  return float8_e4m3fn_to_float(float_to_float8_e4m3fn(clamp(value, -kLargestE4M3, kLargestE4M3)));
+}
+
+template <typename Type, typename Out>
+void round_float8(const ActivationRounding& rounding, const typename Type::Stored* x,
+                  uint64_t count, typename Out::Stored* out) {
+  float largest = range_of<Type>(x, count).largest();
+  if (rounding.rule == ActivationRule::compressed_float8) {
+    float scale = Type::round(largest / kLargestE4M3);
+    if (scale == 0) scale = epsilon<Type>();
+    for (uint64_t i = 0; i < count; ++i)
+      Out::store(out, i, Type::round(e4m3(Type::round(Type::load(x, i) / scale)) * scale));
+    return;
+  }
+  if (rounding.largest > 0) largest = std::min(largest, rounding.largest);
+  const float scale = std::max(Type::round(largest / kLargestE4M3), rounding.smallest_scale);
+  for (uint64_t i = 0; i < count; ++i)
+    Out::store(out, i, scale == 0 ? 0.0f : e4m3(Type::load(x, i) / scale) * scale);
+}
+
+template <typename Type, typename Out>
+void round_bitnet(const typename Type::Stored* x, uint64_t count, typename Out::Stored* out) {
+  const float largest = std::max(range_of<Type>(x, count).largest(), Type::round(1e-5f));
+  const float factor = Type::round(127.0f / largest);
+  for (uint64_t i = 0; i < count; ++i) {
+    const float code = round_to_even(bounded(Type::round(Type::load(x, i) * factor)));
+    Out::store(out, i, clamp(code, -128.0f, 127.0f) / factor);
+  }
+}
+
+template <typename Type, typename Out>
+void round_group(const ActivationRounding& rounding, const typename Type::Stored* x, uint64_t count,
+                 typename Out::Stored* out) {
+  switch (rounding.rule) {
+    case ActivationRule::torchao_integer:
+    case ActivationRule::torchao_fake_integer:
+    case ActivationRule::compressed_integer:
+      return round_integers<Type, Out>(rounding, x, count, out);
+    case ActivationRule::float8:
+    case ActivationRule::compressed_float8:
+      return round_float8<Type, Out>(rounding, x, count, out);
+    case ActivationRule::bitnet:
+      return round_bitnet<Type, Out>(x, count, out);
+  }
+}
+
+void round(const ActivationRounding& rounding, WeightType type, const void* x, uint64_t stride,
+           uint64_t rows, uint64_t columns, WeightType out_type, void* out) {
+  const uint64_t group = rounding.group == 0 ? columns : rounding.group;
+  with_types(type, out_type, [&](auto tag, auto out_tag) {
+    using Type = decltype(tag);
+    using Out = decltype(out_tag);
+    for (uint64_t row = 0; row < rows; ++row) {
+      const auto* from = static_cast<const typename Type::Stored*>(x) + row * stride;
+      auto* to = static_cast<typename Out::Stored*>(out) + row * columns;
+      const bool finite = all_finite<Type>(from, columns);
+      for (uint64_t i = 0; i < columns && !finite; ++i)
+        Out::store(to, i, std::numeric_limits<float>::quiet_NaN());
+      for (uint64_t begin = 0; begin < columns && finite; begin += group)
+        round_group<Type, Out>(rounding, from + begin, std::min(group, columns - begin),
+                               to + begin);
+    }
+  });
+}
+
+void finish(WeightType type, const float* sums, uint64_t rows, uint64_t columns, const void* bias,
+            void* y, uint64_t stride) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* added = static_cast<const typename Type::Stored*>(bias);
+    for (uint64_t row = 0; row < rows; ++row) {
+      auto* out = static_cast<typename Type::Stored*>(y) + row * stride;
+      for (uint64_t i = 0; i < columns; ++i) {
+        const float sum = sums[row * columns + i];
+        Type::store(out, i, added == nullptr ? sum : sum + Type::load(added, i));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+const ActivationKernels& activation_kernels() {
+  static constexpr ActivationKernels kernels{round, finish};
+  return kernels;
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels

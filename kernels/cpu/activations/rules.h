@@ -1,0 +1,98 @@
+// How integers are found for activations; of one instruction set.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+#include "kernels/cpu/activations/activations.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace activations {
+
+inline float clamp(float value, float low, float high) {
+  return value < low ? low : value > high ? high : value;
+}
+
+// Within what round_to_even takes; beyond every code.
+inline float bounded(float value) {
+  return clamp(value, -65536.0f, 65536.0f);
+}
+
+struct Range {
+  float low = 0, high = 0;
+  float largest() const { return std::max(-low, high); }
+};
+
+// Of finite numbers; 0 counts.
+template <typename Type>
+Range range_of(const typename Type::Stored* x, uint64_t count) {
+  Range range;
+  for (uint64_t i = 0; i < count; ++i) {
+    const float value = Type::load(x, i);
+    range.low = std::min(range.low, value);
+    range.high = std::max(range.high, value);
+  }
+  return range;
+}
+
+struct Affine {
+  float scale, zero;
+};
+
+// finfo(dtype).eps.
+template <typename Type>
+float epsilon() {
+  if (std::is_same_v<Type, F32>) return 0x1p-23f;
+  return std::is_same_v<Type, F16> ? 0x1p-10f : 0x1p-7f;
+}
+
+template <typename Type>
+Affine integer_affine(const ActivationRounding& rounding, Range range) {
+  const auto low = static_cast<float>(rounding.low), high = static_cast<float>(rounding.high);
+  const bool torchao = rounding.rule != ActivationRule::compressed_integer;
+  float scale = rounding.symmetric
+                    ? Type::round(range.largest() / rounding.divisor)
+                    : Type::round(Type::round(range.high - range.low) / (high - low));
+  if (rounding.rule == ActivationRule::torchao_integer)
+    scale = std::max(scale, Type::round(0x1p-23f));
+  else if (torchao)
+    scale = std::max(scale, std::is_same_v<Type, F16> ? 0x1p-14f : 0x1p-126f);
+  else if (scale == 0)
+    scale = epsilon<Type>();
+  if (rounding.symmetric) return {scale, 0};
+  const float quotient = Type::round(range.low / scale);
+  const float zero = Type::round(low - (torchao ? round_to_even(bounded(quotient)) : quotient));
+  return {scale, round_to_even(clamp(zero, low, high))};
+}
+
+template <typename Type>
+bool all_finite(const typename Type::Stored* x, uint64_t count) {
+  return absmax_of<Type>(x, 0, count) <= std::numeric_limits<float>::max();
+}
+
+// The code of a number, its zero point taken off, for the rules of integers.
+template <typename Type>
+float centred_code(const ActivationRounding& rounding, const Affine& affine, float inverse,
+                   float value) {
+  const auto low = static_cast<float>(rounding.low), high = static_cast<float>(rounding.high);
+  if (rounding.rule == ActivationRule::torchao_integer)
+    return clamp(round_to_even(bounded(value * inverse)) + affine.zero, low, high) - affine.zero;
+  if (rounding.rule == ActivationRule::torchao_fake_integer) {
+    const float nearest = round_to_even(bounded(Type::round(value * inverse)));
+    return Type::round(clamp(Type::round(nearest + affine.zero), low, high) - affine.zero);
+  }
+  const float moved = Type::round(Type::round(value / affine.scale) + affine.zero);
+  return Type::round(round_to_even(clamp(moved, low, high)) - affine.zero);
+}
+// What centred_code takes as `inverse`.
+template <typename Type>
+float inverse_of(const ActivationRounding& rounding, const Affine& affine) {
+  const float inverse = 1.0f / affine.scale;
+  return rounding.rule == ActivationRule::torchao_fake_integer ? Type::round(inverse) : inverse;
+}
+
+}  // namespace activations
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels
