@@ -34,6 +34,7 @@ const MethodUnderTest& method_under_test() {
   static const MethodUnderTest method{
       .plugin = "auto_round",
       .golden = {{.folder = "auto_round", .config = config_of, .read_only = parts_of}},
+      .reads_products = true,
       .least_configs = 40};
   return method;
 }

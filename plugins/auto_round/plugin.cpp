@@ -3,7 +3,8 @@
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{make_method<auto_round::AutoRoundQuantizer>(
       describe("auto-round", "auto-round", PRECIS_PLUGIN_VERSION, "safetensors",
-               PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_NEEDS_CALIBRATION),
+               PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_NEEDS_CALIBRATION, Products::linear,
+               Calibrated::no, Grids::yes),
       auto_round::options, auto_round::read_config)};
   return list;
 }

@@ -1,6 +1,6 @@
 #include "plugins/auto_round/quantizer.h"
 
-#include "plugins/weight_type.h"
+#include "plugins/group_products.h"
 
 namespace precis::auto_round {
 
@@ -102,31 +102,85 @@ void AutoRoundQuantizer::encode(const precis_call&, const precis_param& param, c
   check_writable(param);
 }
 
+kernels::AwqShape AutoRoundQuantizer::awq_shape(const precis_param& param) const {
+  const sdk::Matrix matrix = sdk::matrix(param);
+  return {matrix.rows, matrix.columns, group_size_of(settings(param), matrix.columns)};
+}
+
+kernels::GptqShape AutoRoundQuantizer::gptq_shape(const precis_param& param) const {
+  const sdk::Matrix matrix = sdk::matrix(param);
+  return {matrix.rows, matrix.columns, group_size_of(settings(param), matrix.columns)};
+}
+
+kernels::GptqFormat AutoRoundQuantizer::gptq_format(const precis_param& param) const {
+  return {static_cast<int>(settings(param).bits), false, config_.packing == Packing::gptq};
+}
+
 void AutoRoundQuantizer::decode(const precis_call&, const precis_param& param,
                                 const sdk::ConstParts& parts, sdk::RowRange rows,
                                 const precis_tensor& out) const {
-  const Settings settings = this->settings(param);
-  const sdk::Matrix matrix = sdk::matrix(param);
-  const uint64_t group_size = group_size_of(settings, matrix.columns);
   const kernels::Isa isa = kernels::current_isa();
   const auto scale_type = plugins::weight_type(parts[kScales]->view.dtype);
   const void* scales = sdk::data<const void>(*parts[kScales]);
   const auto out_type = plugins::weight_type(out.view.dtype);
-  if (config_.packing == Packing::awq) {
-    const kernels::AwqShape shape{matrix.rows, matrix.columns, group_size};
+  if (config_.packing == Packing::awq)
     return kernels::awq_kernels(isa).dequantize(
-        kernels::AwqLayout::gemm, shape, sdk::data<const void>(*parts[kCodes]),
+        kernels::AwqLayout::gemm, awq_shape(param), sdk::data<const void>(*parts[kCodes]),
         sdk::data<const void>(*parts[kZeros]), scale_type, scales, rows.begin, rows.end, out_type,
         sdk::data<void>(out));
-  }
-  const kernels::GptqShape shape{matrix.rows, matrix.columns, group_size};
-  const kernels::GptqFormat format{static_cast<int>(settings.bits), false,
-                                   config_.packing == Packing::gptq};
-  kernels::gptq_kernels(isa).dequantize(format, shape, sdk::data<const uint32_t>(*parts[kCodes]),
-                                        sdk::data<const uint32_t>(*parts[kZeros]), scale_type,
-                                        scales,
-                                        checked_groups(parts, matrix.columns, shape.groups()),
-                                        rows.begin, rows.end, out_type, sdk::data<void>(out));
+  const kernels::GptqShape shape = gptq_shape(param);
+  kernels::gptq_kernels(isa).dequantize(
+      gptq_format(param), shape, sdk::data<const uint32_t>(*parts[kCodes]),
+      sdk::data<const uint32_t>(*parts[kZeros]), scale_type, scales,
+      checked_groups(parts, shape.columns, shape.groups()), rows.begin, rows.end, out_type,
+      sdk::data<void>(out));
+}
+
+void AutoRoundQuantizer::plan_linear(const precis_linear_options& options,
+                                     const precis_param& param, sdk::PlanWriter& plan) const {
+  plugins::product_shape(options, param);
+  layout(param);
+  plugins::plan_group_product(options, param, gptq_shape(param).groups(), plan);
+}
+
+std::unique_ptr<sdk::Linear> AutoRoundQuantizer::prepare_linear(
+    const precis_call&, const precis_linear_options& options, const precis_param& param,
+    const sdk::ConstParts& parts, const sdk::Parts& packed) const {
+  check_parts(param, parts);
+  if (config_.packing == Packing::awq)
+    return plugins::awq_product(options, param, kernels::AwqLayout::gemm, awq_shape(param), parts,
+                                packed);
+  const kernels::GptqShape shape = gptq_shape(param);
+  return plugins::gptq_product(options, param, gptq_format(param), shape,
+                               checked_groups(parts, shape.columns, shape.groups()), parts, packed);
+}
+
+void AutoRoundQuantizer::plan_grid(const precis_param& param, sdk::PlanWriter& grid) const {
+  layout(param);
+  const sdk::Matrix matrix = sdk::matrix(param);
+  plugins::plan_grid(grid, matrix, plugins::grid_tiles(matrix, 1, gptq_shape(param).group_size),
+                     true);
+}
+
+void AutoRoundQuantizer::read_grid(const precis_call&, const precis_param& param,
+                                   const sdk::ConstParts& parts, const sdk::Parts& grid) const {
+  check_parts(param, parts);
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const kernels::GptqShape shape = gptq_shape(param);
+  const plugins::OwnGrid own(grid);
+  const kernels::Isa isa = kernels::current_isa();
+  const auto scale_type = plugins::weight_type(parts[kScales]->view.dtype);
+  const void* scales = sdk::data<const void>(*parts[kScales]);
+  const bool awq = config_.packing == Packing::awq;
+  own.fill_maps(matrix, plugins::grid_tiles(matrix, 1, shape.group_size),
+                awq ? nullptr : checked_groups(parts, shape.columns, shape.groups()));
+  if (awq)
+    return kernels::awq_kernels(isa).read_groups(kernels::AwqLayout::gemm, awq_shape(param),
+                                                 sdk::data<const void>(*parts[kZeros]), scale_type,
+                                                 scales, own.scales, own.zeros);
+  kernels::gptq_kernels(isa).read_groups(gptq_format(param), shape,
+                                         sdk::data<const uint32_t>(*parts[kZeros]), scale_type,
+                                         scales, own.scales, own.zeros);
 }
 
 }  // namespace precis::auto_round

@@ -4,6 +4,7 @@
 #include "kernels/cpu/awq/awq.h"
 #include "kernels/cpu/gptq/gptq.h"
 #include "plugins/auto_round/config.h"
+#include "plugins/grid.h"
 
 namespace precis::auto_round {
 
@@ -11,6 +12,19 @@ class AutoRoundQuantizer : public sdk::WeightQuantizer {
  public:
   // Throws PRECIS_UNSUPPORTED for a config with rotations.
   explicit AutoRoundQuantizer(Config config);
+
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
+
+  // For conversions to gptq, awq and the like; nothing is written.
+  void plan_grid(const precis_param& param, sdk::PlanWriter& grid) const override;
+  void read_grid(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+                 const sdk::Parts& grid) const override;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
@@ -23,6 +37,9 @@ class AutoRoundQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
+  kernels::AwqShape awq_shape(const precis_param& param) const;
+  kernels::GptqShape gptq_shape(const precis_param& param) const;
+  kernels::GptqFormat gptq_format(const precis_param& param) const;
   // Of a parameter; throws PRECIS_UNSUPPORTED for widths that no packing has.
   Settings settings(const precis_param& param) const;
 

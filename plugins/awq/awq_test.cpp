@@ -4,6 +4,18 @@ namespace precis {
 
 using nlohmann::json;
 
+namespace {
+
+std::vector<ProductCase> products() {
+  const std::vector<std::pair<int64_t, int64_t>> shapes{{8, 64}, {40, 320}, {104, 1344}};
+  return {{"awq:bits=4,group_size=32,version=gemm", shapes},
+          {"awq:bits=4,group_size=-1,version=gemm", shapes},
+          {"awq:bits=4,group_size=64,version=gemv", shapes},
+          {"awq:bits=4,group_size=64,version=gemv_fast", shapes}};
+}
+
+}  // namespace
+
 const MethodUnderTest& method_under_test() {
   static const MethodUnderTest method{
       .plugin = "awq",
@@ -15,6 +27,7 @@ const MethodUnderTest& method_under_test() {
                                     {"group_size", options.at("group_size")},
                                     {"version", options.at("version")}};
                       }}},
+      .products = products(),
       .least_configs = 110};
   return method;
 }

@@ -3,7 +3,7 @@
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{make_method<awq::AwqQuantizer>(
       describe("awq", "awq", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE,
-               Products::none, Calibrated::yes),
+               Products::linear, Calibrated::yes, Grids::yes),
       awq::options, awq::read_config)};
   return list;
 }

@@ -8,9 +8,6 @@ namespace {
 using kernels::AwqLayout;
 using sdk::PluginError;
 
-// Parts.
-constexpr std::size_t kCodes = 0, kZeros = 1, kScales = 2;
-
 const kernels::AwqKernels& kernel() {
   return kernels::awq_kernels(kernels::current_isa());
 }
@@ -109,11 +106,16 @@ void AwqQuantizer::decode(const precis_call&, const precis_param& param,
   decode_numbers(param, parts, rows, plugins::weight_type(out.view.dtype), sdk::data<void>(out));
 }
 
+void AwqQuantizer::check_zeros(const sdk::ConstParts& parts) const {
+  if (*config_.layout == AwqLayout::gemv_fast &&
+      !sdk::same(parts[kZeros]->view.dtype, parts[kScales]->view.dtype))
+    throw PluginError(PRECIS_DATA_LOSS, "the zeros and the scales have different dtypes");
+}
+
 void AwqQuantizer::decode_numbers(const precis_param& param, const sdk::ConstParts& parts,
                                   sdk::RowRange rows, kernels::WeightType type, void* out) const {
+  check_zeros(parts);
   const precis_dtype scale = parts[kScales]->view.dtype;
-  if (*config_.layout == AwqLayout::gemv_fast && !sdk::same(parts[kZeros]->view.dtype, scale))
-    throw PluginError(PRECIS_DATA_LOSS, "the zeros and the scales have different dtypes");
   kernel().dequantize(*config_.layout, shape_of(param), sdk::data<const void>(*parts[kCodes]),
                       sdk::data<const void>(*parts[kZeros]), plugins::weight_type(scale),
                       sdk::data<const void>(*parts[kScales]), rows.begin, rows.end, type, out);

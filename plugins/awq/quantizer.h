@@ -3,8 +3,12 @@
 
 #include "kernels/cpu/awq/search.h"
 #include "plugins/awq/config.h"
+#include "plugins/grid.h"
 
 namespace precis::awq {
+
+// Parts.
+inline constexpr std::size_t kCodes = 0, kZeros = 1, kScales = 2;
 
 class AwqQuantizer : public sdk::WeightQuantizer {
  public:
@@ -17,9 +21,24 @@ class AwqQuantizer : public sdk::WeightQuantizer {
                const sdk::Parts& state) const override;
   void finish(const precis_call& call, const sdk::CalibrationGroup& group) const override;
 
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
+
+  void plan_grid(const precis_param& param, sdk::PlanWriter& grid) const override;
+  void read_grid(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+                 const sdk::Parts& grid) const override;
+  void write_grid(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+                  const sdk::ConstParts& grid, const sdk::Parts& parts) const override;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
+  uint64_t workspace(const precis_param& param) const override;
   std::string_view anchor() const override { return "qweight"; }
   sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
   void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
@@ -39,7 +58,10 @@ class AwqQuantizer : public sdk::WeightQuantizer {
   double encode_searched(const precis_call& call, const precis_param& param,
                          const kernels::AwqSearch& search, const std::vector<float>& scales,
                          const sdk::Parts& parts) const;
+  // Throws PRECIS_DATA_LOSS where the dtypes of zeros and scales contradict each other.
+  void check_zeros(const sdk::ConstParts& parts) const;
   kernels::AwqShape shape_of(const precis_param& param) const;
+  plugins::GridTiles tiles_of(const precis_param& param) const;
 
   Config config_;
 };

@@ -70,13 +70,19 @@ std::vector<ProductCase> products() {
           {integers(3, false, "channel"), any},
           {integers(8, true, "tensor"), any},
           {"w4a16", wide_groups},
-          {"w8a8", any},
-          {"fp8-dynamic", any},
-          {"fp8-block", any},
+          {"w8a8", any, Sums::dynamic_int8},
+          {"fp8-dynamic", any, Sums::dynamic_float8},
+          {"fp8-block", any, Sums::dynamic_float8},
           {"nvfp4a16", groups},
           {"mxfp4a16", groups},
           {"mxfp6a16", groups},
           {"mxfp8a16", groups}};
+}
+
+Sums sums_of(const json& options) {
+  const json inputs = options.value("input_activations", json());
+  if (!inputs.is_object() || inputs.value("dynamic", json(false)) != true) return Sums::floats;
+  return inputs.value("type", "int") == "float" ? Sums::dynamic_float8 : Sums::dynamic_int8;
 }
 
 }  // namespace
@@ -84,7 +90,7 @@ std::vector<ProductCase> products() {
 const MethodUnderTest& method_under_test() {
   static const MethodUnderTest method{
       .plugin = "compressed_tensors",
-      .golden = {{.folder = "ct", .config = config_of},
+      .golden = {{.folder = "ct", .config = config_of, .sums = sums_of},
                  {.folder = "ct_legacy",
                   .config = config_of,
                   .read_only = parts_of_old_versions,

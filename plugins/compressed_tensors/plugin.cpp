@@ -3,7 +3,7 @@
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{make_method<compressed_tensors::CompressedTensorsQuantizer>(
       describe("compressed-tensors", "compressed-tensors", PRECIS_PLUGIN_VERSION, "safetensors",
-               PRECIS_METHOD_SERIALIZABLE, Products::linear),
+               PRECIS_METHOD_SERIALIZABLE, Products::linear, Calibrated::no, Grids::yes),
       compressed_tensors::options, compressed_tensors::read_config)};
   return list;
 }

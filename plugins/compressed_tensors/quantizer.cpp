@@ -136,6 +136,13 @@ sdk::StoredWeight CompressedTensorsQuantizer::describe(const sdk::StoredModule& 
 void CompressedTensorsQuantizer::encode(const precis_call& call, const precis_param& param,
                                         const precis_tensor& weight,
                                         const sdk::Parts& parts) const {
+  encode_with(call, param, weight, parts, nullptr, nullptr);
+}
+
+void CompressedTensorsQuantizer::encode_with(const precis_call& call, const precis_param& param,
+                                             const precis_tensor& weight, const sdk::Parts& parts,
+                                             const float* given_scales,
+                                             const int32_t* given_zeros) const {
   const QuantizationScheme& scheme = this->scheme(param);
   const sdk::Matrix matrix = sdk::matrix(param);
   const StoredShape shape = stored_shape(config_, scheme, matrix);
@@ -149,6 +156,8 @@ void CompressedTensorsQuantizer::encode(const precis_call& call, const precis_pa
   encoding.scale_rule = scale_rule(storage_of(format_of(config_, scheme)));
   encoding.symmetric = scheme.weights->symmetric;
   encoding.bits = static_cast<int>(scheme.weights->bits);
+  encoding.given_scales = given_scales;
+  encoding.given_zeros = given_zeros;
   if (places.zeros >= 0) {
     const auto& zeros = *parts.at(static_cast<std::size_t>(places.zeros));
     encoding.zero_type = sdk::same(zeros.view.dtype, sdk::kInt8) ? kernels::ZeroType::int8
@@ -209,6 +218,34 @@ kernels::ScaledWeight CompressedTensorsQuantizer::stored(const precis_param& par
     weight.tile_of = plugins::checked_tiles(part_at(parts, places.group_of), matrix.columns,
                                             shape.tiles.per_row);
   return weight;
+}
+
+// By token and by group; formats with narrow scales, whose activations take a second scale of the
+// whole tensor, keep them as they are.
+std::optional<kernels::ActivationRounding> CompressedTensorsQuantizer::activations(
+    const precis_param& param) const {
+  const QuantizationScheme& scheme = this->scheme(param);
+  const auto& inputs = scheme.input_activations;
+  if (!inputs || inputs->dynamic != Dynamic::yes || !inputs->scale_dtype.empty())
+    return std::nullopt;
+  if (inputs->strategy == Strategy::tensor)
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "activations with one scale for all rows depend on the whole batch");
+  kernels::ActivationRounding rounding{kernels::ActivationRule::compressed_integer};
+  if (inputs->strategy == Strategy::group)
+    rounding.group = static_cast<uint64_t>(inputs->group_size);
+  else if (inputs->strategy != Strategy::token)
+    return std::nullopt;
+  if (inputs->floating) {
+    if (inputs->bits != 8) return std::nullopt;
+    rounding.rule = kernels::ActivationRule::compressed_float8;
+    return rounding;
+  }
+  rounding.low = -(1 << (inputs->bits - 1));
+  rounding.high = (1 << (inputs->bits - 1)) - 1;
+  rounding.divisor = static_cast<float>(rounding.high - rounding.low) / 2;
+  rounding.symmetric = inputs->symmetric;
+  return rounding;
 }
 
 void CompressedTensorsQuantizer::plan_linear(const precis_linear_options& options,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plugins/compressed_tensors/storage.h"
+#include "plugins/grid.h"
 #include "plugins/scaled_quantizer.h"
 
 namespace precis::compressed_tensors {
@@ -17,7 +18,15 @@ class CompressedTensorsQuantizer : public plugins::ScaledQuantizer {
   void plan_linear(const precis_linear_options& options, const precis_param& param,
                    sdk::PlanWriter& plan) const override;
 
+  // Of integers and float8 with scales in a weight's dtype.
+  void plan_grid(const precis_param& param, sdk::PlanWriter& grid) const override;
+  void read_grid(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+                 const sdk::Parts& grid) const override;
+  void write_grid(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+                  const sdk::ConstParts& grid, const sdk::Parts& parts) const override;
+
  protected:
+  uint64_t workspace(const precis_param& param) const override;
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
   std::vector<std::string_view> anchors() const override { return {"weight_scale", "bitmask"}; }
@@ -29,6 +38,7 @@ class CompressedTensorsQuantizer : public plugins::ScaledQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
   kernels::ScaledWeight stored(const precis_param& param,
                                const sdk::ConstParts& parts) const override;
+  std::optional<kernels::ActivationRounding> activations(const precis_param& param) const override;
   void write_skip_list(const sdk::ModuleList& modules, sdk::Json& config) const override;
 
  private:
@@ -36,6 +46,12 @@ class CompressedTensorsQuantizer : public plugins::ScaledQuantizer {
   bool is_sparse(std::string_view module) const;
   void decode_sparse(const precis_param& param, const sdk::ConstParts& parts, sdk::RowRange rows,
                      const precis_tensor& out) const;
+  // Encodes by the scheme, on a grid or without.
+  void encode_with(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+                   const sdk::Parts& parts, const float* given_scales,
+                   const int32_t* given_zeros) const;
+  // Throws PRECIS_UNSUPPORTED for a scheme whose scales are not those of precis.grid/1.
+  plugins::GridTiles tiles_of(const precis_param& param) const;
   // The scheme of a module's weight, or null.
   const QuantizationScheme* weight_scheme(std::string_view module) const;
   // The same; throws PRECIS_UNSUPPORTED where there is none.

@@ -1,6 +1,5 @@
 #include "plugins/fp8/quantizer.h"
 
-#include "kernels/cpu/fp8/fp8.h"
 #include "plugins/weight_type.h"
 
 namespace precis::fp8 {
@@ -10,19 +9,8 @@ using kernels::Fp8ScaleType;
 using kernels::Fp8Tiles;
 using sdk::PluginError;
 
-constexpr std::size_t kCodes = 0, kScales = 1;
-
 const kernels::Fp8Kernels& kernel() {
   return kernels::fp8_kernels(kernels::current_isa());
-}
-
-Fp8ScaleType scale_type(precis_dtype dtype) {
-  if (sdk::same(dtype, sdk::kFloat32)) return Fp8ScaleType::f32;
-  if (sdk::same(dtype, sdk::kFloat16)) return Fp8ScaleType::f16;
-  if (sdk::same(dtype, sdk::kBFloat16)) return Fp8ScaleType::bf16;
-  if (sdk::same(dtype, sdk::kFloat8E8M0FNU) || sdk::same(dtype, sdk::kUInt8))
-    return Fp8ScaleType::e8m0;
-  throw PluginError(PRECIS_DATA_LOSS, "the scales have a dtype that fp8 does not know");
 }
 
 // Tiles of a weight; tile sides of 0 mean one tile.
@@ -41,12 +29,29 @@ std::vector<int64_t> shape_of(const precis_param& param) {
 
 }  // namespace
 
+Fp8ScaleType scale_type(precis_dtype dtype) {
+  if (sdk::same(dtype, sdk::kFloat32)) return Fp8ScaleType::f32;
+  if (sdk::same(dtype, sdk::kFloat16)) return Fp8ScaleType::f16;
+  if (sdk::same(dtype, sdk::kBFloat16)) return Fp8ScaleType::bf16;
+  if (sdk::same(dtype, sdk::kFloat8E8M0FNU) || sdk::same(dtype, sdk::kUInt8))
+    return Fp8ScaleType::e8m0;
+  throw PluginError(PRECIS_DATA_LOSS, "the scales have a dtype that fp8 does not know");
+}
+
 TileQuantizer::TileQuantizer(TileConfig config)
     : WeightQuantizer(config.normalized, config.skip), config_(std::move(config)) {}
 
+Fp8Tiles TileQuantizer::tiles(const precis_param& param) const {
+  return tiles_of(sdk::matrix(param), config_.tile_rows, config_.tile_columns);
+}
+
+Fp8Tiles RowQuantizer::tiles(const precis_param& param) {
+  return tiles_of(sdk::matrix(param), 1, 0);
+}
+
 std::vector<sdk::PartLayout> TileQuantizer::layout(const precis_param& param) const {
   const sdk::Matrix matrix = sdk::matrix(param);
-  const Fp8Tiles tiles = tiles_of(matrix, config_.tile_rows, config_.tile_columns);
+  const Fp8Tiles tiles = this->tiles(param);
   std::vector<int64_t> scales;
   if (config_.tile_rows != 0) {
     scales = {static_cast<int64_t>((matrix.rows + tiles.tile_rows - 1) / tiles.tile_rows),
@@ -85,7 +90,7 @@ sdk::StoredWeight TileQuantizer::describe(const sdk::StoredModule& module) const
 void TileQuantizer::encode(const precis_call& call, const precis_param& param,
                            const precis_tensor& weight, const sdk::Parts& parts) const {
   const sdk::Matrix matrix = sdk::matrix(param);
-  const Fp8Tiles tiles = tiles_of(matrix, config_.tile_rows, config_.tile_columns);
+  const Fp8Tiles tiles = this->tiles(param);
   const auto scale = config_.exponent_scales ? Fp8ScaleType::e8m0 : Fp8ScaleType::f32;
   const void* values = sdk::data<const void>(weight);
   auto* codes = sdk::data<uint8_t>(*parts[kCodes]);
@@ -99,7 +104,7 @@ void TileQuantizer::encode(const precis_call& call, const precis_param& param,
 void TileQuantizer::decode(const precis_call&, const precis_param& param,
                            const sdk::ConstParts& parts, sdk::RowRange rows,
                            const precis_tensor& out) const {
-  const Fp8Tiles tiles = tiles_of(sdk::matrix(param), config_.tile_rows, config_.tile_columns);
+  const Fp8Tiles tiles = this->tiles(param);
   kernel().dequantize(sdk::data<const uint8_t>(*parts[kCodes]), tiles,
                       scale_type(parts[kScales]->view.dtype),
                       sdk::data<const void>(*parts[kScales]), rows.begin, rows.end,
@@ -134,8 +139,7 @@ void RowQuantizer::encode(const precis_call& call, const precis_param& param,
 void RowQuantizer::decode(const precis_call&, const precis_param& param,
                           const sdk::ConstParts& parts, sdk::RowRange rows,
                           const precis_tensor& out) const {
-  const sdk::Matrix matrix = sdk::matrix(param);
-  kernel().dequantize(sdk::data<const uint8_t>(*parts[kCodes]), tiles_of(matrix, 1, 0),
+  kernel().dequantize(sdk::data<const uint8_t>(*parts[kCodes]), tiles(param),
                       scale_type(parts[kScales]->view.dtype),
                       sdk::data<const void>(*parts[kScales]), rows.begin, rows.end,
                       plugins::weight_type(out.view.dtype), sdk::data<void>(out));

@@ -15,9 +15,6 @@ namespace {
 
 using sdk::PluginError;
 
-// Parts.
-constexpr std::size_t kCodes = 0, kZeros = 1, kScales = 2, kGroups = 3;
-
 // GPTQModel's step where the damped moments are still not positive definite.
 constexpr double kDampStep = 0.01;
 

@@ -27,10 +27,26 @@ std::optional<std::vector<PartSpec>> act_order(const json& options, const Param&
 
 }  // namespace
 
+namespace {
+
+std::vector<ProductCase> products() {
+  const std::vector<std::pair<int64_t, int64_t>> shapes{{32, 32}, {32, 320}, {96, 1312}};
+  const std::vector<std::pair<int64_t, int64_t>> groups{{32, 128}, {32, 384}, {96, 1280}};
+  return {{"gptq:bits=4,group_size=32", shapes},
+          {"gptq:bits=4,group_size=128,sym=false", groups},
+          {"gptq:bits=2,group_size=64,checkpoint_format=gptq_v2", groups},
+          {"gptq:bits=3,group_size=-1,sym=false", shapes},
+          {"gptq:bits=8,group_size=32", shapes},
+          {"gptq:bits=6,group_size=32,checkpoint_format=gptq_p", shapes}};
+}
+
+}  // namespace
+
 const MethodUnderTest& method_under_test() {
   static const MethodUnderTest method{
       .plugin = "gptq",
       .golden = {{.folder = "gptq", .config = config_of, .read_only = act_order}},
+      .products = products(),
       .least_configs = 140};
   return method;
 }

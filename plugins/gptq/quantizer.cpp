@@ -7,9 +7,6 @@ namespace {
 
 using sdk::PluginError;
 
-// Parts.
-constexpr std::size_t kCodes = 0, kZeros = 1, kScales = 2, kGroups = 3;
-
 const kernels::GptqKernels& kernel() {
   return kernels::gptq_kernels(kernels::current_isa());
 }
@@ -49,7 +46,8 @@ std::vector<sdk::PartLayout> GptqQuantizer::layout(const precis_param& param) co
 
 void GptqQuantizer::check_writable(const precis_param& param) const {
   plugins::weight_type(param.dtype);
-  if (config_.columns_in_order_of_activation && (param.flags & PRECIS_PARAM_CALIBRATED) == 0) {
+  constexpr uint32_t kOrdered = PRECIS_PARAM_CALIBRATED | PRECIS_PARAM_GRID;
+  if (config_.columns_in_order_of_activation && (param.flags & kOrdered) == 0) {
     throw PluginError(PRECIS_FAILED_PRECONDITION,
                       "desc_act orders columns by measured activations: give calibration data, or "
                       "leave it false");
@@ -80,20 +78,25 @@ void GptqQuantizer::encode(const precis_call& call, const precis_param& param,
   });
 }
 
+const int32_t* GptqQuantizer::checked_groups(const precis_param& param,
+                                             const sdk::ConstParts& parts) const {
+  if (parts.size() <= kGroups) return nullptr;
+  const kernels::GptqShape shape = shape_of(param);
+  const auto* groups = sdk::data<const int32_t>(*parts[kGroups]);
+  const auto count = static_cast<int32_t>(shape.groups());
+  for (uint64_t i = 0; i < shape.columns; ++i) {
+    if (groups[i] >= 0 && groups[i] < count) continue;
+    throw PluginError(PRECIS_DATA_LOSS, "g_idx names group " + std::to_string(groups[i]) + " of " +
+                                            std::to_string(count));
+  }
+  return groups;
+}
+
 void GptqQuantizer::decode(const precis_call&, const precis_param& param,
                            const sdk::ConstParts& parts, sdk::RowRange rows,
                            const precis_tensor& out) const {
   const kernels::GptqShape shape = shape_of(param);
-  const int32_t* groups = nullptr;
-  if (parts.size() > kGroups) {
-    groups = sdk::data<const int32_t>(*parts[kGroups]);
-    const auto count = static_cast<int32_t>(shape.groups());
-    for (uint64_t i = 0; i < shape.columns; ++i) {
-      if (groups[i] >= 0 && groups[i] < count) continue;
-      throw PluginError(PRECIS_DATA_LOSS, "g_idx names group " + std::to_string(groups[i]) +
-                                              " of " + std::to_string(count));
-    }
-  }
+  const int32_t* groups = checked_groups(param, parts);
   kernel().dequantize(config_.format, shape, sdk::data<const uint32_t>(*parts[kCodes]),
                       sdk::data<const uint32_t>(*parts[kZeros]),
                       plugins::weight_type(parts[kScales]->view.dtype),

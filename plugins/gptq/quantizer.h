@@ -2,8 +2,12 @@
 #pragma once
 
 #include "plugins/gptq/config.h"
+#include "plugins/grid.h"
 
 namespace precis::gptq {
+
+// Parts.
+inline constexpr std::size_t kCodes = 0, kZeros = 1, kScales = 2, kGroups = 3;
 
 class GptqQuantizer : public sdk::WeightQuantizer {
  public:
@@ -18,9 +22,24 @@ class GptqQuantizer : public sdk::WeightQuantizer {
                const sdk::Parts& state) const override;
   void finish(const precis_call& call, const sdk::CalibrationGroup& group) const override;
 
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
+
+  void plan_grid(const precis_param& param, sdk::PlanWriter& grid) const override;
+  void read_grid(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+                 const sdk::Parts& grid) const override;
+  void write_grid(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+                  const sdk::ConstParts& grid, const sdk::Parts& parts) const override;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
+  uint64_t workspace(const precis_param& param) const override;
   std::string_view anchor() const override { return "qweight"; }
   sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
   void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
@@ -31,6 +50,9 @@ class GptqQuantizer : public sdk::WeightQuantizer {
 
  private:
   kernels::GptqShape shape_of(const precis_param& param) const;
+  plugins::GridTiles tiles_of(const precis_param& param) const;
+  // The group of each column, or null; throws PRECIS_DATA_LOSS for one that does not exist.
+  const int32_t* checked_groups(const precis_param& param, const sdk::ConstParts& parts) const;
 
   struct SolvingOrder {
     std::vector<uint32_t> order, group_of;  // as kernels::GptqSolve has them
