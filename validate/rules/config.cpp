@@ -95,8 +95,8 @@ Verdict tables(Subject& subject) {
       }
       return false;
     };
-    for (const char* id :
-         {PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_LINEAR_1, PRECIS_SERIALIZE_1}) {
+    for (const char* id : {PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_LINEAR_1, PRECIS_SERIALIZE_1,
+                           PRECIS_CALIBRATION_1, PRECIS_GRID_1}) {
       if (listed(id) != (instance.table(id) != nullptr))
         return violation("precis_method.extensions and get_extension disagree about {}", id);
     }
@@ -110,6 +110,8 @@ Verdict whole_tables(Subject& subject) {
     PRECIS_TRY(check_table(instance.loading(), "method", PRECIS_LOADING_1));
     PRECIS_TRY(check_table(instance.linear(), "method", PRECIS_LINEAR_1));
     PRECIS_TRY(check_table(instance.serialize(), "method", PRECIS_SERIALIZE_1));
+    const auto* grid = static_cast<const precis_grid_v1*>(instance.table(PRECIS_GRID_1));
+    PRECIS_TRY(check_table(grid, "method", PRECIS_GRID_1));
     return {};
   });
 }
