@@ -35,6 +35,9 @@ TEST_P(DeviceKernels, Int8) {
 TEST_P(DeviceKernels, Gguf) {
   run(device_simt::gguf_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Float8) {
+  run(device_simt::float8_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, MatrixUnits) {
   run(device_simt::fragment_checks());
 }

@@ -20,6 +20,7 @@ namespace device_simt {
 std::vector<Check> four_bit_checks(CheckSize size);
 std::vector<Check> int8_checks(CheckSize size);
 std::vector<Check> gguf_checks(CheckSize size);
+std::vector<Check> float8_checks(CheckSize size);
 std::vector<Check> fragment_checks();
 }  // namespace device_simt
 
@@ -27,6 +28,7 @@ namespace device_cuda {
 std::vector<Check> four_bit_checks(CheckSize size);
 std::vector<Check> int8_checks(CheckSize size);
 std::vector<Check> gguf_checks(CheckSize size);
+std::vector<Check> float8_checks(CheckSize size);
 std::vector<Check> fragment_checks();
 }  // namespace device_cuda
 

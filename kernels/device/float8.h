@@ -1,0 +1,74 @@
+// float8 on a device: E4M3FN and E5M2 with one scale for each tile. The rules of
+// kernels/device/bitsandbytes.h hold.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/fp8/fp8.h"
+
+#if !defined(PRECIS_DEVICE)
+#error "include kernels/device/runtime.h, or define PRECIS_DEVICE as the back end to declare"
+#endif
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+enum class Float8Type { e4m3fn, e5m2 };
+
+// Sides of a tile: powers of two (of columns at least 8), or 0 for all rows or columns.
+struct Float8TileShape {
+  uint32_t rows, columns;
+};
+
+struct Float8Tensor {
+  Float8Type type;
+  uint32_t rows, columns;
+  const uint8_t* codes;  // [rows][columns]
+  Float8TileShape tile;
+  Fp8ScaleType scale_type;
+  const void* scales;   // [tiles along rows][tiles along columns]
+  WeightType rounding;  // what decoded values are rounded to; f32 for kernels/cpu/fp8's
+};
+
+// out[rows][columns] of out_type: kernels/cpu/fp8's dequantize, or with `rounding` the dtype of the
+// scales kernels/cpu/quanto's dequantize_bytes.
+const char* dequantize_float8(const Float8Tensor& weight, WeightType out_type, void* out,
+                              void* stream);
+
+// y[m][rows] = x[m][columns] W^T + bias, as linear_4bit.
+const char* linear_float8(const Float8Tensor& weight, WeightType activation, const void* x,
+                          const void* bias, void* y, uint32_t m, void* stream);
+
+// Words of workspace that quantize_float8_tiles takes for a tile that covers the matrix.
+inline constexpr uint32_t kFloat8WorkspaceWords = 1024;
+
+// kernels/cpu/fp8's quantize_tiles with float32 scales: weights by tiles of 128 x 128 or as a
+// whole, activations by 1 x 128 or by rows. workspace may be null where a tile does not cover the
+// matrix.
+const char* quantize_float8_tiles(WeightType type, const void* matrix, uint32_t rows,
+                                  uint32_t columns, Float8TileShape tile, uint8_t* codes,
+                                  float* scales, uint32_t* workspace, void* stream);
+
+// kernels/cpu/fp8's quantize_rows: one float32 scale a row.
+const char* quantize_float8_rows(WeightType type, const void* matrix, uint32_t rows,
+                                 uint32_t columns, uint8_t* codes, float* scales, void* stream);
+
+// kernels/cpu/quanto's quantize_bytes of a float8 type: one scale of dtype `type` a row.
+const char* quantize_quanto_float8(Float8Type format, WeightType type, const void* matrix,
+                                   uint32_t rows, uint32_t columns, uint8_t* codes, void* scales,
+                                   void* stream);
+
+// Activations in E4M3FN with a float32 scale for each 1 x tile_columns.
+struct Float8Activations {
+  const uint8_t* codes;   // [m][columns]
+  const float* scales;    // [m][tiles]
+  uint32_t tile_columns;  // a power of two, at least 64; 0: one scale a row
+};
+
+// y = x W^T + bias with both in E4M3FN. columns is a multiple of 8. Both tiles are either at least
+// 64 columns wide or whole rows. Sums are float32: the error is below columns * 2^-23 *
+// sum |w x| before y is rounded.
+const char* linear_float8_float8(const Float8Tensor& weight, const Float8Activations& x,
+                                 WeightType activation, const void* bias, void* y, uint32_t m,
+                                 void* stream);
+
+}  // namespace precis::kernels::PRECIS_DEVICE

@@ -1,0 +1,206 @@
+// Encoding to float8 with one scale for each tile, bit for bit as kernels/cpu/fp8 and
+// kernels/cpu/quanto. Bound by memory: a tile is read once from it and once from cache.
+#pragma once
+
+#include "kernels/device/float8_numbers.h"
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+// How scale and codes follow from a tile's largest magnitude.
+enum class Float8Rule : uint32_t {
+  tiles,   // transformers': the factor is the reciprocal times 448; a tile of zeros has scale 1
+  rows,    // FBGEMM's: divided by the scale, which is at least 1 / (448 * 512)
+  quanto,  // optimum-quanto's: each step rounded to the weight's dtype; NaN becomes 0xff
+};
+
+struct Float8Encoding {
+  Float8Rule rule;
+  Float8Encoder encoder;
+  float largest;  // finite number of the format
+  uint32_t rows, columns, tile_rows, tile_columns, tiles_per_row;
+  uint32_t column_shift;  // of tile_columns, where a tile has several rows
+};
+
+inline constexpr unsigned kFloat8Threads = 256;
+
+PRECIS_FUNCTION float clamp_between(float value, float low, float high) {
+  value = value < low ? low : value;
+  return value > high ? high : value;
+}
+
+template <class Element>
+inline constexpr Rounding kRoundingOf = std::is_same_v<Element, Half>       ? Rounding::half
+                                        : std::is_same_v<Element, BFloat16> ? Rounding::bfloat16
+                                                                            : Rounding::none;
+
+// A tile's scale, and what its elements are multiplied (`tiles`) or divided by.
+struct Float8TileScale {
+  float scale, operand;
+};
+template <class Element>
+PRECIS_FUNCTION Float8TileScale float8_tile_scale(const Float8Encoding& encoding, float absmax) {
+  if (encoding.rule == Float8Rule::tiles) {
+    const float factor = absmax > 0 ? 1.0f / absmax * encoding.largest : 1.0f;
+    return {1.0f / factor, factor};
+  }
+  const float wanted = absmax / encoding.largest;
+  if (encoding.rule == Float8Rule::quanto) {
+    const float scale = round_to(kRoundingOf<Element>, wanted);
+    return {scale, scale};
+  }
+  constexpr float kSmallest = 1.0f / (448.0f * 512.0f);
+  const float scale = wanted < kSmallest ? kSmallest : wanted;
+  return {scale, scale};
+}
+
+template <class Element>
+PRECIS_FUNCTION uint8_t float8_encode(const Float8Encoding& encoding, float value, float operand) {
+  float scaled = encoding.rule == Float8Rule::tiles ? value * operand : value / operand;
+  if (encoding.rule == Float8Rule::quanto) {
+    scaled = round_to(kRoundingOf<Element>, scaled);
+    if (!(scaled == scaled)) return 0xff;
+  }
+  return float8_code(encoding.encoder, clamp_between(scaled, -encoding.largest, encoding.largest));
+}
+
+// Rows and columns of a tile, and the elements of it that a team of threads takes in turn.
+struct Float8TileRange {
+  uint32_t row, column, rows, columns;
+  template <class Body>
+  PRECIS_FUNCTION void for_each(const Float8Encoding& encoding, uint32_t begin, uint32_t step,
+                                Body body) const {
+    const uint64_t first = uint64_t{row} * encoding.columns + column;
+    if (rows == 1) {
+      for (uint32_t i = begin; i < columns; i += step) body(first + i);
+      return;
+    }
+    const uint32_t shift = encoding.column_shift, mask = (1u << shift) - 1;
+    for (uint32_t i = begin; i < rows << shift; i += step)
+      if ((i & mask) < columns) body(first + uint64_t{i >> shift} * encoding.columns + (i & mask));
+  }
+};
+PRECIS_FUNCTION Float8TileRange float8_tile(const Float8Encoding& encoding, uint32_t tile) {
+  const uint32_t row = tile / encoding.tiles_per_row * encoding.tile_rows;
+  const uint32_t column = tile % encoding.tiles_per_row * encoding.tile_columns;
+  const uint32_t rows = encoding.rows - row, columns = encoding.columns - column;
+  return {row, column, rows < encoding.tile_rows ? rows : encoding.tile_rows,
+          columns < encoding.tile_columns ? columns : encoding.tile_columns};
+}
+
+// The largest magnitude's bits over the block's threads, known to all of them.
+PRECIS_FUNCTION uint32_t block_max(uint32_t best, uint32_t (&of_warps)[kFloat8Threads / kWarp]) {
+  best = warp_max(best);
+  if (lane() == 0) of_warps[warp()] = best;
+  __syncthreads();
+  PRECIS_UNROLL
+  for (unsigned i = 0; i < kFloat8Threads / kWarp; ++i)
+    best = of_warps[i] > best ? of_warps[i] : best;
+  return best;
+}
+
+template <class Scale>
+PRECIS_FUNCTION void store_float8_scale(void* scales, uint64_t i, float scale) {
+  static_cast<Scale*>(scales)[i] = from_float<Scale>(scale);
+}
+
+// One block of threads, or (WarpTiles) one warp, for each tile. Scales are of type Scale.
+template <class Element, class Scale, bool WarpTiles>
+__global__ void __launch_bounds__(kFloat8Threads)
+    quantize_float8_kernel(PRECIS_PARAMETER Float8Encoding encoding, const Element* weight,
+                           uint32_t tiles, uint8_t* codes, void* scales) {
+  const uint32_t tile = WarpTiles
+                            ? blockIdx.x * (kFloat8Threads / kWarp) + static_cast<uint32_t>(warp())
+                            : blockIdx.x;
+  if (WarpTiles && tile >= tiles) return;
+  const uint32_t begin = WarpTiles ? static_cast<uint32_t>(lane()) : threadIdx.x;
+  constexpr uint32_t kStep = WarpTiles ? kWarp : kFloat8Threads;
+  const Float8TileRange range = float8_tile(encoding, tile);
+  uint32_t best = 0;
+  range.for_each(encoding, begin, kStep, [&](uint64_t i) {
+    const uint32_t bits = bits_as<uint32_t>(to_float(weight[i])) & 0x7fffffffu;
+    best = bits > best ? bits : best;
+  });
+  if constexpr (WarpTiles) {
+    best = warp_max(best);
+  } else {
+    using OfWarps = uint32_t[kFloat8Threads / kWarp];
+    PRECIS_SHARED(OfWarps, of_warps);
+    best = block_max(best, of_warps);
+  }
+  const Float8TileScale made = float8_tile_scale<Element>(encoding, bits_as<float>(best));
+  if (begin == 0) store_float8_scale<Scale>(scales, tile, made.scale);
+  range.for_each(encoding, begin, kStep, [&](uint64_t i) {
+    codes[i] = float8_encode<Element>(encoding, to_float(weight[i]), made.operand);
+  });
+}
+
+// partials[blocks]: bits of the largest magnitudes of pieces of the weight.
+template <class Element>
+__global__ void __launch_bounds__(kFloat8Threads)
+    float8_partial_absmax_kernel(const Element* weight, uint64_t count, uint32_t* partials) {
+  using OfWarps = uint32_t[kFloat8Threads / kWarp];
+  PRECIS_SHARED(OfWarps, of_warps);
+  uint32_t best = 0;
+  for (uint64_t i = uint64_t{blockIdx.x} * kFloat8Threads + threadIdx.x; i < count;
+       i += uint64_t{gridDim.x} * kFloat8Threads) {
+    const uint32_t bits = bits_as<uint32_t>(to_float(weight[i])) & 0x7fffffffu;
+    best = bits > best ? bits : best;
+  }
+  best = block_max(best, of_warps);
+  if (threadIdx.x == 0) partials[blockIdx.x] = best;
+}
+
+// The second pass over a weight with one scale: the grid is that of the first.
+template <class Element>
+__global__ void __launch_bounds__(kFloat8Threads)
+    quantize_float8_whole_kernel(PRECIS_PARAMETER Float8Encoding encoding, const Element* weight,
+                                 uint64_t count, const uint32_t* partials, uint8_t* codes,
+                                 float* scale) {
+  using OfWarps = uint32_t[kFloat8Threads / kWarp];
+  PRECIS_SHARED(OfWarps, of_warps);
+  uint32_t best = 0;
+  for (uint32_t i = threadIdx.x; i < gridDim.x; i += kFloat8Threads)
+    best = partials[i] > best ? partials[i] : best;
+  best = block_max(best, of_warps);
+  const Float8TileScale made = float8_tile_scale<Element>(encoding, bits_as<float>(best));
+  const uint64_t first = uint64_t{blockIdx.x} * kFloat8Threads + threadIdx.x;
+  if (first == 0) *scale = made.scale;
+  for (uint64_t i = first; i < count; i += uint64_t{gridDim.x} * kFloat8Threads)
+    codes[i] = float8_encode<Element>(encoding, to_float(weight[i]), made.operand);
+}
+
+inline constexpr unsigned kFloat8Partials = 1024;
+
+// partials: kFloat8Partials words.
+template <class Element>
+const char* launch_quantize_float8_whole(const Float8Encoding& encoding, const Element* weight,
+                                         uint8_t* codes, float* scale, uint32_t* partials,
+                                         void* stream) {
+  const uint64_t count = uint64_t{encoding.rows} * encoding.columns;
+  const uint64_t pieces = (count + kFloat8Threads * 8 - 1) / (kFloat8Threads * 8);
+  const dim3 grid(static_cast<unsigned>(pieces < kFloat8Partials ? pieces : kFloat8Partials));
+  const dim3 block(kFloat8Threads);
+  if (const char* error = PRECIS_LAUNCH((float8_partial_absmax_kernel<Element>), grid, block, 0,
+                                        stream, weight, count, partials))
+    return error;
+  return PRECIS_LAUNCH((quantize_float8_whole_kernel<Element>), grid, block, 0, stream, encoding,
+                       weight, count, static_cast<const uint32_t*>(partials), codes, scale);
+}
+
+template <class Element, class Scale>
+const char* launch_quantize_float8(const Float8Encoding& encoding, const Element* weight,
+                                   uint8_t* codes, void* scales, void* stream) {
+  const dim3 block(kFloat8Threads);
+  const uint32_t tiles =
+      (encoding.rows + encoding.tile_rows - 1) / encoding.tile_rows * encoding.tiles_per_row;
+  if (uint64_t{encoding.tile_rows} * encoding.tile_columns <= 512) {
+    constexpr uint32_t kWarps = kFloat8Threads / kWarp;
+    return PRECIS_LAUNCH((quantize_float8_kernel<Element, Scale, true>),
+                         dim3((tiles + kWarps - 1) / kWarps), block, 0, stream, encoding, weight,
+                         tiles, codes, scales);
+  }
+  return PRECIS_LAUNCH((quantize_float8_kernel<Element, Scale, false>), dim3(tiles), block, 0,
+                       stream, encoding, weight, tiles, codes, scales);
+}
+
+}  // namespace precis::kernels::PRECIS_DEVICE
