@@ -31,18 +31,18 @@ const char* check(Float8TileShape tile, uint32_t rows, uint32_t columns) {
   return rows >= 1u << 31 || columns >= 1u << 31 ? "float8: sizes are below 2^31" : nullptr;
 }
 
-TileScale kernel_scale(Fp8ScaleType type) {
+StoredScale kernel_scale(Fp8ScaleType type) {
   switch (type) {
     case Fp8ScaleType::f32:
-      return TileScale::f32;
+      return StoredScale::f32;
     case Fp8ScaleType::f16:
-      return TileScale::f16;
+      return StoredScale::f16;
     case Fp8ScaleType::bf16:
-      return TileScale::bf16;
+      return StoredScale::bf16;
     case Fp8ScaleType::e8m0:
       break;
   }
-  return TileScale::e8m0;
+  return StoredScale::e8m0;
 }
 
 TileScales kernel_scales(Fp8ScaleType type, const void* scales, Float8TileShape tile, uint32_t rows,

@@ -38,6 +38,9 @@ TEST_P(DeviceKernels, Gguf) {
 TEST_P(DeviceKernels, Float8) {
   run(device_simt::float8_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Grouped) {
+  run(device_simt::grouped_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, MatrixUnits) {
   run(device_simt::fragment_checks());
 }

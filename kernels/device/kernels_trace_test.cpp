@@ -2,7 +2,9 @@
 // and bounds on scattered accesses and bank conflicts.
 #define PRECIS_DEVICE device_simt
 #include "kernels/device/bitsandbytes.h"
+#include "kernels/device/float8.h"
 #include "kernels/device/gguf.h"
+#include "kernels/device/grouped.h"
 
 #include <gtest/gtest.h>
 
@@ -145,6 +147,50 @@ TEST_F(DeviceTraffic, GgufBlocks) {
            c.limits);
     EXPECT_EQ(simt::trace_report().global_bytes_read, c.bytes + 2048 * 2);
   }
+}
+
+TEST_F(DeviceTraffic, Float8Tiles) {
+  const Array<uint16_t> matrix(8 * 1024), out(8 * 1024), y(16 * 8);
+  const Array<uint8_t> codes(8 * 1024), x(16 * 1024);
+  const Array<float> scales(8), x_scales(16 * 8);
+  expect(quantize_float8_tiles(WeightType::bf16, matrix.data(), 8, 1024, {128, 128}, codes.data(),
+                               scales.data(), nullptr, nullptr),
+         {1.1, 1.0});
+  const Float8Tensor weight{
+      Float8Type::e4m3fn, 8, 1024, codes.data(), {128, 128}, Fp8ScaleType::f32, scales.data(),
+      WeightType::f32};
+  simt::trace_reset();
+  expect(dequantize_float8(weight, WeightType::bf16, out.data(), nullptr), {1.1, 1.0});
+  simt::trace_reset();
+  expect(linear_float8(weight, WeightType::bf16, matrix.data(), nullptr, y.data(), 1, nullptr),
+         {1.1, 1.0});
+  EXPECT_EQ(simt::trace_report().global_bytes_read, 8u * 1024 + 8 * 4 + 1024 * 2);
+  simt::trace_reset();
+  expect(linear_float8_float8(weight, {x.data(), x_scales.data(), 128}, WeightType::bf16, nullptr,
+                              y.data(), 16, nullptr),
+         {2.0, 1.3});
+}
+
+// Codes that lie along the rows of the weight come and go in whole sectors.
+TEST_F(DeviceTraffic, GroupedCodes) {
+  const Array<uint32_t> qweight(64 * 256 / 8), qzeros(2 * 64 / 8), codes(64 * 256 / 8);
+  const Array<uint16_t> scales(2 * 64), out(64 * 256), x(256), y(64);
+  const Array<float> row_scales(64 * 2 * 2);
+  const GptqTensor gptq{{4, false, true}, {64, 256, 128}, qweight.data(), qzeros.data(),
+                        WeightType::f16,  scales.data(),  nullptr};
+  expect(dequantize_groups(gptq, WeightType::f16, out.data(), nullptr), {2.0, 1.3});
+  simt::trace_reset();
+  expect(regroup(gptq, codes.data(), row_scales.data(), nullptr), {2.0, 1.3});
+  EXPECT_EQ(simt::trace_report().global_bytes_read, 64u * 256 / 2 + 2 * 64 * 2 + 2 * 64 / 2);
+  EXPECT_EQ(simt::trace_report().global_bytes_written, 64u * 256 / 2 + 64 * 2 * 8);
+  GroupedRows rows;
+  ASSERT_EQ(plan_rows(gptq, &rows), nullptr);
+  rows.codes = codes.data();
+  rows.scales = row_scales.data();
+  simt::trace_reset();
+  expect(linear_groups(rows, WeightType::f16, x.data(), nullptr, y.data(), 1, nullptr),
+         {1.05, 1.0});
+  EXPECT_EQ(simt::trace_report().global_bytes_read, 64u * 256 / 2 + 64 * 2 * 8 + 256 * 2);
 }
 
 }  // namespace

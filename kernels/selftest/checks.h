@@ -21,6 +21,7 @@ std::vector<Check> four_bit_checks(CheckSize size);
 std::vector<Check> int8_checks(CheckSize size);
 std::vector<Check> gguf_checks(CheckSize size);
 std::vector<Check> float8_checks(CheckSize size);
+std::vector<Check> grouped_checks(CheckSize size);
 std::vector<Check> fragment_checks();
 }  // namespace device_simt
 
@@ -29,6 +30,7 @@ std::vector<Check> four_bit_checks(CheckSize size);
 std::vector<Check> int8_checks(CheckSize size);
 std::vector<Check> gguf_checks(CheckSize size);
 std::vector<Check> float8_checks(CheckSize size);
+std::vector<Check> grouped_checks(CheckSize size);
 std::vector<Check> fragment_checks();
 }  // namespace device_cuda
 

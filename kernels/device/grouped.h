@@ -1,0 +1,91 @@
+// Group-wise integers on a device: GPTQ, AWQ, HQQ, optimum-quanto's qint4 and qint2, torchao's int8
+// and int4. The rules of kernels/device/bitsandbytes.h hold.
+//
+// Stored weights are decoded as they are. Products want the codes in rows: `regroup` brings them
+// there once, when a weight is loaded.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "kernels/cpu/awq/awq.h"
+#include "kernels/cpu/gptq/gptq.h"
+#include "kernels/cpu/hqq/hqq.h"
+#include "kernels/cpu/torchao/torchao.h"
+
+#if !defined(PRECIS_DEVICE)
+#error "include kernels/device/runtime.h, or define PRECIS_DEVICE as the back end to declare"
+#endif
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+struct GptqTensor {
+  GptqFormat format;
+  GptqShape shape;
+  const uint32_t *qweight, *qzeros;
+  WeightType scale_type;
+  const void* scales;
+  const int32_t* group_of;  // of each column (desc_act), or null
+};
+
+struct AwqTensor {
+  AwqLayout layout;
+  AwqShape shape;
+  const void *qweight, *qzeros;
+  WeightType scale_type;
+  const void* scales;
+};
+
+struct HqqTensor {
+  HqqWeight weight;
+  uint32_t rows, columns;
+};
+
+struct QuantoGroupsTensor {
+  int bits;  // 4 or 2
+  uint32_t rows, columns, group_size;
+  const uint8_t* packed;
+  WeightType scale_type;
+  const void *scales, *shifts;
+};
+
+// The codes are not float8; kernels/device/float8.h has those.
+using TorchaoTensor = AoWeight;
+
+using GroupedTensor =
+    std::variant<GptqTensor, AwqTensor, HqqTensor, QuantoGroupsTensor, TorchaoTensor>;
+
+// out[rows][columns] of out_type: the values of kernels/cpu.
+const char* dequantize_groups(const GroupedTensor& weight, WeightType out_type, void* out,
+                              void* stream);
+
+// A weight in rows: codes of 4 or 8 bits, the first in the lowest bits of a word, and a float32
+// scale and offset for each group.
+struct GroupedRows {
+  uint32_t rows, columns, group_size;
+  int bits;
+  bool offset_added;  // (code - base) * scale + offset instead of (code - base - offset) * scale
+  float base;
+  WeightType rounding, inner;  // of a value, and of the first step
+  const uint32_t* codes;       // [rows][columns * bits / 32]
+  const float* scales;         // [rows][groups][2]
+
+  uint32_t groups() const { return (columns + group_size - 1) / group_size; }
+  uint64_t code_words() const {
+    return uint64_t{rows} * columns * static_cast<uint32_t>(bits) / 32;
+  }
+  uint64_t scale_count() const { return uint64_t{rows} * groups() * 2; }
+};
+
+// What `weight` is in rows; codes and scales are null. An error where eight neighbours of a row
+// may have different scales: HQQ with axis 0, GPTQ with desc_act, groups that cross rows.
+const char* plan_rows(const GroupedTensor& weight, GroupedRows* out);
+
+// Fills codes and scales of the size that plan_rows gives.
+const char* regroup(const GroupedTensor& weight, uint32_t* codes, float* scales, void* stream);
+
+// y[m][rows] = x[m][columns] W^T + bias, as linear_4bit.
+const char* linear_groups(const GroupedRows& weight, WeightType activation, const void* x,
+                          const void* bias, void* y, uint32_t m, void* stream);
+
+}  // namespace precis::kernels::PRECIS_DEVICE
