@@ -101,7 +101,7 @@ const char* quantize_int8_rows(WeightType type, const void* matrix, uint32_t row
                                int8_t* codes, float* absmax, void* stream) {
   return with_element(type, [&](auto element) {
     using Element = decltype(element);
-    return launch_quantize_int8_rows(static_cast<const Element*>(matrix), rows, columns, codes,
+    return launch_quantize_int8_rows(static_cast<const Element*>(matrix), rows, columns, {}, codes,
                                      absmax, stream);
   });
 }
@@ -124,9 +124,68 @@ const char* linear_int8_int8(const Int8Tensor& weight, const int8_t* x, const fl
                              void* stream) {
   if (weight.columns % 16 != 0) return "int8 products: in_features is a multiple of 16";
   if (m == 0 || weight.rows == 0) return nullptr;
-  const Int8Product product{m, weight.rows, weight.columns, x, x_absmax, weight.codes, weight.scb};
+  const Int8Product product{m,          weight.rows, weight.columns, x, x_absmax, weight.codes,
+                            weight.scb, nullptr,     nullptr};
   return with_activation(activation, [&](auto element) {
     using Element = decltype(element);
+    return launch_int8_gemm(product, static_cast<const Element*>(bias), static_cast<Element*>(y),
+                            stream);
+  });
+}
+
+namespace {
+
+// How the workspace of linear_llm_int8 is divided; each part is aligned to 16 bytes.
+struct Int8Workspace {
+  uint64_t codes, absmax, flags, list, bytes;
+  Int8Workspace(uint64_t m, uint64_t columns) {
+    uint64_t at = 0;
+    const auto take = [&at](uint64_t size) {
+      const uint64_t begin = at;
+      at += (size + 15) / 16 * 16;
+      return begin;
+    };
+    codes = take(m * columns);
+    absmax = take(m * sizeof(float));
+    flags = take(columns);
+    list = take((columns + 1) * sizeof(uint32_t));
+    bytes = at;
+  }
+};
+
+}  // namespace
+
+uint64_t llm_int8_workspace(uint32_t m, uint32_t columns) {
+  return Int8Workspace(m, columns).bytes;
+}
+
+const char* linear_llm_int8(const Int8Tensor& weight, float threshold, WeightType activation,
+                            const void* x, const void* bias, void* y, uint32_t m, void* workspace,
+                            void* stream) {
+  if (weight.columns % 16 != 0) return "int8 products: in_features is a multiple of 16";
+  if (m == 0 || weight.rows == 0) return nullptr;
+  const Int8Workspace layout(m, weight.columns);
+  auto* bytes = static_cast<uint8_t*>(workspace);
+  auto* codes = reinterpret_cast<int8_t*>(bytes + layout.codes);
+  auto* absmax = reinterpret_cast<float*>(bytes + layout.absmax);
+  uint8_t* flags = bytes + layout.flags;
+  auto* list = reinterpret_cast<uint32_t*>(bytes + layout.list);
+  const bool outliers = threshold > 0;
+  return with_activation(activation, [&](auto element) -> const char* {
+    using Element = decltype(element);
+    const auto* values = static_cast<const Element*>(x);
+    if (outliers) {
+      if (const char* error =
+              launch_int8_outliers(values, m, weight.columns, threshold, flags, list, stream))
+        return error;
+    }
+    const Int8Outliers found{threshold, outliers ? flags : nullptr};
+    if (const char* error =
+            launch_quantize_int8_rows(values, m, weight.columns, found, codes, absmax, stream))
+      return error;
+    const Int8Product product{m,      weight.rows,  weight.columns, codes,
+                              absmax, weight.codes, weight.scb,     outliers ? list : nullptr,
+                              x};
     return launch_int8_gemm(product, static_cast<const Element*>(bias), static_cast<Element*>(y),
                             stream);
   });

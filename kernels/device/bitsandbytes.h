@@ -71,4 +71,13 @@ const char* linear_int8_int8(const Int8Tensor& weight, const int8_t* x, const fl
                              WeightType activation, const void* bias, void* y, uint32_t m,
                              void* stream);
 
+// LLM.int8(): quantizes x, but for the columns that hold a magnitude of `threshold` or more (0: no
+// such columns), whose products are added as floats in the order of the columns: the bits of
+// kernels/cpu/linear. columns is a multiple of 16; workspace: llm_int8_workspace bytes, aligned to
+// 16.
+uint64_t llm_int8_workspace(uint32_t m, uint32_t columns);
+const char* linear_llm_int8(const Int8Tensor& weight, float threshold, WeightType activation,
+                            const void* x, const void* bias, void* y, uint32_t m, void* workspace,
+                            void* stream);
+
 }  // namespace precis::kernels::PRECIS_DEVICE

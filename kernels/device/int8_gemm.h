@@ -11,7 +11,29 @@ struct Int8Product {
   const float* x_absmax;  // [m]
   const int8_t* weight;
   const float* scb;  // [rows]
+  // Columns of outliers behind their number, or null, and x as it was: they are added as floats,
+  // with the weight rounded to x's dtype.
+  const uint32_t* outliers;
+  const void* wide_x;  // [m][columns]
 };
+
+template <class Activation>
+PRECIS_FUNCTION float add_int8_outliers(const Int8Product& product, float sum, uint32_t x_row,
+                                        uint32_t row) {
+  constexpr float kInverse127 = 0.007874015718698502f;
+  const auto* x =
+      static_cast<const Activation*>(product.wide_x) + uint64_t{x_row} * product.columns;
+  const int8_t* codes = product.weight + uint64_t{row} * product.columns;
+  const uint32_t count = product.outliers[0];
+  for (uint32_t i = 1; i <= count; ++i) {
+    const uint32_t column = product.outliers[i];
+    const float code = static_cast<float>(codes[column]);
+    const float weight = to_float(from_float<Activation>(code * product.scb[row] * kInverse127));
+    const float term = weight * to_float(x[column]);
+    sum = sum + term;
+  }
+  return sum;
+}
 
 // bitsandbytes 0.50 multiplies by this where 1 / (127 * 127) is meant (backends/default/ops.py,
 // int8_mm_dequant); its last digits differ.
@@ -49,8 +71,9 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
   write_tile<Unit, Shape>(sums, OutputTile{first_m, first_n, product.m, product.rows}, shared, y,
                           [=](int sum, uint32_t row, uint32_t column) {
                             const float scale = product.x_absmax[row] * product.scb[column];
-                            const float result =
-                                (static_cast<float>(sum) * scale) * kInverse127Squared;
+                            float result = (static_cast<float>(sum) * scale) * kInverse127Squared;
+                            if (product.outliers != nullptr)
+                              result = add_int8_outliers<Activation>(product, result, row, column);
                             return bias == nullptr ? result : result + to_float(bias[column]);
                           });
 }

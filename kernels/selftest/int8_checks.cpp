@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/cpu/bitsandbytes/int8.h"
+#include "kernels/cpu/linear/product.h"
 #include "kernels/device/bitsandbytes.h"
 #include "kernels/selftest/checks.h"
 #include "kernels/selftest/reference.h"
@@ -120,6 +121,45 @@ std::string check_int8_int8(WeightType activation, uint32_t m, uint32_t rows, ui
   return compare_bits(activation, encode(activation, expected), y.values());
 }
 
+// With outliers in two columns, and one where only a single row has it.
+std::string check_llm_int8(WeightType activation, float threshold, uint32_t m, uint32_t rows,
+                           uint32_t columns) {
+  Random random(m * 13 + rows + columns);
+  const Encoded weight = random_weight(random, rows, columns);
+  std::vector<float> wide = normal_values(random, uint64_t{m} * columns);
+  for (uint32_t i = 0; i < m; ++i) {
+    wide[uint64_t{i} * columns + 3] *= 9;
+    if (i % 3 == 0) wide[uint64_t{i} * columns + columns - 2] = -7.5f;
+  }
+  const std::vector<uint8_t> x = encode(activation, wide),
+                             bias = encode(activation, normal_values(random, rows));
+  kernels::LinearWeight cpu{};
+  cpu.arithmetic = Arithmetic::int8_rows;
+  cpu.out_features = rows;
+  cpu.in_features = columns;
+  cpu.codes = weight.codes.data();
+  cpu.scb = weight.scb.data();
+  cpu.threshold = threshold;
+  std::vector<uint8_t> expected(uint64_t{m} * rows * 2);
+  std::vector<std::byte> scratch(linear_workspace(Isa::baseline, cpu.arithmetic, columns, m, 1) +
+                                 64);
+  const auto misplaced = reinterpret_cast<uintptr_t>(scratch.data()) % 64;
+  linear_product(Isa::baseline, cpu, {activation, x.data(), m, columns},
+                 {expected.data(), rows, bias.data()}, scratch.data() + (64 - misplaced) % 64,
+                 {1, [](uint64_t tasks, const std::function<void(uint64_t)>& body) {
+                    for (uint64_t task = 0; task < tasks; ++task) body(task);
+                  }});
+  const DeviceArray<int8_t> codes(weight.codes);
+  const DeviceArray<float> scb(weight.scb);
+  const DeviceArray<uint8_t> device_x(x), device_bias(bias), y(expected.size()),
+      workspace(llm_int8_workspace(m, columns));
+  if (const char* error = linear_llm_int8({rows, columns, codes.data(), scb.data()}, threshold,
+                                          activation, device_x.data(), device_bias.data(), y.data(),
+                                          m, workspace.data(), nullptr))
+    return error;
+  return compare_bits(activation, expected, y.values());
+}
+
 struct Shape {
   uint32_t m, rows, columns;
   std::string text() const {
@@ -160,6 +200,13 @@ std::vector<Check> int8_checks(CheckSize size) {
       checks.push_back({"int8 linear int8 to " + name + " " + shape.text(), [=] {
                           return check_int8_int8(activation, shape.m, shape.rows, shape.columns);
                         }});
+    for (const Shape& shape : integer_shapes)
+      for (const float threshold : {0.0f, 6.0f})
+        checks.push_back(
+            {"LLM.int8() " + name + " " + shape.text() + (threshold > 0 ? " with outliers" : ""),
+             [=] {
+               return check_llm_int8(activation, threshold, shape.m, shape.rows, shape.columns);
+             }});
   }
   return checks;
 }

@@ -1,0 +1,90 @@
+// Compiled by every back end.
+#include "kernels/device/runtime.h"
+
+#include "kernels/device/host_runtime.h"
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+#if defined(PRECIS_DEVICE_SIMT)
+
+std::string device_fault(int index) {
+  return index == 0 ? "" : "the executor is one device, number 0";
+}
+const char* read_device(void* to, const void* from, size_t bytes, void*) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+  return nullptr;
+}
+const char* write_device(void* to, const void* from, size_t bytes, void*) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+  return nullptr;
+}
+CurrentDevice::CurrentDevice(int) {}
+CurrentDevice::~CurrentDevice() {}
+
+#elif defined(__CUDACC__)
+
+namespace {
+
+constexpr int kOldest = 80;  // compute capability, times ten
+
+__global__ void probe_kernel() {}
+
+const char* copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, void* stream) {
+  if (bytes == 0) return nullptr;
+  cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, static_cast<cudaStream_t>(stream));
+  if (error == cudaSuccess) error = cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
+  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+}
+
+// The error, taken from the thread's state, where it would meet the next launch.
+std::string text_of(cudaError_t error) {
+  cudaGetLastError();
+  return cudaGetErrorString(error);
+}
+
+}  // namespace
+
+std::string device_fault(int index) {
+  int count = 0;
+  if (const cudaError_t error = cudaGetDeviceCount(&count); error != cudaSuccess)
+    return text_of(error);
+  if (index < 0 || index >= count)
+    return "there is no device " + std::to_string(index) + ", the machine has " +
+           std::to_string(count);
+  int major = 0, minor = 0;
+  cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index);
+  if (error == cudaSuccess)
+    error = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index);
+  if (error != cudaSuccess) return text_of(error);
+  const std::string capability = std::to_string(major) + "." + std::to_string(minor);
+  if (10 * major + minor < kOldest)
+    return "its compute capability " + capability + " is below 8.0, the oldest that is supported";
+  const CurrentDevice current(index);
+  cudaFuncAttributes attributes;
+  error = cudaFuncGetAttributes(&attributes, probe_kernel);
+  if (error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction) {
+    text_of(error);
+    return "this build holds no code for its compute capability " + capability;
+  }
+  return error == cudaSuccess ? "" : text_of(error);
+}
+
+const char* read_device(void* to, const void* from, size_t bytes, void* stream) {
+  return copy(to, from, bytes, cudaMemcpyDeviceToHost, stream);
+}
+const char* write_device(void* to, const void* from, size_t bytes, void* stream) {
+  return copy(to, from, bytes, cudaMemcpyHostToDevice, stream);
+}
+
+CurrentDevice::CurrentDevice(int index) {
+  int before = -1;
+  if (cudaGetDevice(&before) != cudaSuccess || before == index) return;
+  if (cudaSetDevice(index) == cudaSuccess) before_ = before;
+}
+CurrentDevice::~CurrentDevice() {
+  if (before_ >= 0) cudaSetDevice(before_);
+}
+
+#endif
+
+}  // namespace precis::kernels::PRECIS_DEVICE

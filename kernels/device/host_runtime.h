@@ -1,0 +1,37 @@
+// What a host needs of a device besides kernels: whether it is there, and small copies.
+//
+// Declared once for each back end, in its namespace; see kernels/device/bitsandbytes.h.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#if !defined(PRECIS_DEVICE)
+#error "include kernels/device/runtime.h, or define PRECIS_DEVICE as the back end to declare"
+#endif
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+// Empty when device `index` can run the kernels of this build, else why it cannot: no driver, no
+// such device, one too old, or one that this build holds no code for. Never fails otherwise.
+// [any thread]
+std::string device_fault(int index);
+
+// Copies bytes behind what stands in `stream`, and waits until they have arrived. Null, or what
+// went wrong.
+const char* read_device(void* to, const void* from, size_t bytes, void* stream);
+const char* write_device(void* to, const void* from, size_t bytes, void* stream);
+
+// Makes device `index` the thread's current one while it lives.
+class CurrentDevice {
+ public:
+  explicit CurrentDevice(int index);
+  ~CurrentDevice();
+  CurrentDevice(const CurrentDevice&) = delete;
+  CurrentDevice& operator=(const CurrentDevice&) = delete;
+
+ private:
+  int before_ = -1;
+};
+
+}  // namespace precis::kernels::PRECIS_DEVICE
