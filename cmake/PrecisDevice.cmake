@@ -24,9 +24,41 @@ if(PRECIS_CUDA)
     # CMake 3.25 does not know that this nvcc has C++20.
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+    find_package(CUDAToolkit REQUIRED)
     set(PRECIS_CUDA_FOUND ON)
     message(STATUS "precis: CUDA kernels with nvcc ${CMAKE_CUDA_COMPILER_VERSION}")
   else()
     message(STATUS "precis: left out: CUDA kernels, since nvcc was not found")
   endif()
 endif()
+
+# precis_plugin_devices(NAME SOURCES source... TEST source...): gives plugin NAME its device kernels. SOURCES are compiled
+# once for each back end of the build, with PRECIS_DEVICE as its namespace; the plugin's other sources see
+# PRECIS_PLUGIN_CUDA where there is one for CUDA. NAME_device_test is the plugin with the executor as its device
+# (PRECIS_PLUGIN_EXECUTOR), and TEST.
+function(precis_plugin_devices name)
+  cmake_parse_arguments(arg "" "" "SOURCES;TEST" ${ARGN})
+  set(plugin precis_plugin_${name})
+  get_target_property(plugin_sources ${plugin} SOURCES)
+  get_target_property(plugin_libraries ${plugin} LINK_LIBRARIES)
+  if(PRECIS_CUDA_FOUND)
+    add_library(${plugin}_cuda OBJECT ${arg_SOURCES})
+    target_link_libraries(${plugin}_cuda PRIVATE ${plugin_libraries})
+    target_include_directories(${plugin}_cuda PRIVATE "${PROJECT_SOURCE_DIR}")
+    target_compile_definitions(${plugin}_cuda PRIVATE PRECIS_DEVICE=device_cuda)
+    target_compile_definitions(${plugin} PRIVATE PRECIS_PLUGIN_CUDA)
+    target_sources(${plugin} PRIVATE $<TARGET_OBJECTS:${plugin}_cuda>)
+    # The runtime is linked statically and looks for the driver when it is first called, not when it is loaded.
+    target_link_libraries(${plugin} PRIVATE precis_device_cuda CUDA::cudart_static)
+    set_target_properties(${plugin} PROPERTIES LINKER_LANGUAGE CXX)
+  endif()
+  # ThreadSanitizer does not follow the executor's fibers.
+  if(NOT PRECIS_TESTS OR PRECIS_SANITIZE STREQUAL "thread")
+    return()
+  endif()
+  precis_add_test(${name}_device_test SOURCES ${arg_TEST} ${plugin_sources} ${arg_SOURCES}
+                  LINK ${plugin_libraries} precis_device_test precis_device_simt)
+  target_compile_definitions(${name}_device_test PRIVATE PRECIS_DEVICE=device_simt PRECIS_PLUGIN_EXECUTOR
+                             PRECIS_PLUGIN_VERSION="test")
+  add_dependencies(${name}_device_test ${plugin})
+endfunction()

@@ -1,5 +1,7 @@
 #include "kernels/cpu/bitsandbytes/int8.h"
+#include "plugins/bitsandbytes/device.h"
 #include "plugins/bitsandbytes/quantizer.h"
+#include "plugins/device.h"
 #include "plugins/weight_type.h"
 
 namespace precis::bitsandbytes {
@@ -11,10 +13,9 @@ constexpr uint64_t kElementsAtOnce = 64 << 10;
 
 }  // namespace
 
-void require_row_major(const sdk::ConstParts& parts) {
-  if (parts.size() > 2 && parts[2]->nbytes == 0)
-    throw PluginError(PRECIS_DATA_LOSS, "weight_format is empty");
-  if (parts.size() > 2 && *sdk::data<const uint8_t>(*parts[2]) != 0) {
+void require_row_major(std::string_view weight_format) {
+  if (weight_format.empty()) throw PluginError(PRECIS_DATA_LOSS, "weight_format is empty");
+  if (weight_format[0] != 0) {
     throw PluginError(PRECIS_UNSUPPORTED,
                       "weight_format is not row-major: bitsandbytes before 0.45 wrote it after a "
                       "forward pass; save the model again with a current version");
@@ -39,6 +40,9 @@ void EightBitQuantizer::quantize(const precis_call& call, const precis_param& pa
                                  const precis_tensor& weight, const sdk::Parts& parts) const {
   if (parts.size() != 3)
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+  if (!plugins::on_cpu(weight))
+    return plugins::usable_device(device_methods(), weight.view.device)
+        .quantize_eight_bit(call, param, weight, parts);
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto type = plugins::weight_type(param.dtype);
   const void* values = sdk::data<const void>(weight);
@@ -53,9 +57,12 @@ void EightBitQuantizer::quantize(const precis_call& call, const precis_param& pa
   *sdk::data<uint8_t>(*parts[2]) = 0;  // row-major
 }
 
-void EightBitQuantizer::dequantize(const precis_call&, const precis_param& param,
+void EightBitQuantizer::dequantize(const precis_call& call, const precis_param& param,
                                    const sdk::ConstParts& parts, int64_t row_begin,
                                    precis_tensor& weight) const {
+  if (!plugins::on_cpu(weight))
+    return plugins::usable_device(device_methods(), weight.view.device)
+        .dequantize_eight_bit(call, param, parts, row_begin, weight);
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto begin = static_cast<uint64_t>(row_begin);
   const uint64_t end =
@@ -64,7 +71,7 @@ void EightBitQuantizer::dequantize(const precis_call&, const precis_param& param
       parts[1]->nbytes < matrix.rows * sizeof(float)) {
     throw PluginError(PRECIS_DATA_LOSS, "the tensors are smaller than the weight's shape needs");
   }
-  require_row_major(parts);
+  if (parts.size() > 2) require_row_major(text_of(*parts[2]));
   kernels::int8_row_kernels(kernels::current_isa())
       .dequantize(sdk::data<const int8_t>(*parts[0]), sdk::data<const float>(*parts[1]),
                   matrix.columns, begin, end, plugins::weight_type(weight.view.dtype),

@@ -2,8 +2,9 @@
 #include <map>
 
 #include "kernels/cpu/bitsandbytes/blockwise.h"
-#include "plugins/bitsandbytes/quant_state.h"
+#include "plugins/bitsandbytes/device.h"
 #include "plugins/bitsandbytes/quantizer.h"
+#include "plugins/device.h"
 #include "plugins/weight_type.h"
 
 namespace precis::bitsandbytes {
@@ -39,7 +40,13 @@ precis_dtype storage_dtype(const std::string& name) {
   return found->second;
 }
 
-QuantState state_of(const Config& config, const precis_param& param) {
+}  // namespace
+
+std::string_view text_of(const precis_tensor& tensor) {
+  return {sdk::data<const char>(tensor), static_cast<std::size_t>(tensor.nbytes)};
+}
+
+QuantState four_bit_state(const Config& config, const precis_param& param) {
   QuantState state;
   state.quant_type = config.quant_type;
   state.blocksize = config.blocksize;
@@ -48,12 +55,6 @@ QuantState state_of(const Config& config, const precis_param& param) {
   state.nested = config.double_quant;
   return state;
 }
-
-std::string_view text_of(const precis_tensor& tensor) {
-  return {sdk::data<const char>(tensor), static_cast<std::size_t>(tensor.nbytes)};
-}
-
-}  // namespace
 
 kernels::FourBitType code_type(const std::string& name) {
   return name == "nf4" ? kernels::FourBitType::nf4 : kernels::FourBitType::fp4;
@@ -92,7 +93,7 @@ void FourBitQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) co
     plan.workspace(blocks * sizeof(float));
   }
   plan.add_numbers(quant_state_name_, sdk::kUInt8,
-                   {static_cast<int64_t>(quant_state_size(state_of(config_, param)))});
+                   {static_cast<int64_t>(quant_state_size(four_bit_state(config_, param)))});
 }
 
 uint64_t FourBitQuantizer::stored_bytes(const precis_param& param) const {
@@ -108,6 +109,9 @@ void FourBitQuantizer::quantize(const precis_call& call, const precis_param& par
   if (parts.size() != (config_.double_quant ? FourBitParts::kNested : FourBitParts::kPlain)) {
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
   }
+  if (!plugins::on_cpu(weight))
+    return plugins::usable_device(device_methods(), weight.view.device)
+        .quantize_four_bit(call, config_, param, weight, parts);
   const uint64_t n = sdk::matrix(param).elements();
   const uint64_t blocks = block_count(n, config_.blocksize);
   const auto type = plugins::weight_type(param.dtype);
@@ -124,7 +128,7 @@ void FourBitQuantizer::quantize(const precis_call& call, const precis_param& par
     kernel.quantize_4bit(code_type(config_.quant_type), type, values, n, config_.blocksize, begin,
                          end, packed, absmax);
   });
-  QuantState state = state_of(config_, param);
+  QuantState state = four_bit_state(config_, param);
   std::memcpy(sdk::data<float>(*parts[2]),
               kernels::four_bit_codebook(code_type(config_.quant_type)), 16 * sizeof(float));
   if (config_.double_quant) {
@@ -136,9 +140,12 @@ void FourBitQuantizer::quantize(const precis_call& call, const precis_param& par
   std::memcpy(sdk::data<char>(*parts.back()), json.data(), json.size());
 }
 
-void FourBitQuantizer::dequantize(const precis_call&, const precis_param& param,
+void FourBitQuantizer::dequantize(const precis_call& call, const precis_param& param,
                                   const sdk::ConstParts& parts, int64_t row_begin,
                                   precis_tensor& weight) const {
+  if (!plugins::on_cpu(weight))
+    return plugins::usable_device(device_methods(), weight.view.device)
+        .dequantize_four_bit(call, param, parts, row_begin, weight);
   const sdk::Matrix matrix = sdk::matrix(param);
   const QuantState state = parse_quant_state(text_of(*parts.back()));
   const uint64_t rows = weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]);

@@ -1,4 +1,6 @@
+#include "plugins/bitsandbytes/device.h"
 #include "plugins/bitsandbytes/quantizer.h"
+#include "plugins/device.h"
 
 namespace {
 
@@ -7,9 +9,10 @@ using precis::bitsandbytes::read_config;
 
 precis::sdk::Method make(const char* id, bool four_bit) {
   constexpr uint32_t kFlags = PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_TRAINABLE;
-  return {precis::sdk::describe(id, "bitsandbytes", PRECIS_PLUGIN_VERSION, "safetensors", kFlags,
-                                precis::sdk::Products::linear),
-          [](std::string_view) { return precis::bitsandbytes::options().schema(); },
+  precis_method abi = precis::sdk::describe(id, "bitsandbytes", PRECIS_PLUGIN_VERSION,
+                                            "safetensors", kFlags, precis::sdk::Products::linear);
+  precis::plugins::add_devices(precis::bitsandbytes::device_methods(), abi);
+  return {abi, [](std::string_view) { return precis::bitsandbytes::options().schema(); },
           [four_bit](const precis_config& config) {
             return read_config(config, four_bit).normalized.dump();
           },

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/bitsandbytes/blockwise.h"
 #include "plugins/bitsandbytes/config.h"
+#include "plugins/bitsandbytes/quant_state.h"
 
 namespace precis::bitsandbytes {
 
@@ -13,6 +14,7 @@ class BitsAndBytesQuantizer : public sdk::Quantizer {
  public:
   explicit BitsAndBytesQuantizer(Config config) : config_(std::move(config)) {}
 
+  void check_device(precis_device device) const override;
   void storage(const precis_param& param, precis_storage& out) const override;
   std::string config(const precis_component& component) const override;
 
@@ -79,9 +81,15 @@ class EightBitQuantizer : public BitsAndBytesQuantizer {
   uint64_t stored_bytes(const precis_param& param) const override;
 };
 
-// Throws PRECIS_UNSUPPORTED when weight_format, the third part of an 8-bit weight, names another
-// layout.
-void require_row_major(const sdk::ConstParts& parts);
+// Throws PRECIS_UNSUPPORTED when the bytes of weight_format, the third part of an 8-bit weight,
+// name another layout.
+void require_row_major(std::string_view weight_format);
+
+// A tensor of bytes in host memory.
+std::string_view text_of(const precis_tensor& tensor);
+
+// What is known of a weight before it is encoded.
+QuantState four_bit_state(const Config& config, const precis_param& param);
 
 // What a stored quant_state says, in the kernels' terms. Throws PRECIS_DATA_LOSS for a dtype that
 // weights do not have.

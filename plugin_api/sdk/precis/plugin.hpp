@@ -41,6 +41,14 @@ class Quantizer {
  public:
   virtual ~Quantizer() = default;
 
+  // Throws PRECIS_UNSUPPORTED for a device that the method cannot work on: every plan asks first.
+  // Tensors name their device; a method with others than the CPU also lists them in its
+  // precis_method.
+  virtual void check_device(precis_device device) const {
+    if (device.type != PRECIS_DEVICE_CPU)
+      throw PluginError(PRECIS_UNSUPPORTED, "only the CPU is supported");
+  }
+
   // precis.quantize/1; see ext/quantize.h for each contract.
   virtual void plan(const precis_param& param, PlanWriter& plan) const = 0;
   virtual void quantize(const precis_call& call, const precis_param& param,
