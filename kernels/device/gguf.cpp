@@ -5,6 +5,7 @@
 
 #include "kernels/device/dequantize.h"
 #include "kernels/device/formats/gguf_blocks.h"
+#include "kernels/device/quantize_gguf.h"
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
@@ -27,6 +28,27 @@ const char* with_format(const GgufTensor& weight, Body body) {
 }
 
 }  // namespace
+
+const char* quantize_gguf(GgufType type, WeightType matrix_type, const void* matrix, uint32_t rows,
+                          uint32_t columns, uint8_t* blocks, void* stream) {
+  const uint64_t count = uint64_t{rows} * columns;
+  if (count == 0) return nullptr;
+  if (columns % (type == GgufType::q4_k ? 256 : 32) != 0)
+    return "gguf: a row is a whole number of blocks";
+  return with_element(matrix_type, [&](auto element) -> const char* {
+    using Element = decltype(element);
+    const auto* values = static_cast<const Element*>(matrix);
+    switch (type) {
+      case GgufType::q8_0:
+        return launch_quantize_gguf<EncodeQ8_0>(values, count / 32, blocks, stream);
+      case GgufType::q4_0:
+        return launch_quantize_gguf<EncodeQ4_0>(values, count / 32, blocks, stream);
+      case GgufType::q4_k:
+        return launch_quantize_q4_k(values, count / 256, blocks, stream);
+    }
+    return "gguf: unknown type";
+  });
+}
 
 const char* dequantize_gguf(const GgufTensor& weight, WeightType out_type, void* out,
                             void* stream) {

@@ -19,6 +19,11 @@ struct GgufTensor {
   const uint8_t* blocks;   // as in the file
 };
 
+// Encodes matrix[rows][columns] to blocks as in a file, kernels/cpu/gguf's bits without an
+// importance matrix.
+const char* quantize_gguf(GgufType type, WeightType matrix_type, const void* matrix, uint32_t rows,
+                          uint32_t columns, uint8_t* blocks, void* stream);
+
 // out[rows][columns]: kernels/cpu's float32, rounded to out_type.
 const char* dequantize_gguf(const GgufTensor& weight, WeightType out_type, void* out, void* stream);
 

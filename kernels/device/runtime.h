@@ -21,7 +21,7 @@
 //   async_copy_16(to_shared, from, valid)        16 bytes, of which `valid` (0 or 16) are read and
 //                                                the rest are zeros
 //   async_commit(), async_wait<Pending>()        as cp.async has them
-//   fused_multiply_add(a, b, c)
+//   fused_multiply_add(a, b, c), square_root(a)       rounded once
 //   half_value(bits), half_bits(float), bfloat16_bits(float)      to the nearest, ties to even
 //   pack_half(a, b), pack_bfloat16(a, b)                          two of them, a in the low half
 #pragma once

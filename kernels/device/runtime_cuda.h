@@ -56,6 +56,10 @@ PRECIS_FUNCTION float fused_multiply_add(float a, float b, float c) {
   return __fmaf_rn(a, b, c);
 }
 
+PRECIS_FUNCTION float square_root(float value) {
+  return __fsqrt_rn(value);
+}
+
 PRECIS_FUNCTION uint16_t half_bits(float value) {
   return __half_as_ushort(__float2half_rn(value));
 }

@@ -67,6 +67,10 @@ PRECIS_FUNCTION float fused_multiply_add(float a, float b, float c) {
   return __builtin_fmaf(a, b, c);
 }
 
+PRECIS_FUNCTION float square_root(float value) {
+  return __builtin_sqrtf(value);
+}
+
 PRECIS_FUNCTION uint16_t half_bits(float value) {
   const auto half = static_cast<_Float16>(value);
   uint16_t bits;

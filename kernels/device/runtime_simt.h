@@ -1,6 +1,8 @@
 // The executor as a device; include kernels/device/runtime.h.
 #pragma once
 
+#include <cmath>
+
 #include "kernels/cpu/common/float_formats.h"
 #include "kernels/simt/intrinsics.h"
 
@@ -60,6 +62,10 @@ void async_wait() {
 // Not fused: software would take a hundred times as long, and sums are compared by bounds.
 inline float fused_multiply_add(float a, float b, float c) {
   return a * b + c;
+}
+
+inline float square_root(float value) {
+  return std::sqrt(value);
 }
 
 inline uint16_t half_bits(float value) {

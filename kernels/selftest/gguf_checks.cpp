@@ -31,6 +31,38 @@ std::vector<float> decode_on_cpu(GgufType type, const std::vector<uint8_t>& bloc
   return values;
 }
 
+// Rows of normal, of one-sided, of nearly equal and of tiny numbers, with blocks of zeros.
+std::vector<float> varied_weights(Random& random, uint32_t rows, uint32_t columns) {
+  std::vector<float> values = normal_values(random, uint64_t{rows} * columns);
+  for (uint64_t i = 0; i < values.size(); ++i) {
+    const uint64_t row = i / columns, block = i / 32;
+    if (row % 5 == 1) values[i] = 2 + 0.1f * values[i];
+    if (row % 5 == 2) values[i] = values[i] > 0 ? -values[i] : values[i] * 0.25f;
+    if (row % 5 == 3) values[i] *= 1e-9f;
+    if (row % 5 == 4 && i % 3 == 0) values[i] = 0.5f;
+    if (block % 7 == 5) values[i] = 0;
+    if (block % 11 == 8) values[i] *= 1e-36f;
+    if (block % 13 == 9) values[i] = i % 2 == 0 ? 1.0f : -1.0f;
+  }
+  return values;
+}
+
+std::string check_quantize(GgufType type, WeightType matrix_type, uint32_t rows, uint32_t columns) {
+  Random random(rows * 3 + columns);
+  const std::vector<uint8_t> matrix = encode(matrix_type, varied_weights(random, rows, columns));
+  const std::vector<float> values = decode(matrix_type, matrix);
+  const GgufCodec& codec = *gguf_codec(Isa::baseline, name_of_type(type));
+  const uint64_t row_bytes = uint64_t{columns} / codec.block_size * codec.block_bytes;
+  std::vector<uint8_t> expected(rows * row_bytes);
+  for (uint32_t row = 0; row < rows; ++row)
+    codec.quantize(&values[uint64_t{row} * columns], columns, nullptr, &expected[row * row_bytes]);
+  const DeviceArray<uint8_t> device_matrix(matrix), blocks(expected.size());
+  if (const char* error = quantize_gguf(type, matrix_type, device_matrix.data(), rows, columns,
+                                        blocks.data(), nullptr))
+    return error;
+  return compare_equal("blocks", expected, blocks.values());
+}
+
 std::string check_dequantize(GgufType type, WeightType out_type, uint32_t rows, uint32_t columns) {
   Random random(rows + columns);
   const std::vector<uint8_t> blocks = encode_on_cpu(type, rows, columns, random);
@@ -73,6 +105,12 @@ std::vector<Check> gguf_checks(CheckSize size) {
   std::vector<Check> checks;
   for (const GgufType type : {GgufType::q8_0, GgufType::q4_0, GgufType::q4_k}) {
     const std::string name = name_of_type(type);
+    for (const WeightType matrix_type : {WeightType::f32, WeightType::f16, WeightType::bf16})
+      checks.push_back({name + " quantize " + kernels::name_of(matrix_type) + " 15x768",
+                        [=] { return check_quantize(type, matrix_type, 15, 768); }});
+    if (size == CheckSize::large)
+      checks.push_back({name + " quantize bf16 1000x4096",
+                        [=] { return check_quantize(type, WeightType::bf16, 1000, 4096); }});
     for (const WeightType out_type : {WeightType::f32, WeightType::f16, WeightType::bf16})
       checks.push_back({name + " dequantize to " + kernels::name_of(out_type) + " 5x512",
                         [=] { return check_dequantize(type, out_type, 5, 512); }});
