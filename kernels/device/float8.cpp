@@ -10,6 +10,7 @@
 #include "kernels/device/float8_gemm.h"
 #include "kernels/device/formats/float8_tile.h"
 #include "kernels/device/quantize_float8.h"
+#include "kernels/device/quantize_float8_whole.h"
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
@@ -126,11 +127,16 @@ const char* quantize_float8_rows(WeightType type, const void* matrix, uint32_t r
   });
 }
 
-const char* quantize_quanto_float8(Float8Type format, WeightType type, const void* matrix,
-                                   uint32_t rows, uint32_t columns, uint8_t* codes, void* scales,
-                                   void* stream) {
+const char* quantize_quanto_bytes(QuantoByteType format, WeightType type, const void* matrix,
+                                  uint32_t rows, uint32_t columns, uint8_t* codes, void* scales,
+                                  void* stream) {
   if (rows == 0 || columns == 0) return nullptr;
-  const Float8Encoding encoding = encoding_of(Float8Rule::quanto, format, rows, columns, {1, 0});
+  const bool integers = format == QuantoByteType::int8;
+  Float8Encoding encoding =
+      encoding_of(integers ? Float8Rule::quanto_int8 : Float8Rule::quanto,
+                  format == QuantoByteType::float8_e5m2 ? Float8Type::e5m2 : Float8Type::e4m3fn,
+                  rows, columns, {1, 0});
+  if (integers) encoding.largest = 127.0f;
   return with_element(type, [&](auto element) {
     using Element = decltype(element);
     return launch_quantize_float8<Element, Element>(encoding, static_cast<const Element*>(matrix),

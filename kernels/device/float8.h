@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/fp8/fp8.h"
+#include "kernels/cpu/quanto/quanto.h"
 
 #if !defined(PRECIS_DEVICE)
 #error "include kernels/device/runtime.h, or define PRECIS_DEVICE as the back end to declare"
@@ -52,10 +53,10 @@ const char* quantize_float8_tiles(WeightType type, const void* matrix, uint32_t 
 const char* quantize_float8_rows(WeightType type, const void* matrix, uint32_t rows,
                                  uint32_t columns, uint8_t* codes, float* scales, void* stream);
 
-// kernels/cpu/quanto's quantize_bytes of a float8 type: one scale of dtype `type` a row.
-const char* quantize_quanto_float8(Float8Type format, WeightType type, const void* matrix,
-                                   uint32_t rows, uint32_t columns, uint8_t* codes, void* scales,
-                                   void* stream);
+// kernels/cpu/quanto's quantize_bytes: int8 or float8 with one scale of dtype `type` a row.
+const char* quantize_quanto_bytes(QuantoByteType format, WeightType type, const void* matrix,
+                                  uint32_t rows, uint32_t columns, uint8_t* codes, void* scales,
+                                  void* stream);
 
 // Activations in E4M3FN with a float32 scale for each 1 x tile_columns.
 struct Float8Activations {

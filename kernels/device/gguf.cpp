@@ -6,6 +6,7 @@
 #include "kernels/device/dequantize.h"
 #include "kernels/device/formats/gguf_blocks.h"
 #include "kernels/device/quantize_gguf.h"
+#include "kernels/device/quantize_q4_k.h"
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "kernels/device/formats/grouped.h"
+#include "kernels/device/quantize_quanto.h"
 #include "kernels/device/typed.h"
 #include "kernels/device/unpack_groups.h"
 
@@ -40,7 +41,7 @@ StoredGroups stored(uint64_t rows, uint64_t columns, uint64_t group_size, Weight
   out.columns = static_cast<uint32_t>(columns);
   out.group_size = static_cast<uint32_t>(group_size);
   out.scale_type = scale_of(scale_type);
-  out.arithmetic = {0.0f, rounding_of(rounding), Rounding::none};
+  out.arithmetic = {0, 0.0f, rounding_of(rounding), Rounding::none};
   return out;
 }
 
@@ -181,15 +182,18 @@ const char* plan_rows(const GroupedTensor& weight, GroupedRows* out) {
         decltype(tag)::value == Packing::hqq || decltype(tag)::value == Packing::quanto;
     if (!runs_share(from) || (flat && from.columns % from.group_size != 0))
       return "products on a device: 8 neighbours of a row have one scale";
+    constexpr bool in_place = kCodesInRows<decltype(tag)::value>;
     *out = {from.rows,
             from.columns,
             from.group_size < from.columns ? from.group_size : from.columns,
             bits_in_rows(from),
             kOffsetAdded<decltype(tag)::value>,
+            in_place,
+            in_place ? from.flip * (from.bits == 4 ? 0x11111111u : 0x01010101u) : 0u,
             from.arithmetic.base,
             type_of(from.arithmetic.rounding),
             type_of(from.arithmetic.inner),
-            nullptr,
+            in_place ? static_cast<const uint32_t*>(from.codes) : nullptr,
             nullptr};
     return nullptr;
   });
@@ -199,6 +203,8 @@ const char* regroup(const GroupedTensor& weight, uint32_t* codes, float* scales,
   GroupedRows rows;
   if (const char* error = plan_rows(weight, &rows)) return error;
   if (rows.rows == 0 || rows.columns == 0) return nullptr;
+  if (rows.in_place != (codes == nullptr))
+    return "codes in rows: null where they are used in place";
   auto* pairs = reinterpret_cast<GroupScale*>(scales);
   return with_packing(weight, [&](const StoredGroups& from, auto tag) {
     constexpr Packing kPacking = decltype(tag)::value;
@@ -223,16 +229,33 @@ const char* linear_groups(const GroupedRows& weight, WeightType activation, cons
                            : shifts ? static_cast<uint32_t>(std::countr_zero(weight.group_size))
                                     : 32u;
     const typename Format::Weight kernel_weight{
-        weight.rows,       weight.columns,
-        weight.codes,      reinterpret_cast<const GroupScale*>(weight.scales),
-        weight.groups(),   shift,
-        weight.group_size, {weight.base, rounding_of(weight.rounding), rounding_of(weight.inner)}};
+        weight.rows,
+        weight.columns,
+        weight.codes,
+        reinterpret_cast<const GroupScale*>(weight.scales),
+        weight.groups(),
+        shift,
+        weight.group_size,
+        {weight.flip, weight.base, rounding_of(weight.rounding), rounding_of(weight.inner)}};
     return launch_linear<Format>(kernel_weight, activation, x, bias, y, m, stream);
   };
   if (weight.bits == 4 && weight.offset_added) return launch(Grouped<4, true>{});
   if (weight.bits == 4) return launch(Grouped<4, false>{});
   if (!weight.offset_added) return launch(Grouped<8, false>{});
   return "products on a device: offsets are added to 4-bit products only";
+}
+
+const char* quantize_quanto_groups(int bits, WeightType type, const void* matrix, uint64_t groups,
+                                   uint32_t group_size, bool through_tinygemm, uint8_t* packed,
+                                   void* scales, void* shifts, void* stream) {
+  if (bits != 4 && bits != 2) return "quanto: groups have 4 or 2 bits";
+  if (groups == 0 || group_size == 0) return nullptr;
+  return with_element(type, [&](auto element) {
+    using Element = decltype(element);
+    return launch_quantize_quanto_groups(
+        bits, static_cast<const Element*>(matrix), groups, group_size, through_tinygemm, packed,
+        static_cast<Element*>(scales), static_cast<Element*>(shifts), stream);
+  });
 }
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -65,6 +65,8 @@ struct GroupedRows {
   uint32_t rows, columns, group_size;
   int bits;
   bool offset_added;  // (code - base) * scale + offset instead of (code - base - offset) * scale
+  bool in_place;      // the stored codes stand so: they are used where they are, `flip` applied
+  uint32_t flip;      // of the bits of a word of codes
   float base;
   WeightType rounding, inner;  // of a value, and of the first step
   const uint32_t* codes;       // [rows][columns * bits / 32]
@@ -77,15 +79,22 @@ struct GroupedRows {
   uint64_t scale_count() const { return uint64_t{rows} * groups() * 2; }
 };
 
-// What `weight` is in rows; codes and scales are null. An error where eight neighbours of a row
+// What `weight` is in rows; codes are those stored where they are used in place, else null, and
+// scales are null. An error where eight neighbours of a row
 // may have different scales: HQQ with axis 0, GPTQ with desc_act, groups that cross rows.
 const char* plan_rows(const GroupedTensor& weight, GroupedRows* out);
 
-// Fills codes and scales of the size that plan_rows gives.
+// Fills codes, null where they are used in place, and scales, of the size that plan_rows gives.
 const char* regroup(const GroupedTensor& weight, uint32_t* codes, float* scales, void* stream);
 
 // y[m][rows] = x[m][columns] W^T + bias, as linear_4bit.
 const char* linear_groups(const GroupedRows& weight, WeightType activation, const void* x,
                           const void* bias, void* y, uint32_t m, void* stream);
+
+// kernels/cpu/quanto's quantize_groups and pack_planes of a whole weight of `groups` groups, with
+// tinygemm_shift behind it where `through_tinygemm`. scales, shifts: [groups] of dtype `type`.
+const char* quantize_quanto_groups(int bits, WeightType type, const void* matrix, uint64_t groups,
+                                   uint32_t group_size, bool through_tinygemm, uint8_t* packed,
+                                   void* scales, void* shifts, void* stream);
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -3,6 +3,8 @@
 
 #include "kernels/device/host_runtime.h"
 
+#include <atomic>
+
 namespace precis::kernels::PRECIS_DEVICE {
 
 #if defined(PRECIS_DEVICE_SIMT)
@@ -17,6 +19,13 @@ const char* read_device(void* to, const void* from, size_t bytes, void*) {
 const char* write_device(void* to, const void* from, size_t bytes, void*) {
   if (bytes > 0) std::memcpy(to, from, bytes);
   return nullptr;
+}
+bool& executor_has_wgmma() {
+  static bool has = false;
+  return has;
+}
+bool wgmma_available() {
+  return executor_has_wgmma();
 }
 CurrentDevice::CurrentDevice(int) {}
 CurrentDevice::~CurrentDevice() {}
@@ -74,6 +83,20 @@ const char* read_device(void* to, const void* from, size_t bytes, void* stream) 
 }
 const char* write_device(void* to, const void* from, size_t bytes, void* stream) {
   return copy(to, from, bytes, cudaMemcpyHostToDevice, stream);
+}
+
+bool wgmma_available() {
+  constexpr int kDevices = 64;
+  static std::atomic<int> capabilities[kDevices];  // 0: not asked yet
+  int index = 0, major = 0, minor = 0;
+  if (cudaGetDevice(&index) != cudaSuccess || index < 0 || index >= kDevices) return false;
+  if (const int known = capabilities[index].load(std::memory_order_relaxed); known != 0)
+    return known == 90;
+  if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index) != cudaSuccess ||
+      cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index) != cudaSuccess)
+    return false;
+  capabilities[index].store(10 * major + minor, std::memory_order_relaxed);
+  return 10 * major + minor == 90;
 }
 
 CurrentDevice::CurrentDevice(int index) {

@@ -22,6 +22,13 @@ std::string device_fault(int index);
 const char* read_device(void* to, const void* from, size_t bytes, void* stream);
 const char* write_device(void* to, const void* from, size_t bytes, void* stream);
 
+// Whether the thread's current device has wgmma (compute capability 9.0); the executor, whether it
+// is told so.
+bool wgmma_available();
+#if defined(PRECIS_DEVICE_SIMT)
+bool& executor_has_wgmma();
+#endif
+
 // Makes device `index` the thread's current one while it lives.
 class CurrentDevice {
  public:

@@ -17,31 +17,55 @@ struct Int8Product {
   const void* wide_x;  // [m][columns]
 };
 
-template <class Activation>
-PRECIS_FUNCTION float add_int8_outliers(const Int8Product& product, float sum, uint32_t x_row,
-                                        uint32_t row) {
-  constexpr float kInverse127 = 0.007874015718698502f;
-  const auto* x =
-      static_cast<const Activation*>(product.wide_x) + uint64_t{x_row} * product.columns;
-  const int8_t* codes = product.weight + uint64_t{row} * product.columns;
-  const uint32_t count = product.outliers[0];
-  for (uint32_t i = 1; i <= count; ++i) {
-    const uint32_t column = product.outliers[i];
-    const float code = static_cast<float>(codes[column]);
-    const float weight = to_float(from_float<Activation>(code * product.scb[row] * kInverse127));
-    const float term = weight * to_float(x[column]);
-    sum = sum + term;
-  }
-  return sum;
-}
-
 // bitsandbytes 0.50 multiplies by this where 1 / (127 * 127) is meant (backends/default/ops.py,
 // int8_mm_dequant); its last digits differ.
 inline constexpr float kInverse127Squared = 6.200124e-05f;
 
+template <class Unit, class Shape>
+PRECIS_FUNCTION void scale_int8_sums(TileSums<Unit, Shape, float>& results,
+                                     const TileSums<Unit, Shape, int>& sums,
+                                     const Int8Product& product, uint32_t first_m,
+                                     uint32_t first_n) {
+  PRECIS_UNROLL
+  for (int m = 0; m < Shape::kProductsM; ++m) PRECIS_UNROLL
+  for (int n = 0; n < Shape::kProductsN; ++n) PRECIS_UNROLL
+  for (int i = 0; i < kValuesOf<Unit, int>; ++i)
+    results.products[m][n].values[i] = static_cast<float>(sums.products[m][n].values[i]);
+  for_tile_values<Unit, Shape>(results, first_m, first_n,
+                               [&](float& result, uint32_t x_row, uint32_t row) {
+                                 if (x_row >= product.m || row >= product.rows) return;
+                                 const float scale = product.x_absmax[x_row] * product.scb[row];
+                                 result = (result * scale) * kInverse127Squared;
+                               });
+}
+
+// results += the outliers' products, one column after the other, as LLM.int8() adds them.
+template <class Unit, class Shape, class Activation>
+PRECIS_FUNCTION void add_int8_outliers(TileSums<Unit, Shape, float>& results,
+                                       const Int8Product& product, uint32_t first_m,
+                                       uint32_t first_n) {
+  constexpr float kInverse127 = 0.007874015718698502f;
+  const auto* x = static_cast<const Activation*>(product.wide_x);
+  const uint32_t count = product.outliers[0];
+  for (uint32_t outlier = 1; outlier <= count; ++outlier) {
+    const uint32_t column = product.outliers[outlier];
+    for_tile_values<Unit, Shape>(
+        results, first_m, first_n, [&](float& result, uint32_t x_row, uint32_t row) {
+          if (x_row >= product.m || row >= product.rows) return;
+          const float code =
+              static_cast<float>(product.weight[uint64_t{row} * product.columns + column]);
+          const float weight =
+              to_float(from_float<Activation>(code * product.scb[row] * kInverse127));
+          const float term = weight * to_float(x[uint64_t{x_row} * product.columns + column]);
+          result = result + term;
+        });
+  }
+}
+
 // columns is a multiple of 16; x and the weight are aligned to 16 bytes. bias[rows] or null.
-template <class Activation, class Unit, int TileM, int TileN>
-__global__ void __launch_bounds__(kGemmThreads, 2)
+// Outliers: whether the product has any, for which the results are floats in registers.
+template <class Activation, bool Outliers, class Unit, int TileM, int TileN>
+__global__ void __launch_bounds__(kGemmThreads, Outliers ? 1 : 2)
     int8_gemm_kernel(Int8Product product, const Activation* bias, Activation* y) {
   using Shape = TileShape<Unit, TileM, TileN>;
   PRECIS_DYNAMIC_SHARED(shared);
@@ -68,29 +92,43 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
                                  tiles_b + step % 2 * Shape::kBytesB);
   }
   __syncthreads();
-  write_tile<Unit, Shape>(sums, OutputTile{first_m, first_n, product.m, product.rows}, shared, y,
-                          [=](int sum, uint32_t row, uint32_t column) {
-                            const float scale = product.x_absmax[row] * product.scb[column];
-                            float result = (static_cast<float>(sum) * scale) * kInverse127Squared;
-                            if (product.outliers != nullptr)
-                              result = add_int8_outliers<Activation>(product, result, row, column);
-                            return bias == nullptr ? result : result + to_float(bias[column]);
-                          });
+  const OutputTile tile{first_m, first_n, product.m, product.rows};
+  if constexpr (Outliers) {
+    TileSums<Unit, Shape, float> results;
+    scale_int8_sums<Unit, Shape>(results, sums, product, first_m, first_n);
+    add_int8_outliers<Unit, Shape, Activation>(results, product, first_m, first_n);
+    write_tile<Unit, Shape>(results, tile, shared, y, [=](float result, uint32_t, uint32_t column) {
+      return bias == nullptr ? result : result + to_float(bias[column]);
+    });
+  } else {
+    write_tile<Unit, Shape>(sums, tile, shared, y, [=](int sum, uint32_t row, uint32_t column) {
+      const float scale = product.x_absmax[row] * product.scb[column];
+      const float result = (static_cast<float>(sum) * scale) * kInverse127Squared;
+      return bias == nullptr ? result : result + to_float(bias[column]);
+    });
+  }
 }
 
-template <class Activation, class Unit, int TileM>
+template <class Activation, class Unit, int TileM, bool Outliers = false>
 const char* launch_int8_gemm_tile(const Int8Product& product, const Activation* bias, Activation* y,
                                   void* stream) {
   constexpr int kTileN = 128;
   const dim3 grid((product.rows + kTileN - 1) / kTileN, (product.m + TileM - 1) / TileM);
   return PRECIS_LAUNCH(
-      (int8_gemm_kernel<Activation, Unit, TileM, kTileN>), grid, dim3(kGemmThreads),
+      (int8_gemm_kernel<Activation, Outliers, Unit, TileM, kTileN>), grid, dim3(kGemmThreads),
       (TileShape<DeviceMatrixUnit, TileM, kTileN>::kSharedBytes), stream, product, bias, y);
 }
 
 template <class Activation>
 const char* launch_int8_gemm(const Int8Product& product, const Activation* bias, Activation* y,
                              void* stream) {
+  if (product.outliers != nullptr) {
+    if (product.m <= 32)
+      return launch_int8_gemm_tile<Activation, DeviceMatrixUnit, 32, true>(product, bias, y,
+                                                                           stream);
+    // Results and where they come from take the registers of a larger tile.
+    return launch_int8_gemm_tile<Activation, DeviceMatrixUnit, 64, true>(product, bias, y, stream);
+  }
   if (product.m <= 32)
     return launch_int8_gemm_tile<Activation, DeviceMatrixUnit, 32>(product, bias, y, stream);
   return launch_int8_gemm_tile<Activation, DeviceMatrixUnit, kLargeTileM>(product, bias, y, stream);

@@ -1,5 +1,6 @@
-// Encoding to float8 with one scale for each tile, bit for bit as kernels/cpu/fp8 and
-// kernels/cpu/quanto. Bound by memory: a tile is read once from it and once from cache.
+// Encoding to float8, or quanto's int8, with one scale for each tile, bit for bit as
+// kernels/cpu/fp8 and kernels/cpu/quanto. Bound by memory: a tile is read once from it and once
+// from cache.
 #pragma once
 
 #include "kernels/device/float8_numbers.h"
@@ -11,6 +12,7 @@ enum class Float8Rule : uint32_t {
   tiles,   // transformers': the factor is the reciprocal times 448; a tile of zeros has scale 1
   rows,    // FBGEMM's: divided by the scale, which is at least 1 / (448 * 512)
   quanto,  // optimum-quanto's: each step rounded to the weight's dtype; NaN becomes 0xff
+  quanto_int8,  // the same for integers; NaN becomes 0
 };
 
 struct Float8Encoding {
@@ -44,7 +46,7 @@ PRECIS_FUNCTION Float8TileScale float8_tile_scale(const Float8Encoding& encoding
     return {1.0f / factor, factor};
   }
   const float wanted = absmax / encoding.largest;
-  if (encoding.rule == Float8Rule::quanto) {
+  if (encoding.rule == Float8Rule::quanto || encoding.rule == Float8Rule::quanto_int8) {
     const float scale = round_to(kRoundingOf<Element>, wanted);
     return {scale, scale};
   }
@@ -59,6 +61,12 @@ PRECIS_FUNCTION uint8_t float8_encode(const Float8Encoding& encoding, float valu
   if (encoding.rule == Float8Rule::quanto) {
     scaled = round_to(kRoundingOf<Element>, scaled);
     if (!(scaled == scaled)) return 0xff;
+  }
+  if (encoding.rule == Float8Rule::quanto_int8) {
+    scaled = round_to(kRoundingOf<Element>, scaled);
+    const float bounded = clamp_between(scaled, -1e6f, 1e6f);
+    const float code = clamp_between((bounded + 12582912.0f) - 12582912.0f, -128.0f, 127.0f);
+    return static_cast<uint8_t>(static_cast<int>(scaled == scaled ? code : 0.0f));
   }
   return float8_code(encoding.encoder, clamp_between(scaled, -encoding.largest, encoding.largest));
 }
@@ -132,59 +140,6 @@ __global__ void __launch_bounds__(kFloat8Threads)
   range.for_each(encoding, begin, kStep, [&](uint64_t i) {
     codes[i] = float8_encode<Element>(encoding, to_float(weight[i]), made.operand);
   });
-}
-
-// partials[blocks]: bits of the largest magnitudes of pieces of the weight.
-template <class Element>
-__global__ void __launch_bounds__(kFloat8Threads)
-    float8_partial_absmax_kernel(const Element* weight, uint64_t count, uint32_t* partials) {
-  using OfWarps = uint32_t[kFloat8Threads / kWarp];
-  PRECIS_SHARED(OfWarps, of_warps);
-  uint32_t best = 0;
-  for (uint64_t i = uint64_t{blockIdx.x} * kFloat8Threads + threadIdx.x; i < count;
-       i += uint64_t{gridDim.x} * kFloat8Threads) {
-    const uint32_t bits = bits_as<uint32_t>(to_float(weight[i])) & 0x7fffffffu;
-    best = bits > best ? bits : best;
-  }
-  best = block_max(best, of_warps);
-  if (threadIdx.x == 0) partials[blockIdx.x] = best;
-}
-
-// The second pass over a weight with one scale: the grid is that of the first.
-template <class Element>
-__global__ void __launch_bounds__(kFloat8Threads)
-    quantize_float8_whole_kernel(PRECIS_PARAMETER Float8Encoding encoding, const Element* weight,
-                                 uint64_t count, const uint32_t* partials, uint8_t* codes,
-                                 float* scale) {
-  using OfWarps = uint32_t[kFloat8Threads / kWarp];
-  PRECIS_SHARED(OfWarps, of_warps);
-  uint32_t best = 0;
-  for (uint32_t i = threadIdx.x; i < gridDim.x; i += kFloat8Threads)
-    best = partials[i] > best ? partials[i] : best;
-  best = block_max(best, of_warps);
-  const Float8TileScale made = float8_tile_scale<Element>(encoding, bits_as<float>(best));
-  const uint64_t first = uint64_t{blockIdx.x} * kFloat8Threads + threadIdx.x;
-  if (first == 0) *scale = made.scale;
-  for (uint64_t i = first; i < count; i += uint64_t{gridDim.x} * kFloat8Threads)
-    codes[i] = float8_encode<Element>(encoding, to_float(weight[i]), made.operand);
-}
-
-inline constexpr unsigned kFloat8Partials = 1024;
-
-// partials: kFloat8Partials words.
-template <class Element>
-const char* launch_quantize_float8_whole(const Float8Encoding& encoding, const Element* weight,
-                                         uint8_t* codes, float* scale, uint32_t* partials,
-                                         void* stream) {
-  const uint64_t count = uint64_t{encoding.rows} * encoding.columns;
-  const uint64_t pieces = (count + kFloat8Threads * 8 - 1) / (kFloat8Threads * 8);
-  const dim3 grid(static_cast<unsigned>(pieces < kFloat8Partials ? pieces : kFloat8Partials));
-  const dim3 block(kFloat8Threads);
-  if (const char* error = PRECIS_LAUNCH((float8_partial_absmax_kernel<Element>), grid, block, 0,
-                                        stream, weight, count, partials))
-    return error;
-  return PRECIS_LAUNCH((quantize_float8_whole_kernel<Element>), grid, block, 0, stream, encoding,
-                       weight, count, static_cast<const uint32_t*>(partials), codes, scale);
 }
 
 template <class Element, class Scale>

@@ -13,6 +13,8 @@ GROWTH = 1.1  # of a number, before it is a regression
 def dynamic_shared(kernel):
     """Bytes that a launch of `kernel` asks for, by its name. kernels/device/tile.h: two stages of
     tiles of x and of the weight, or the result where that is larger."""
+    if kernel.startswith("wgmma_gemm_kernel"):  # wgmma_gemm.h: three stages, and room to align them
+        return 3 * 128 * (256 + 128) + 1024
     tile = re.search(r"gemm_kernel<.*, (\d+), (\d+)>", kernel)
     if not tile:
         return 0

@@ -42,6 +42,26 @@ PRECIS_FUNCTION int team(int lanes) {
   return static_cast<int>(threadIdx.x) / lanes;
 }
 
+template <class Unit, class T>
+inline constexpr int kValuesOf = sizeof(typename Unit::template Sum<T>) / sizeof(T);
+
+// body(value, row, column of y) for the values of this lane, also for those outside of y. The
+// block's tile begins at row first_m and column first_n.
+template <class Unit, class Shape, class T, class Body>
+PRECIS_FUNCTION void for_tile_values(TileSums<Unit, Shape, T>& sums, uint32_t first_m,
+                                     uint32_t first_n, Body body) {
+  const int my_team = static_cast<int>(threadIdx.x) / Unit::kLanes;
+  const int team_m = (my_team / Shape::kTeamsN) * Shape::kProductsM * 16;
+  const int team_n = (my_team % Shape::kTeamsN) * Shape::kProductsN * 16;
+  PRECIS_UNROLL
+  for (int m = 0; m < Shape::kProductsM; ++m) PRECIS_UNROLL
+  for (int n = 0; n < Shape::kProductsN; ++n) PRECIS_UNROLL
+  for (int i = 0; i < kValuesOf<Unit, T>; ++i)
+    body(sums.products[m][n].values[i],
+         first_m + static_cast<uint32_t>(team_m + 16 * m + Unit::row(i)),
+         first_n + static_cast<uint32_t>(team_n + 16 * n + Unit::column(i)));
+}
+
 // Starts copying rows [first, first + Rows) of a row-major matrix, bytes [begin, begin + 128) of
 // each, to shared memory. What lies beyond `rows` or `row_bytes` (a multiple of 16) becomes zero.
 template <int Rows>

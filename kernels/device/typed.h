@@ -4,6 +4,10 @@
 #include "kernels/cpu/common/numbers.h"
 #include "kernels/device/gemm.h"
 #include "kernels/device/gemv.h"
+#if !defined(__HIP__)
+#include "kernels/device/host_runtime.h"
+#include "kernels/device/wgmma_gemm.h"
+#endif
 
 namespace precis::kernels::PRECIS_DEVICE {
 
@@ -35,6 +39,9 @@ const char* with_activation(WeightType type, Body body) {
   return "products on a device take activations in f16 or bf16";
 }
 
+// Rows of x from which on wgmma's tiles of 256 are worth their padding.
+inline constexpr uint32_t kWgmmaLeastRows = 128;
+
 // y[m][rows] = x[m][columns] W^T + bias.
 template <class Format>
 const char* launch_linear(const typename Format::Weight& weight, WeightType activation,
@@ -48,6 +55,10 @@ const char* launch_linear(const typename Format::Weight& weight, WeightType acti
     auto* typed_y = static_cast<Element*>(y);
     if (m <= kGemvMaxBatch)
       return launch_gemv<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
+#if !defined(__HIP__)
+    if (m >= kWgmmaLeastRows && wgmma_available())
+      return launch_wgmma_gemm<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
+#endif
     return launch_gemm<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
   });
 }

@@ -86,8 +86,8 @@ __global__ void __launch_bounds__(kUnpackThreads)
   }
 }
 
-// codes[rows][columns * Bits / 32] and scales[rows][groups]; columns and group_size are multiples
-// of 8.
+// codes[rows][columns * Bits / 32], unless they are null, and scales[rows][groups]; columns and
+// group_size are multiples of 8.
 template <Packing P, int Bits>
 __global__ void __launch_bounds__(kUnpackThreads)
     regroup_kernel(PRECIS_PARAMETER StoredGroups weight, uint32_t group_size, uint32_t* codes,
@@ -103,7 +103,9 @@ __global__ void __launch_bounds__(kUnpackThreads)
     if (first_row + row < weight.rows && column < weight.columns) {
       const auto wide = load_vector<Words2>(&tile.runs[place_of_run(row, run)]);
       const uint64_t at = (uint64_t{first_row + row} * weight.columns + column) * Bits / 32;
-      if constexpr (Bits == 8) {
+      if (codes == nullptr) {
+        // They are used where they are.
+      } else if constexpr (Bits == 8) {
         store_vector(codes + at, wide);
       } else {
         uint32_t word = 0;

@@ -157,22 +157,22 @@ std::string check_quantize(Encoder encoder, WeightType type, Shape shape) {
   return compare_encoded(WeightType::f32, codes, scales, device_codes, device_scales);
 }
 
-std::string check_quantize_quanto(Float8Type format, WeightType type, uint32_t columns) {
+std::string check_quantize_quanto(QuantoByteType format, WeightType type, uint32_t columns) {
   constexpr uint32_t kRows = 7;
   Random random(columns);
   const std::vector<uint8_t> matrix = encode(type, odd_weights(random, kRows, columns));
   std::vector<uint8_t> codes(uint64_t{kRows} * columns), scales(kRows * bytes_of(type));
   quanto_kernels(Isa::baseline)
-      .quantize_bytes(format == Float8Type::e4m3fn ? QuantoByteType::float8_e4m3fn
-                                                   : QuantoByteType::float8_e5m2,
-                      type, matrix.data(), columns, 0, kRows, codes.data(), scales.data());
+      .quantize_bytes(format, type, matrix.data(), columns, 0, kRows, codes.data(), scales.data());
   const DeviceArray<uint8_t> device_matrix(matrix), device_codes(codes.size()),
       device_scales(scales.size());
-  if (const char* error =
-          quantize_quanto_float8(format, type, device_matrix.data(), kRows, columns,
-                                 device_codes.data(), device_scales.data(), nullptr))
+  if (const char* error = quantize_quanto_bytes(format, type, device_matrix.data(), kRows, columns,
+                                                device_codes.data(), device_scales.data(), nullptr))
     return error;
-  return compare_encoded(type, codes, scales, device_codes, device_scales);
+  if (format != QuantoByteType::int8)
+    return compare_encoded(type, codes, scales, device_codes, device_scales);
+  const std::string difference = compare_bits(type, scales, device_scales.values());
+  return difference.empty() ? compare_equal("codes", codes, device_codes.values()) : difference;
 }
 
 // A random weight and its values.
@@ -247,7 +247,7 @@ void add_linear_checks(std::vector<Check>& checks, CheckSize size) {
     const std::string name = kernels::name_of(activation);
     for (const Case& c : cases) {
       const std::string text = std::to_string(c.m) + " rows, " + c.shape.text();
-      checks.push_back({"float8 linear " + name + " " + text,
+      checks.push_back({"float8 linear " + name + " " + text + (c.m >= 128 ? ", many rows" : ""),
                         [=] { return check_linear(activation, c.m, c.shape); }});
       const uint32_t x_columns = c.shape.tile.columns;
       checks.push_back({"float8 linear float8 to " + name + " " + text,
@@ -274,11 +274,13 @@ std::vector<Check> float8_checks(CheckSize size) {
         checks.push_back({"float8 quantize rows " + name + " " + shape.text(),
                           [=] { return check_quantize(Encoder::rows, type, shape); }});
     }
+    for (const QuantoByteType format :
+         {QuantoByteType::int8, QuantoByteType::float8_e4m3fn, QuantoByteType::float8_e5m2})
+      for (const uint32_t columns : {96u, 1000u})
+        checks.push_back({"quanto quantize bytes " + name,
+                          [=] { return check_quantize_quanto(format, type, columns); }});
     for (const Float8Type format : {Float8Type::e4m3fn, Float8Type::e5m2}) {
       const std::string format_name = format == Float8Type::e4m3fn ? "e4m3fn " : "e5m2 ";
-      for (const uint32_t columns : {96u, 1000u})
-        checks.push_back({"quanto float8 quantize " + format_name + name,
-                          [=] { return check_quantize_quanto(format, type, columns); }});
       for (const WeightType out_type : kTypes)
         checks.push_back({"quanto float8 dequantize " + format_name + name,
                           [=] { return check_dequantize_quanto(format, type, out_type); }});

@@ -149,9 +149,9 @@ std::string check_linear(FourBitType type, WeightType activation, LinearShape sh
 }
 
 void add_linear_checks(std::vector<Check>& checks, CheckSize size) {
-  std::vector<LinearShape> shapes = {{1, 5, 1096, true},   {2, 9, 64, false},  {3, 130, 72, true},
-                                     {8, 7, 264, true},    {9, 21, 200, true}, {33, 136, 64, false},
-                                     {130, 129, 136, true}};
+  std::vector<LinearShape> shapes = {
+      {1, 5, 1096, true}, {2, 9, 64, false},    {3, 130, 72, true},    {8, 7, 264, true},
+      {9, 21, 200, true}, {33, 136, 64, false}, {130, 129, 136, true}, {257, 40, 328, true}};
   if (size == CheckSize::large)
     shapes.insert(shapes.end(), {{1, 4096, 4096, true},
                                  {5, 1000, 11008, false},
@@ -161,7 +161,8 @@ void add_linear_checks(std::vector<Check>& checks, CheckSize size) {
   for (const WeightType activation : {WeightType::f16, WeightType::bf16})
     for (const LinearShape& shape : shapes)
       checks.push_back({std::string("nf4 linear ") + kernels::name_of(activation) + " " +
-                            shape_text({shape.m, shape.rows, shape.columns}),
+                            shape_text({shape.m, shape.rows, shape.columns}) +
+                            (shape.m >= 128 ? " many rows" : ""),
                         [=] { return check_linear(FourBitType::nf4, activation, shape); }});
   checks.push_back({"fp4 linear f16 3x9x512", [] {
                       return check_linear(FourBitType::fp4, WeightType::f16, {3, 9, 512, false});

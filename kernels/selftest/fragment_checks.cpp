@@ -2,6 +2,10 @@
 #include "kernels/selftest/device_memory.h"
 
 #include "kernels/device/matrix.h"
+#if !defined(__HIP__)
+#include "kernels/device/host_runtime.h"
+#include "kernels/device/matrix_wgmma.h"
+#endif
 #include "kernels/selftest/checks.h"
 #include "kernels/selftest/reference.h"
 
@@ -67,6 +71,63 @@ std::string check_fragments(uint64_t seed) {
   return compare_equal("sum", expected, sum.values());
 }
 
+#if !defined(__HIP__)
+
+// sum[64][128] = a[64][64] b[128][64]^T by one warpgroup: a step of the GEMM's, from swizzled
+// tiles.
+template <class Element>
+__global__ void __launch_bounds__(kWarpgroup)
+    wgmma_kernel(const unsigned char* a, const unsigned char* b, float* sum) {
+  PRECIS_DYNAMIC_SHARED(unaligned);
+  unsigned char* tile_a = unaligned + bytes_to_swizzle(unaligned);
+  unsigned char* tile_b = tile_a + 64 * 128;
+  for (uint32_t i = threadIdx.x; i < 128 * 8; i += kWarpgroup) {
+    const uint32_t at = swizzled(i / 8, i % 8);
+    if (i < 64 * 8) store_vector(tile_a + at, load_vector<Words4>(a + 16 * i));
+    store_vector(tile_b + at, load_vector<Words4>(b + 16 * i));
+  }
+  wgmma_publish();
+  __syncthreads();
+  WarpgroupSum result{};
+  wgmma_fence();
+  PRECIS_UNROLL
+  for (uint64_t k = 0; k < 8; k += 2)
+    wgmma_multiply<Element>(result, descriptor_of(tile_a) + k, descriptor_of(tile_b) + k);
+  wgmma_commit();
+  wgmma_wait<0>();
+  PRECIS_UNROLL
+  for (int i = 0; i < 64; ++i)
+    sum[128 * WarpgroupSum::row(i) + WarpgroupSum::column(i)] = result.values[i];
+}
+
+template <class Element>
+std::string check_wgmma(WeightType type) {
+#if !defined(PRECIS_DEVICE_SIMT)
+  if (!wgmma_available()) return "";
+#endif
+  Random random(7);
+  const auto small = [&](size_t count) {
+    std::vector<float> values(count);
+    for (float& value : values)
+      value = static_cast<float>(static_cast<int>(random.bits() % 33) - 16);
+    return values;
+  };
+  const std::vector<float> a = small(64 * 64), b = small(128 * 64);
+  std::vector<float> expected(64 * 128);
+  for (size_t m = 0; m < 64; ++m)
+    for (size_t n = 0; n < 128; ++n)
+      for (size_t k = 0; k < 64; ++k) expected[128 * m + n] += a[64 * m + k] * b[64 * n + k];
+  const DeviceArray<uint8_t> device_a(encode(type, a)), device_b(encode(type, b));
+  const DeviceArray<float> sum(64 * 128);
+  if (const char* error = PRECIS_LAUNCH((wgmma_kernel<Element>), dim3(1), dim3(kWarpgroup),
+                                        192 * 128 + kSwizzleBytes, nullptr, device_a.data(),
+                                        device_b.data(), sum.data()))
+    return error;
+  return compare_equal("sum", expected, sum.values());
+}
+
+#endif
+
 template <class Unit>
 void add_checks(std::vector<Check>& checks, const std::string& unit) {
   checks.push_back({unit + " f16", [] { return check_fragments<Unit, Half, float>(1); }});
@@ -85,6 +146,10 @@ std::vector<Check> fragment_checks() {
   add_checks<Rdna4Unit>(checks, "RDNA4 matrix unit");
 #endif
   add_checks<PlainUnit>(checks, "plain products");
+#if !defined(__HIP__)
+  checks.push_back({"wgmma f16", [] { return check_wgmma<Half>(WeightType::f16); }});
+  checks.push_back({"wgmma bf16", [] { return check_wgmma<BFloat16>(WeightType::bf16); }});
+#endif
   return checks;
 }
 

@@ -2,6 +2,8 @@
 // pattern is a weight, so the checks take random ones. Compiled by every back end.
 #include "kernels/selftest/device_memory.h"
 
+#include <tuple>
+
 #include "kernels/cpu/quanto/quanto.h"
 #include "kernels/device/grouped.h"
 #include "kernels/selftest/checks.h"
@@ -182,8 +184,10 @@ std::string check_linear(const StoredWeight& weight, WeightType activation, uint
   if (const char* error = plan_rows(tensor, &rows)) return error;
   const DeviceArray<uint32_t> codes(rows.code_words());
   const DeviceArray<float> scales(rows.scale_count());
-  if (const char* error = regroup(tensor, codes.data(), scales.data(), nullptr)) return error;
-  rows.codes = codes.data();
+  if (const char* error =
+          regroup(tensor, rows.in_place ? nullptr : codes.data(), scales.data(), nullptr))
+    return error;
+  if (!rows.in_place) rows.codes = codes.data();
   rows.scales = scales.data();
   LinearCase linear{m, weight.rows, weight.columns, activation, {}, {}, {}};
   linear.weight = decode(WeightType::f32, weight.values(WeightType::f32));
@@ -202,6 +206,43 @@ std::string check_linear(const StoredWeight& weight, WeightType activation, uint
   const double relative_error =
       m <= 8 ? spread * (weight.columns / 32.0 + 16) * 0x1p-24 : weight.columns * 0x1p-23;
   return compare_linear(linear, relative_error, y.values());
+}
+
+// Groups of normal numbers, of zeros of both signs, of numbers above zero, and of one number.
+std::string check_quantize_quanto(int bits, WeightType type, uint64_t groups, uint32_t group_size,
+                                  bool through_tinygemm) {
+  Random random(groups + group_size);
+  std::vector<float> values = normal_values(random, groups * group_size);
+  for (uint64_t i = 0; i < values.size(); ++i) {
+    const uint64_t group = i / group_size;
+    if (group % 5 == 1) values[i] = i % 3 == 0 ? -0.0f : 0.0f;
+    if (group % 5 == 2) values[i] = values[i] < 0 ? 0.0f : values[i];
+    if (group % 5 == 3) values[i] = 0.75f;
+  }
+  const std::vector<uint8_t> matrix = encode(type, values);
+  std::vector<uint8_t> codes(values.size()), scales(groups * bytes_of(type)), shifts(scales.size());
+  const auto per_byte = static_cast<uint64_t>(8 / bits);
+  const uint64_t packed_rows = (groups + per_byte - 1) / per_byte;
+  std::vector<uint8_t> packed(packed_rows * group_size);
+  quanto_kernels(Isa::baseline)
+      .quantize_groups(bits, type, matrix.data(), group_size, 0, groups, codes.data(),
+                       scales.data(), shifts.data());
+  pack_planes(bits, codes.data(), groups, group_size, 0, packed_rows, packed.data());
+  if (through_tinygemm)
+    tinygemm_shift(reinterpret_cast<const uint16_t*>(scales.data()),
+                   reinterpret_cast<uint16_t*>(shifts.data()), groups);
+  const DeviceArray<uint8_t> device_matrix(matrix), device_packed(packed.size()),
+      device_scales(scales.size()), device_shifts(shifts.size());
+  if (const char* error = quantize_quanto_groups(
+          bits, type, device_matrix.data(), groups, group_size, through_tinygemm,
+          device_packed.data(), device_scales.data(), device_shifts.data(), nullptr))
+    return error;
+  for (const auto& [name, wanted, got] : {std::tuple{"scales", &scales, &device_scales},
+                                          {"shifts", &shifts, &device_shifts},
+                                          {"packed", &packed, &device_packed}})
+    if (const std::string fault = compare_equal(name, *wanted, got->values()); !fault.empty())
+      return fault;
+  return "";
 }
 
 struct Named {
@@ -272,15 +313,21 @@ std::vector<Check> grouped_checks(CheckSize size) {
                           gptq({4, false, true}, {32, 160, 32}, WeightType::f16, group_of.data()),
                           WeightType::f16, group_of);
                     }});
+  for (const int bits : {4, 2})
+    for (const WeightType type : {WeightType::f32, WeightType::f16, WeightType::bf16})
+      for (const bool tinygemm : {false, true})
+        if (!tinygemm || (bits == 4 && type == WeightType::bf16))
+          checks.push_back({"quanto quantize groups " + std::string(kernels::name_of(type)),
+                            [=] { return check_quantize_quanto(bits, type, 23, 128, tinygemm); }});
   std::vector<Named> products = weights_to_multiply();
   if (size == CheckSize::large)
     products.push_back(
         {"gptq 4 large", gptq({4, false, true}, {4096, 4096, 128}, WeightType::f32)});
   for (const Named& named : products)
     for (const WeightType activation : {WeightType::f16, WeightType::bf16})
-      for (const uint32_t m : {1u, 4u, 7u, 17u})
+      for (const uint32_t m : {1u, 4u, 7u, 17u, 150u})
         checks.push_back({named.name + " linear " + kernels::name_of(activation) + " " +
-                              std::to_string(m) + " rows",
+                              std::to_string(m) + (m >= 128 ? " many rows" : " rows"),
                           [=] { return check_linear(named.weight, activation, m); }});
   return checks;
 }

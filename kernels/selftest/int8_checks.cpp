@@ -193,9 +193,9 @@ std::vector<Check> int8_checks(CheckSize size) {
   for (const WeightType activation : {WeightType::f16, WeightType::bf16}) {
     const std::string name = kernels::name_of(activation);
     for (const Shape& shape : shapes)
-      checks.push_back({"int8 linear " + name + " " + shape.text(), [=] {
-                          return check_linear(activation, shape.m, shape.rows, shape.columns);
-                        }});
+      checks.push_back(
+          {"int8 linear " + name + " " + shape.text() + (shape.m >= 128 ? " many rows" : ""),
+           [=] { return check_linear(activation, shape.m, shape.rows, shape.columns); }});
     for (const Shape& shape : integer_shapes)
       checks.push_back({"int8 linear int8 to " + name + " " + shape.text(), [=] {
                           return check_int8_int8(activation, shape.m, shape.rows, shape.columns);

@@ -7,6 +7,8 @@
 #include <functional>
 
 #include "kernels/device/bitsandbytes.h"
+#include "kernels/device/float8.h"
+#include "kernels/device/grouped.h"
 #include "kernels/device/matrix.h"
 
 namespace precis::kernels::device_cuda {
@@ -174,6 +176,67 @@ void measure_int8(Measurements& to) {
         });
 }
 
+void measure_float8(Measurements& to) {
+  const DeviceArray<uint8_t> codes(kWeights), x(4096 * kColumns);
+  const DeviceArray<float> scales(kWeights / (128 * 128)), x_scales(4096 * kColumns / 128);
+  const DeviceArray<uint16_t> wide(kWeights), y(4096 * kRows);
+  require(cudaMemset(codes.data(), 0x35, kWeights));
+  require(cudaMemset(x.data(), 0x35, 4096 * kColumns));
+  require(cudaMemset(scales.data(), 0, kWeights / (128 * 128) * 4));
+  require(cudaMemset(x_scales.data(), 0, 4096 * kColumns / 128 * 4));
+  require(cudaMemset(wide.data(), 0, kWeights * 2));
+  const Float8Tensor weight{Float8Type::e4m3fn, kRows,          kColumns,
+                            codes.data(),       {128, 128},     Fp8ScaleType::f32,
+                            scales.data(),      WeightType::f32};
+  const double bytes = static_cast<double>(kWeights);
+  to.bound_by_memory("float8 dequantize to bf16", 3 * bytes, [&] {
+    require_launched(dequantize_float8(weight, WeightType::bf16, wide.data(), nullptr));
+  });
+  to.bound_by_memory("float8 quantize from bf16", 3 * bytes, [&] {
+    require_launched(quantize_float8_tiles(WeightType::bf16, wide.data(), kRows, kColumns,
+                                           {128, 128}, codes.data(), scales.data(), nullptr,
+                                           nullptr));
+  });
+  to.bound_by_memory("float8 x bf16, 1 row", bytes, [&] {
+    require_launched(
+        linear_float8(weight, WeightType::bf16, wide.data(), nullptr, y.data(), 1, nullptr));
+  });
+  for (const uint32_t m : {64u, 1024u, 4096u}) {
+    const std::string rows = std::to_string(m) + " rows";
+    to.bound_by_products("float8 x bf16, " + rows, bytes * m, to.peaks.half, [&] {
+      require_launched(
+          linear_float8(weight, WeightType::bf16, wide.data(), nullptr, y.data(), m, nullptr));
+    });
+    to.bound_by_products("float8 x float8, " + rows, bytes * m, to.peaks.half, [&] {
+      require_launched(linear_float8_float8(weight, {x.data(), x_scales.data(), 128},
+                                            WeightType::bf16, nullptr, y.data(), m, nullptr));
+    });
+  }
+}
+
+void measure_grouped(Measurements& to) {
+  const DeviceArray<uint32_t> codes(kWeights / 8);
+  const DeviceArray<float> scales(kWeights / 128 * 2);
+  const DeviceArray<uint16_t> x(4096 * kColumns), y(4096 * kRows);
+  require(cudaMemset(codes.data(), 0x5a, kWeights / 2));
+  require(cudaMemset(scales.data(), 0, kWeights / 16));
+  require(cudaMemset(x.data(), 0, 4096 * kColumns * 2));
+  GroupedRows weight{
+      kRows,           kColumns,     128,          4, false, false, 0, 0.0f, WeightType::f16,
+      WeightType::f32, codes.data(), scales.data()};
+  const double stored = static_cast<double>(kWeights) * 0.5625;
+  to.bound_by_memory("int4 groups x bf16, 1 row", stored, [&] {
+    require_launched(
+        linear_groups(weight, WeightType::bf16, x.data(), nullptr, y.data(), 1, nullptr));
+  });
+  for (const uint32_t m : {64u, 1024u, 4096u})
+    to.bound_by_products("int4 groups x bf16, " + std::to_string(m) + " rows",
+                         static_cast<double>(kWeights) * m, to.peaks.half, [&] {
+                           require_launched(linear_groups(weight, WeightType::bf16, x.data(),
+                                                          nullptr, y.data(), m, nullptr));
+                         });
+}
+
 }  // namespace
 
 std::vector<Speed> measure_speeds() {
@@ -184,6 +247,8 @@ std::vector<Speed> measure_speeds() {
                          {"mma.sync int8", 0, 0, 0, peaks.int8, 1}};
   measure_four_bit(measurements);
   measure_int8(measurements);
+  measure_float8(measurements);
+  measure_grouped(measurements);
   return measurements.speeds;
 }
 

@@ -2,7 +2,8 @@
 #
 # Builds libprecis_NAME.so in lib/precis/plugins/NAME/ of the build tree, exporting precis_plugin_entry_v1
 # alone, and beside it NAME.precis-plugin.json: the manifest with the library's name and SHA-256 filled in, and with
-# "version" (the project's), "abi", "platform", "requires" and "devices" where the author left them out. The sources see
+# "version" (the project's), "abi", "platform", "requires" and "devices" (the CPU, and the target's property
+# PRECIS_DEVICES) where the author left them out. The sources see
 # the version as PRECIS_PLUGIN_VERSION.
 #
 # precis_validate_plugin(NAME): a test, validate_NAME, that runs precis-validate over it where that program is found.
@@ -42,7 +43,7 @@ function(precis_add_plugin name)
   add_custom_command(TARGET ${target} POST_BUILD VERBATIM
     COMMAND "${CMAKE_COMMAND}" "-DMANIFEST=${manifest}" "-DLIBRARY=$<TARGET_FILE:${target}>"
             "-DOUTPUT=${directory}/${name}.precis-plugin.json" "-DVERSION=${version}" "-DPLATFORM=${platform}"
-            "-DABI_MAJOR=${abi_major}" "-DABI_MINOR=${abi_minor}"
+            "-DABI_MAJOR=${abi_major}" "-DABI_MINOR=${abi_minor}" "-DDEVICES=$<TARGET_PROPERTY:${target},PRECIS_DEVICES>"
             -P "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/PrecisManifest.cmake")
   # As files, not as a target: an installer that rewrites the library would falsify its hash.
   install(FILES "$<TARGET_FILE:${target}>" "${directory}/${name}.precis-plugin.json"

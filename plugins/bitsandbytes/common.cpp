@@ -14,7 +14,7 @@ bool BitsAndBytesQuantizer::skipped(std::string_view module,
   return sdk::kept_by_leaf_or_segment(module, list);
 }
 
-void BitsAndBytesQuantizer::check_device(precis_device device) const {
+void BitsAndBytesQuantizer::check_device(precis_device device, const precis_param&) const {
   if (!plugins::on_cpu(device)) plugins::usable_device(device_methods(), device);
 }
 

@@ -14,7 +14,7 @@ class BitsAndBytesQuantizer : public sdk::Quantizer {
  public:
   explicit BitsAndBytesQuantizer(Config config) : config_(std::move(config)) {}
 
-  void check_device(precis_device device) const override;
+  void check_device(precis_device device, const precis_param&) const override;
   void storage(const precis_param& param, precis_storage& out) const override;
   std::string config(const precis_component& component) const override;
 

@@ -1,5 +1,7 @@
 #include "kernels/cpu/gguf/linear.h"
 
+#include "plugins/device.h"
+#include "plugins/gguf/device.h"
 #include "plugins/gguf/quantizer.h"
 #include "plugins/linear.h"
 
@@ -21,8 +23,12 @@ const kernels::GgufIntegerType* integer_type(std::string_view name) {
 // bits and multiplies integers, which the host must allow.
 void GgufQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                 sdk::PlanWriter& plan) const {
-  const sdk::Matrix matrix = plugins::product_shape(options, param);
   plan.keeps_parts();
+  if (!plugins::on_cpu(options.device)) {
+    plugins::device_product_shape(options, param);
+    return;
+  }
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
   plan.workspace(std::max(
       plugins::product_workspace(options, plugins::float_arithmetic(options), matrix.columns),
       plugins::product_workspace(options, kernels::Arithmetic::int8_blocks, matrix.columns)));
@@ -33,7 +39,9 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
                                                            const precis_param& param,
                                                            const sdk::ConstParts& parts,
                                                            const sdk::Parts&) const {
-  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  const bool on_cpu = plugins::on_cpu(options.device);
+  const sdk::Matrix matrix = on_cpu ? plugins::product_shape(options, param)
+                                    : plugins::device_product_shape(options, param);
   if (parts.size() != 1)
     throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "a GGUF weight is one tensor");
   const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
@@ -44,6 +52,9 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
   }
   const uint64_t row_bytes = matrix.columns / codec.block_size * codec.block_bytes;
   plugins::require_bytes(*parts[0], matrix.rows * row_bytes);
+  if (!on_cpu)
+    return device_methods(options.device, codec.name)
+        .prepare(options, param, codec.name, *parts[0]);
   kernels::LinearWeight weight{};
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <precis/module_match.hpp>
 
+#include "plugins/device.h"
+#include "plugins/gguf/device.h"
 #include "plugins/weight_type.h"
 
 namespace precis::gguf {
@@ -95,6 +97,13 @@ const kernels::GgufCodec& GgufQuantizer::codec_for(const precis_param& param) co
   return *codec;
 }
 
+// A config that only reads knows no type; each tensor is asked then.
+void GgufQuantizer::check_device(precis_device device, const precis_param& param) const {
+  if (plugins::on_cpu(device)) return;
+  plugins::usable_device(device_methods(), device);
+  if (!config_.type.empty()) device_methods(device, codec_for(param).name);
+}
+
 void GgufQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const {
   plugins::weight_type(param.dtype);
   const sdk::Matrix matrix = sdk::matrix(param);
@@ -119,6 +128,10 @@ void GgufQuantizer::quantize(const precis_call& call, const precis_param& param,
                  rows = columns == 0 ? 0 : sdk::matrix(param).elements() / columns;
   const uint64_t row_bytes = columns / codec.block_size * codec.block_bytes;
   require_importance(codec, param);
+  if (!plugins::on_cpu(weight)) {
+    return device_methods(weight.view.device, codec.name)
+        .quantize(call, codec.name, param, weight, *parts[0]);
+  }
   const float* importance = nullptr;
   if (param.importance != nullptr) {
     if (param.importance->nbytes != columns * sizeof(float)) {
@@ -143,7 +156,7 @@ void GgufQuantizer::quantize(const precis_call& call, const precis_param& param,
       });
 }
 
-void GgufQuantizer::dequantize(const precis_call&, const precis_param& param,
+void GgufQuantizer::dequantize(const precis_call& call, const precis_param& param,
                                const sdk::ConstParts& parts, int64_t row_begin,
                                precis_tensor& weight) const {
   if (parts.size() != 1) throw PluginError(PRECIS_INVALID_ARGUMENT, "a GGUF weight is one tensor");
@@ -155,6 +168,11 @@ void GgufQuantizer::dequantize(const precis_call&, const precis_param& param,
       begin + count > matrix.elements() ||
       parts[0]->nbytes < matrix.elements() / codec.block_size * codec.block_bytes) {
     throw PluginError(PRECIS_DATA_LOSS, "the blocks do not fit the weight's shape");
+  }
+  if (!plugins::on_cpu(weight)) {
+    return device_methods(weight.view.device, codec.name)
+        .dequantize(call, codec.name, *parts[0], begin / codec.block_size * codec.block_bytes,
+                    weight);
   }
   const uint8_t* blocks =
       sdk::data<const uint8_t>(*parts[0]) + begin / codec.block_size * codec.block_bytes;

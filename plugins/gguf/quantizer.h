@@ -13,6 +13,7 @@ class GgufQuantizer : public sdk::Quantizer {
  public:
   explicit GgufQuantizer(Config config);
 
+  void check_device(precis_device device, const precis_param& param) const override;
   void plan(const precis_param& param, sdk::PlanWriter& plan) const override;
   void quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                 const sdk::Parts& parts) const override;

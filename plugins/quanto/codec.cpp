@@ -1,3 +1,5 @@
+#include "plugins/device.h"
+#include "plugins/quanto/device.h"
 #include "plugins/quanto/format.h"
 #include "plugins/quanto/quantizer.h"
 #include "plugins/weight_type.h"
@@ -23,6 +25,10 @@ void fill_ones(const precis_tensor& tensor) {
 }
 
 }  // namespace
+
+void QuantoQuantizer::check_device(precis_device device, const precis_param&) const {
+  if (!plugins::on_cpu(device)) plugins::usable_device(device_methods(), device);
+}
 
 void QuantoQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const {
   plugins::weight_type(param.dtype);
@@ -55,6 +61,10 @@ void QuantoQuantizer::quantize(const precis_call& call, const precis_param& para
                                const precis_tensor& weight, const sdk::Parts& parts) const {
   if (parts.size() != (config_.bits() == 8 ? 4u : 5u))
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+  if (!plugins::on_cpu(weight)) {
+    return plugins::usable_device(device_methods(), weight.view.device)
+        .quantize(call, config_, param, weight, parts);
+  }
   if (config_.bits() == 8)
     quantize_bytes(call, param, weight, parts);
   else
@@ -109,9 +119,13 @@ void QuantoQuantizer::quantize_groups(const precis_call& call, const precis_para
   }
 }
 
-void QuantoQuantizer::dequantize(const precis_call&, const precis_param& param,
+void QuantoQuantizer::dequantize(const precis_call& call, const precis_param& param,
                                  const sdk::ConstParts& parts, int64_t row_begin,
                                  precis_tensor& weight) const {
+  if (!plugins::on_cpu(weight)) {
+    return plugins::usable_device(device_methods(), weight.view.device)
+        .dequantize(call, config_, param, parts, row_begin, weight);
+  }
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto begin = static_cast<uint64_t>(row_begin);
   const uint64_t end =

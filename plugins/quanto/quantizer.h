@@ -12,6 +12,7 @@ class QuantoQuantizer : public sdk::Quantizer {
  public:
   explicit QuantoQuantizer(Config config) : config_(std::move(config)) {}
 
+  void check_device(precis_device device, const precis_param& param) const override;
   void plan(const precis_param& param, sdk::PlanWriter& plan) const override;
   void quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                 const sdk::Parts& parts) const override;

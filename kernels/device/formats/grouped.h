@@ -15,6 +15,7 @@ struct alignas(8) GroupScale {
 
 // How numbers become values.
 struct GroupArithmetic {
+  uint32_t flip;      // of the bits of a word of codes: signed codes have their signs flipped
   float base;         // number = code - base
   Rounding rounding;  // of a value
   Rounding inner;     // of the difference, or of the product
@@ -28,7 +29,8 @@ PRECIS_FUNCTION void numbers_of_codes(const uint32_t (&words)[Bits / 4],
   const float base = 8388608.0f + arithmetic.base;  // 2^23, whose low bits take the code
   PRECIS_UNROLL
   for (uint32_t i = 0; i < kRun; ++i) {
-    const uint32_t code = (words[i / kPerWord] >> (Bits * (i % kPerWord))) & kMask;
+    const uint32_t word = words[i / kPerWord] ^ arithmetic.flip;
+    const uint32_t code = (word >> (Bits * (i % kPerWord))) & kMask;
     numbers[i] = bits_as<float>(0x4b000000u | code) - base;
   }
 }

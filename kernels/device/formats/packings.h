@@ -176,6 +176,11 @@ template <Packing P>
 inline constexpr bool kCodesAlongRows =
     P == Packing::gptq || P == Packing::gptq_planar || P == Packing::awq_gemm;
 
+// Whether the codes stand in rows as formats/grouped.h has them.
+template <Packing P>
+inline constexpr bool kCodesInRows =
+    P == Packing::awq_gemv || P == Packing::torchao_pairs || P == Packing::bytes;
+
 // Whether the offset is added to the product.
 template <Packing P>
 inline constexpr bool kOffsetAdded = P == Packing::awq_gemv_fast || P == Packing::quanto ||

@@ -41,10 +41,10 @@ class Quantizer {
  public:
   virtual ~Quantizer() = default;
 
-  // Throws PRECIS_UNSUPPORTED for a device that the method cannot work on: every plan asks first.
-  // Tensors name their device; a method with others than the CPU also lists them in its
+  // Throws PRECIS_UNSUPPORTED where the method cannot work on `param` on this device: every plan
+  // asks first. Tensors name their device; a method with others than the CPU also lists them in its
   // precis_method.
-  virtual void check_device(precis_device device) const {
+  virtual void check_device(precis_device device, const precis_param& /*param*/) const {
     if (device.type != PRECIS_DEVICE_CPU)
       throw PluginError(PRECIS_UNSUPPORTED, "only the CPU is supported");
   }

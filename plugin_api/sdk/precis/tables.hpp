@@ -18,7 +18,7 @@ inline const precis_quantize_v1& quantize_table() {
       [](const precis_quantizer* q, const precis_call* call, precis_device device,
          const precis_param* param, precis_plan* out) {
         return guarded(call, [&] {
-          self(q).check_device(device);
+          self(q).check_device(device, *param);
           PlanWriter plan(out);
           self(q).plan(*param, plan);
           plan.finish();
@@ -110,7 +110,7 @@ inline const precis_linear_v1& linear_table() {
       [](const precis_quantizer* q, const precis_call* call, const precis_linear_options* options,
          const precis_param* param, precis_plan* out) {
         return guarded(call, [&] {
-          self(q).check_device(options->device);
+          self(q).check_device(options->device, *param);
           PlanWriter plan(out);
           self(q).plan_linear(*options, *param, plan);
           plan.finish();
