@@ -1,5 +1,5 @@
-// Finding codebooks and codes of a weight without calibration data: AQLM's residual k-means, then
-// descent over one codebook at a time, with the identity for its matrix of second moments.
+// Finding codebooks and codes of a weight without calibration data: AQLM's residual k-means and
+// descent, with the identity for its matrix of second moments.
 #pragma once
 
 #include <precis/plugin.hpp>

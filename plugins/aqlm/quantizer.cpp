@@ -1,5 +1,6 @@
 #include "plugins/aqlm/quantizer.h"
 
+#include "plugins/additive_codebooks.h"
 #include "plugins/aqlm/fit.h"
 #include "plugins/weight_type.h"
 
@@ -8,9 +9,6 @@ namespace precis::aqlm {
 using sdk::PluginError;
 
 namespace {
-
-// Distances of one pass over the codes that are worth waiting for.
-constexpr uint64_t kMostDistances = uint64_t{1} << 34;
 
 [[noreturn]] void unsupported(const std::string& text) {
   throw PluginError(PRECIS_UNSUPPORTED, text);
@@ -74,7 +72,7 @@ std::vector<sdk::PartLayout> AqlmQuantizer::layout(const precis_param& param) co
 void AqlmQuantizer::check_writable(const precis_param& param) const {
   plugins::weight_type(param.dtype);
   const kernels::AqlmShape shape = shape_of(param);
-  if (shape.blocks() > kMostDistances / shape.codewords())
+  if (shape.blocks() > plugins::kMostDistances / shape.codewords())
     unsupported("codebooks of " + std::to_string(shape.codewords()) + " codewords for " +
                 std::to_string(shape.blocks()) +
                 " blocks take hours on a CPU; precis fits nbits_per_codebook 8");

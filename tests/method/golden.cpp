@@ -7,11 +7,22 @@ namespace precis {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+namespace {
+
+// Beside the plugin, or among those that were recorded together.
+fs::path folder_of(const GoldenFolder& golden) {
+  const fs::path source(PRECIS_SOURCE_DIR);
+  const fs::path beside =
+      source / "plugins" / method_under_test().plugin / "golden" / golden.folder;
+  return fs::is_directory(beside) ? beside : source / "tests/oracle/golden" / golden.folder;
+}
+
+}  // namespace
+
 std::vector<fs::path> golden_files() {
   std::vector<fs::path> files;
   for (const GoldenFolder& golden : method_under_test().golden) {
-    for (const auto& entry : fs::directory_iterator(fs::path(PRECIS_SOURCE_DIR) /
-                                                    "tests/oracle/golden" / golden.folder)) {
+    for (const auto& entry : fs::directory_iterator(folder_of(golden))) {
       files.push_back(entry.path());
     }
   }

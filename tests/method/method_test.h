@@ -18,7 +18,7 @@ namespace precis {
 
 using Bytes = std::span<const std::byte>;
 
-// A folder of tests/oracle/golden.
+// A folder of plugins/ID/golden, or else of tests/oracle/golden.
 struct GoldenFolder {
   std::string folder;
 

@@ -46,12 +46,6 @@ struct AqlmKernels {
                      WeightType out_type, void* out);
   // LinearWeight::decode_floats over an AqlmProductWeight.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
-  // The codeword nearest to each of points [begin, end), the first of equals. points:
-  // [..][size]. codewords: [size][count], transposed; half_norms: half of each one's square.
-  // scores: room for `count` numbers.
-  void (*nearest)(const float* points, uint64_t size, uint64_t begin, uint64_t end,
-                  const float* codewords, const float* half_norms, uint64_t count, float* scores,
-                  uint16_t* codes);
 };
 
 const AqlmKernels& aqlm_kernels(Isa isa);

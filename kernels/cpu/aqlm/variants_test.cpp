@@ -44,20 +44,5 @@ TEST(AqlmVariants, DecodeAlike) {
   }
 }
 
-TEST(AqlmVariants, FindTheSameCodewords) {
-  constexpr uint64_t kSize = 8, kPoints = 40, kWords = 100;
-  for (const auto& input : testing::variant_inputs(kPoints, kSize)) {
-    const auto words = testing::variant_inputs(kWords, kSize)[0].values;
-    std::vector<float> half_norms(kWords, 0.01f), scores(kWords);
-    const auto find = [&](Isa isa) {
-      std::vector<uint16_t> codes(kPoints);
-      aqlm_kernels(isa).nearest(input.values.data(), kSize, 0, kPoints, words.data(),
-                                half_norms.data(), kWords, scores.data(), codes.data());
-      return codes;
-    };
-    for (const Isa isa : faster_variants()) EXPECT_EQ(find(Isa::baseline), find(isa)) << input.name;
-  }
-}
-
 }  // namespace
 }  // namespace precis::kernels
