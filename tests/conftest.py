@@ -71,3 +71,29 @@ def round_trip(precis, tmp_path):
         return out, tensors
 
     return run
+
+
+@pytest.fixture
+def recorded(precis, tmp_path):
+    """recorded(file, config, **changed): a checkpoint of one module `layer` with a recorded case's tensors, decoded by
+    precis to the case's dtype; gives what it decoded and what the library did. changed: tensors in place of others, None
+    for none."""
+    def run(path, config, code=0, **changed):
+        from safetensors import safe_open
+        from safetensors.torch import load_file, save_file
+
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        stored = {name.removeprefix("expected."): tensor for name, tensor in tensors.items() if name.startswith("expected.")}
+        stored = {name: tensor for name, tensor in (stored | changed).items() if tensor is not None}
+        model = tmp_path / f"model{len(list(tmp_path.iterdir()))}"
+        model.mkdir()
+        save_file({f"layer.{name}": tensor.contiguous() for name, tensor in stored.items()}, model / "model.safetensors")
+        (model / "config.json").write_text(json.dumps({"model_type": "none", "quantization_config": config}))
+        want = tensors["dequantized.weight"]
+        dtype = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}[str(want.dtype)[6:]]
+        out = model.with_name(model.name + "-decoded")
+        result = precis("dequantize", model, "-o", out, "--dtype", dtype, "--progress", "none", code=code)
+        return (load_file(out / "model.safetensors"), want) if code == 0 else result.stderr
+
+    return run
