@@ -10,7 +10,8 @@ namespace precis::plugins {
 namespace {
 
 constexpr int kMeansIterations = 12, kDescents = 4;
-constexpr uint64_t kPointsAtOnce = 1024;
+// Between two looks at whether to stop: milliseconds of work.
+constexpr uint64_t kDistancesAtOnce = 1 << 18;
 
 // One of the codebooks.
 struct Book {
@@ -45,12 +46,15 @@ void assign(const precis_call& call, const Book& book, double progress) {
       half_norms[word] += 0.5f * value * value;
     }
   }
-  sdk::Host::get().parallel_for(book.fit.vectors, kPointsAtOnce, [&](uint64_t begin, uint64_t end) {
-    sdk::poll(&call, progress);
+  const uint64_t step = 1 + kDistancesAtOnce / count;
+  sdk::Host::get().parallel_for(book.fit.vectors, step, [&](uint64_t begin, uint64_t end) {
     std::vector<float> scores(count);
-    kernels::codebook_kernels(kernels::current_isa())
-        .nearest(book.fit.points, size, begin, end, transposed.data(), half_norms.data(), count,
-                 scores.data(), book.codes);
+    for (uint64_t at = begin; at < end; at += step) {
+      sdk::poll(&call, progress);
+      kernels::codebook_kernels(kernels::current_isa())
+          .nearest(book.fit.points, size, at, std::min(at + step, end), transposed.data(),
+                   half_norms.data(), count, scores.data(), book.codes);
+    }
   });
 }
 

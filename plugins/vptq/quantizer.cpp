@@ -114,7 +114,13 @@ uint64_t VptqQuantizer::workspace(const precis_param& param) const {
 }
 
 sdk::StoredWeight VptqQuantizer::describe(const sdk::StoredModule& module) const {
-  const std::optional<Layer> layer = config_.layer(module.name());
+  std::optional<Layer> layer = config_.layer(module.name());
+  const bool no_entries = config_.layers.empty() && !sdk::truthy(config_.shared);
+  if (!layer && no_entries) {
+    // What this config has just written, before any config says so.
+    layer = config_.written;
+    layer->in_features = module.at(kScale, 1).shape[0];
+  }
   if (!layer)
     throw PluginError(PRECIS_DATA_LOSS, "config_for_layers has no entry for '" + module.name() +
                                             "', which has '" + module.key(kIndices) + "'");

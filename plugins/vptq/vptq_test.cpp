@@ -81,17 +81,6 @@ TEST(VptqFit, TakesRowsThatFillNoVector) {
             1e-12);
 }
 
-TEST(VptqStored, IsRefusedWhereTheConfigHasNoEntry) {
-  const auto quantizer = *test_resolver(false).from_spec("vptq", "");
-  std::vector<TensorEntry> tensors(1);
-  tensors[0] = {"layer.indices", DType::i32, "", {1, 2, 32}, 0, 0};
-  StateDict state;
-  for (const TensorEntry& tensor : tensors) state.tensors.push_back(&tensor);
-  const auto found = quantizer->stored_params(state);
-  ASSERT_FALSE(found.ok());
-  EXPECT_NE(found.error().text().find("no entry for 'layer'"), std::string::npos);
-}
-
 json entry() {
   return {{"in_features", 64},
           {"out_features", 16},
@@ -103,6 +92,18 @@ json entry() {
           {"outlier_size", 4},
           {"enable_norm", false},
           {"enable_perm", true}};
+}
+
+TEST(VptqStored, IsRefusedWhereTheConfigHasNoEntry) {
+  const json config{{"quant_method", "vptq"}, {"config_for_layers", {{"other", entry()}}}};
+  const auto quantizer = *test_resolver(false).from_spec(config.dump(), "");
+  std::vector<TensorEntry> tensors(1);
+  tensors[0] = {"layer.indices", DType::i32, "", {1, 2, 32}, 0, 0};
+  StateDict state;
+  for (const TensorEntry& tensor : tensors) state.tensors.push_back(&tensor);
+  const auto found = quantizer->stored_params(state);
+  ASSERT_FALSE(found.ok());
+  EXPECT_NE(found.error().text().find("no entry for 'layer'"), std::string::npos);
 }
 
 // Parts of `entry`, all zero but for the permutation, decoded after `spoil`.
