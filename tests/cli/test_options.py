@@ -203,16 +203,16 @@ def test_a_component_that_no_plugin_reads_is_carried_over(precis, pipelines, tmp
     source, out = tmp_path / "pipeline", tmp_path / "out"
     shutil.copytree(pipelines("sd3"), source)
     config = source / "text_encoder" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "quantization_config": {"quant_method": "higgs", "bits": 4}}, indent=4))
+    config.write_text(json.dumps({**json.loads(config.read_text()), "quantization_config": {"quant_method": "sinq", "nbits": 4}}, indent=4))
     plan = precis.json("plan", source, "--component", "transformer=nf4")
-    assert any("text_encoder" in w and "byte for byte" in w and "higgs" in w for w in plan["warnings"])
+    assert any("text_encoder" in w and "byte for byte" in w and "sinq" in w for w in plan["warnings"])
     precis("quantize", source, "-o", out, "--component", "transformer=nf4", "--progress", "none")
     for name in ("config.json", "model.safetensors"):
         assert filecmp.cmp(source / "text_encoder" / name, out / "text_encoder" / name, shallow=False)
     assert sum(p.stat().st_size for p in out.rglob("*") if p.is_file()) == plan["total"]["output_bytes"]
     assert "component text_encoder was not decoded" in precis("verify", out).stdout
     asked = precis("plan", source, "--component", "text_encoder=nf4", code=PLUGIN)
-    assert "higgs" in asked.stderr
+    assert "sinq" in asked.stderr
 
 
 def test_a_malformed_quantization_config_is_an_error(precis, model):

@@ -1,0 +1,10 @@
+#include "plugins/higgs/quantizer.h"
+
+const std::vector<precis::sdk::Method>& precis::sdk::methods() {
+  static const std::vector<Method> list{make_method<higgs::HiggsQuantizer>(
+      describe("higgs", "higgs", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE),
+      higgs::options, higgs::read_config)};
+  return list;
+}
+
+PRECIS_PLUGIN()
