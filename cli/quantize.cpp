@@ -82,7 +82,8 @@ int make_and_run(const PlanOptions& options, const RunOptions& run, const Resolv
     if (auto status = check_something_to_do(planned->plan); !status.ok())
       return session.fail(status.error());
   }
-  const Plan& plan = planned->plan;
+  Plan& plan = planned->plan;
+  if (run.isolate) plan.peak_memory_bytes += IsolatedWorkers::overhead_bytes(plan);
   if (auto status = check_measured(plan, run); !status.ok()) return session.fail(status.error());
   if (auto status = check_memory(plan); !status.ok()) return session.fail(status.error());
   print_warnings(plan, session);
@@ -118,9 +119,16 @@ void add_quantize(CLI::App& app, Session& session, int& result) {
   auto calibration = std::make_shared<CalibrationOptions>();
   options->add_options(*command, session);
   run->add_options(*command);
+  run->add_isolation(*command);
   calibration->add_options(*command);
   command->callback([=, &session, &result] {
     session.apply();
+    if (calibration->asked() && run->isolate) {
+      result = session.fail(
+          Error(ErrorCode::invalid_argument, "--isolate and --calibration exclude each other",
+                "a calibration encodes within the process that runs the network"));
+      return;
+    }
     if (calibration->asked()) {
       result = run_in_networks_program(session);
       return;

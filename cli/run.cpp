@@ -158,6 +158,19 @@ void RunOptions::add_options(CLI::App& command) {
       ->check(CLI::IsMember({"auto", "plain", "json", "none"}));
 }
 
+void RunOptions::add_isolation(CLI::App& command) {
+  auto* flag = command.add_flag(
+      "--isolate", isolate,
+      "encode in processes of their own: a plugin that crashes or hangs costs its tensor only");
+  command
+      .add_option("--isolate-timeout", isolate_timeout,
+                  "how long a plugin may neither poll nor finish")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000}))
+      ->needs(flag)
+      ->capture_default_str();
+}
+
 int run_plan(const Plan& plan, const RunOptions& options, Session& session) {
   const GracefulInterrupt interrupt;
   ExecuteOptions execute_options;
@@ -165,6 +178,10 @@ int run_plan(const Plan& plan, const RunOptions& options, Session& session) {
   execute_options.force = options.force;
   execute_options.measure_error = options.measure_error;
   execute_options.cancel = &interrupt.requested();
+  if (options.isolate) {
+    execute_options.isolation = {std::chrono::seconds(options.isolate_timeout),
+                                 &process_host(session.threads.value_or(0))};
+  }
   ProgressPrinter printer(options.progress, session.quiet);
   execute_options.progress = [&](const Progress& progress) { printer(progress); };
   const auto report = execute(plan, options.output, session.pool(), execute_options);

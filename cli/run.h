@@ -15,8 +15,12 @@ struct RunOptions {
   bool resume = true, force = false, measure_error = true;
   std::string progress = "auto";    // auto, plain, json, none
   std::optional<double> max_error;  // relative error beyond which the run fails
+  bool isolate = false;
+  uint64_t isolate_timeout = 60;  // seconds
 
   void add_options(CLI::App& command);
+  // Adds --isolate and --isolate-timeout.
+  void add_isolation(CLI::App& command);
 };
 
 // Adds --max-error, which takes 0 and positive numbers.

@@ -37,6 +37,10 @@ class Call {
   std::string message_;
 };
 
+// From now on every call into a plugin and every poll of one adds to `count`: signs of life for
+// whoever watches this process from outside.
+void count_signs_of_life(std::atomic<uint64_t>* count);
+
 // A sink that appends to `out`, which outlives the call.
 precis_sink string_sink(std::string& out);
 

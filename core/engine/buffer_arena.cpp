@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -19,11 +20,16 @@ uint64_t round_to_pages(uint64_t size) {
 }  // namespace
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), capacity_(std::exchange(other.capacity_, 0)) {}
+    : sharing_(other.sharing_),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      data_(std::exchange(other.data_, nullptr)),
+      capacity_(std::exchange(other.capacity_, 0)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
     release();
+    sharing_ = other.sharing_;
+    descriptor_ = std::exchange(other.descriptor_, -1);
     data_ = std::exchange(other.data_, nullptr);
     capacity_ = std::exchange(other.capacity_, 0);
   }
@@ -36,6 +42,8 @@ Buffer::~Buffer() {
 
 void Buffer::release() {
   if (data_ != nullptr) ::munmap(data_, capacity_);
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
   data_ = nullptr;
   capacity_ = 0;
 }
@@ -44,9 +52,15 @@ Status Buffer::reserve(uint64_t size) {
   if (size <= capacity_) return {};
   release();
   const uint64_t capacity = round_to_pages(size);
-  void* memory =
-      ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  int kind = MAP_PRIVATE | MAP_ANONYMOUS;
+  if (sharing_ == Sharing::by_descriptor) {
+    descriptor_ = ::memfd_create("precis", MFD_CLOEXEC);
+    if (descriptor_ >= 0 && ::ftruncate(descriptor_, static_cast<off_t>(capacity)) == 0)
+      kind = MAP_SHARED;
+  }
+  void* memory = ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, kind, descriptor_, 0);
   if (memory == MAP_FAILED) {
+    release();
     return Error(ErrorCode::out_of_memory,
                  fmt::format("the system gives no {} of memory", format_bytes(capacity)),
                  "close other programs, or lower --max-memory and --threads");
@@ -56,7 +70,8 @@ Status Buffer::reserve(uint64_t size) {
   return {};
 }
 
-BufferArena::BufferArena(unsigned slots, uint64_t cap) : slots_(std::max(1u, slots)), cap_(cap) {}
+BufferArena::BufferArena(unsigned slots, uint64_t cap, Sharing sharing)
+    : slots_(std::max(1u, slots)), cap_(cap), sharing_(sharing) {}
 
 Result<std::optional<Buffer>> BufferArena::try_take(uint64_t size) {
   std::lock_guard lock(mutex_);
@@ -67,7 +82,7 @@ Result<std::optional<Buffer>> BufferArena::try_take(uint64_t size) {
             [](const Buffer& a, const Buffer& b) { return a.capacity() < b.capacity(); });
   const auto fits = std::find_if(idle_.begin(), idle_.end(),
                                  [&](const Buffer& buffer) { return buffer.capacity() >= wanted; });
-  Buffer buffer;
+  Buffer buffer(sharing_);
   if (fits != idle_.end()) {
     buffer = std::move(*fits);
     idle_.erase(fits);
@@ -93,6 +108,11 @@ void BufferArena::give_back(Buffer buffer) {
   std::lock_guard lock(mutex_);
   --taken_;
   idle_.push_back(std::move(buffer));
+}
+
+uint64_t BufferArena::reserved() const {
+  std::lock_guard lock(mutex_);
+  return reserved_;
 }
 
 uint64_t BufferArena::peak() const {

@@ -17,15 +17,22 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+unsigned tensors_at_once(const Plan& plan, const ThreadPool& pool) {
+  return std::min(plan.threads, pool.concurrency());
+}
+
 // One run: hands tensors to the pool as the arena has room for them.
 class Run {
  public:
-  Run(const Plan& plan, ResultDirectory& result, ThreadPool& pool, const ExecuteOptions& options)
+  Run(const Plan& plan, ResultDirectory& result, ThreadPool& pool, const ExecuteOptions& options,
+      IsolatedWorkers* workers)
       : plan_(plan),
         result_(result),
         pool_(pool),
         options_(options),
-        arena_(std::min(plan.threads, pool.concurrency()), plan.max_memory) {
+        workers_(workers),
+        arena_(tensors_at_once(plan, pool), plan.max_memory,
+               workers == nullptr ? Sharing::none : Sharing::by_descriptor) {
     for (std::size_t c = 0; c < plan.components.size(); ++c) {
       digests_.emplace_back(plan.components[c].tensors.size());
       for (std::size_t t = 0; t < plan.components[c].tensors.size(); ++t) {
@@ -45,6 +52,7 @@ class Run {
       return in_flight_ == 0 && (next_ == report_.tensors.size() || failed_);
     });
     if (!status_.ok()) return std::move(status_).error();
+    if (!lost_.empty()) return error_of_lost();
     PRECIS_TRY(result_.finish(plan_, digests_));
     report_.seconds = seconds();
     report_.bytes_written = plan_.output_bytes;
@@ -65,7 +73,7 @@ class Run {
     const TensorOutcome& outcome = report_.tensors[index];
     const ComponentPlan& component = plan_.components[outcome.component];
     const TensorPlan& tensor = component.tensors[outcome.tensor];
-    TensorJob job{tensor, {}, pool_, writer_, options_.measure_error, options_.cancel};
+    TensorJob job{tensor, {}, pool_, writer_, options_.measure_error, options_.cancel, {}};
     for (const OutputTensor& output : tensor.outputs) {
       job.targets.push_back({&result_.files()[outcome.component][output.file],
                              component.files[output.file].layout.offsets[output.position]});
@@ -191,8 +199,24 @@ class Run {
       part.file->prefetch(*part.entry);
   }
 
+  // The threads of the pool are shared by the tensors in flight.
+  Status encode_elsewhere(std::size_t index, const Buffer& buffer, ErrorStats& error) {
+    WorkerTask task;
+    task.component = report_.tensors[index].component;
+    task.tensor = report_.tensors[index].tensor;
+    task.measure = options_.measure_error ? 1 : 0;
+    {
+      std::lock_guard lock(mutex_);
+      const std::size_t share = pool_.concurrency() / std::max<std::size_t>(in_flight_, 1);
+      task.threads = static_cast<uint32_t>(std::max<std::size_t>(share, 1));
+    }
+    return workers_->run(task, buffer, options_.cancel, error);
+  }
+
   void work(std::size_t index, Buffer& buffer) {
-    const TensorJob job = job_for(index);
+    TensorJob job = job_for(index);
+    if (workers_ != nullptr)
+      job.elsewhere = [&](ErrorStats& error) { return encode_elsewhere(index, buffer, error); };
     JournalEntry entry;
     entry.tensor = index;
     Status status = job.run(buffer.bytes(buffer.capacity()), entry);
@@ -217,12 +241,32 @@ class Run {
         const std::string& component = plan_.components[report_.tensors[index].component].name;
         if (!component.empty()) error.with_context(fmt::format("component {}", component));
       }
+      if (workers_ != nullptr && error.code() == ErrorCode::plugin) return lose(std::move(error));
       return fail(std::move(error));
     }
     record(entry);
     progress_.seconds = seconds();
-    progress_.peak_memory_bytes = std::max(progress_.peak_memory_bytes, anonymous_memory_bytes());
+    progress_.peak_memory_bytes = std::max(progress_.peak_memory_bytes, memory_bytes());
     if (options_.progress) options_.progress(progress_);
+  }
+
+  uint64_t memory_bytes() const {
+    const uint64_t own = anonymous_memory_bytes();
+    return workers_ == nullptr ? own : own + arena_.reserved() + workers_->memory_bytes();
+  }
+
+  // Requires the lock. The other tensors go on.
+  void lose(Error error) {
+    lost_.push_back(std::move(error));
+    if (lost_.size() == IsolatedWorkers::kMostLost) failed_ = true;
+  }
+
+  Error error_of_lost() const {
+    Error first = lost_.front();
+    if (lost_.size() == 1) return first;
+    std::string others;
+    for (std::size_t i = 1; i < lost_.size(); ++i) others += "; " + lost_[i].text();
+    return Error(first.code(), first.text() + others, first.hint());
   }
 
   // Requires the lock. The first error counts.
@@ -235,6 +279,7 @@ class Run {
   ResultDirectory& result_;
   ThreadPool& pool_;
   const ExecuteOptions& options_;
+  IsolatedWorkers* const workers_;  // null: everything is done in this process
   BufferArena arena_;
   mutable WriteBehind writer_;
   const Clock::time_point start_ = Clock::now();
@@ -247,6 +292,7 @@ class Run {
   std::size_t next_ = 0, in_flight_ = 0;
   bool failed_ = false;
   Status status_;
+  std::vector<Error> lost_;  // of tensors whose worker came to an end
 };
 
 }  // namespace
@@ -254,8 +300,14 @@ class Run {
 Result<RunReport> execute(const Plan& plan, const std::filesystem::path& out, ThreadPool& pool,
                           const ExecuteOptions& options) {
   PRECIS_TRY(check_memory(plan));
+  // Before files are opened for writing and threads begin to work: workers have neither.
+  std::unique_ptr<IsolatedWorkers> workers;
+  if (options.isolation) {
+    PRECIS_ASSIGN(workers,
+                  IsolatedWorkers::start(plan, tensors_at_once(plan, pool), *options.isolation));
+  }
   PRECIS_ASSIGN(ResultDirectory result, ResultDirectory::open(plan, out, options));
-  return Run(plan, result, pool, options).run();
+  return Run(plan, result, pool, options, workers.get()).run();
 }
 
 }  // namespace precis

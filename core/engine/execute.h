@@ -4,12 +4,14 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/thread_pool.h"
 #include "core/engine/buffer_arena.h"
 #include "core/engine/error_stats.h"
+#include "core/engine/isolated_workers.h"
 #include "core/engine/plan.h"
 
 namespace precis {
@@ -35,6 +37,8 @@ struct ExecuteOptions {
   bool measure_error = true;  // decode what was encoded and compare
   std::function<void(const Progress&)> progress;  // called from worker threads, one at a time
   const std::atomic<bool>* cancel = nullptr;      // true: stop after the tensors in flight
+  // Weights are encoded in processes of their own; nothing: in this one.
+  std::optional<IsolationOptions> isolation;
 };
 
 // What one tensor came out as.
@@ -57,7 +61,9 @@ uint64_t working_set_bytes(const TensorPlan& tensor);
 
 // Writes the plan's result to `out`, which appears only when complete: everything is written to
 // `out`.partial, synced and renamed. A killed run leaves `out`.partial with its journal; the same
-// plan goes on with it. Errors: io (disk full, not writable, exists), cancelled, data_loss and
+// plan goes on with it. With isolation a run whose plugin loses tensors goes on with the others, up
+// to IsolatedWorkers::kMostLost, and then fails with the first of these errors; threads of `pool`
+// are idle when it begins. Errors: io (disk full, not writable, exists), cancelled, data_loss and
 // whatever a plugin says, with component and tensor in front.
 Result<RunReport> execute(const Plan& plan, const std::filesystem::path& out, ThreadPool& pool,
                           const ExecuteOptions& options);

@@ -2,39 +2,19 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 
 #include "core/base/sha256.h"
-#include "core/engine/conversion.h"
+#include "core/engine/encode_job.h"
 
 namespace precis {
 namespace {
 
-constexpr uint64_t kChunkBytes = 4 << 20;      // of a copy or a conversion
-constexpr uint64_t kSliceElements = 64 << 10;  // of the comparison after encoding
-
-uint64_t align_64(uint64_t size) {
-  return (size + 63) / 64 * 64;
-}
+constexpr uint64_t kChunkBytes = 4 << 20;  // of a copy or a conversion
 
 TensorDigest shorten(const Sha256Digest& digest) {
   TensorDigest half{};
   std::copy_n(digest.begin(), half.size(), half.begin());
   return half;
-}
-
-// Rows of `param` that make about `elements`, at least one.
-int64_t rows_of(const Param& param, uint64_t elements) {
-  const uint64_t row = std::max<uint64_t>(1, param.row_elements());
-  return static_cast<int64_t>(std::max<uint64_t>(1, elements / row));
-}
-
-bool cancelled(const std::atomic<bool>* cancel) {
-  return cancel != nullptr && cancel->load(std::memory_order_relaxed);
-}
-
-Error cancelled_error() {
-  return Error(ErrorCode::cancelled, "interrupted");
 }
 
 // Of 16-bit numbers: what does not fit them is worth a look. float32 holds what models hold.
@@ -73,15 +53,9 @@ uint64_t working_set_bytes(const TensorPlan& tensor) {
     case Action::dequantize:
       return conversion_chunk_bytes(tensor);
     case Action::quantize:
-      break;
+      return EncodeJob::memory_bytes(tensor);
   }
-  uint64_t bytes = align_64(tensor.workspace_bytes);
-  for (const PartSpec& part : tensor.parts) bytes += align_64(part.nbytes);
-  bytes += conversion_grid_bytes(tensor);
-  const Param& param = tensor.source.param;
-  if (!tensor.source.plain())
-    bytes += align_64(dtype_bytes(param.dtype, param.elements()).value_or(0));
-  return bytes;
+  return 0;
 }
 
 Status TensorJob::run(std::span<std::byte> memory, JournalEntry& entry) const {
@@ -169,37 +143,11 @@ Status TensorJob::measure_conversion(DType dtype, int64_t row_begin, int64_t row
 }
 
 Status TensorJob::quantize(std::span<std::byte> memory, JournalEntry& entry) const {
-  const Param& param = tensor.source.param;
   if (!tensor.encoded.empty()) return write_encoded(entry);
-  std::vector<std::span<std::byte>> parts;
+  const EncodeJob job{tensor, pool, cancel};
+  PRECIS_TRY(elsewhere ? elsewhere(entry.error) : job.encode(memory));
   std::vector<std::span<const std::byte>> finished;
-  uint64_t position = 0;
-  for (const PartSpec& part : tensor.parts) {
-    parts.push_back(memory.subspan(position, part.nbytes));
-    finished.push_back(parts.back());
-    position += align_64(part.nbytes);
-  }
-  const auto workspace = memory.subspan(position, tensor.workspace_bytes);
-  position += align_64(tensor.workspace_bytes);
-
-  std::span<const std::byte> weight;
-  if (tensor.source.plain()) {
-    const LogicalTensor::Part& part = tensor.source.parts.front();
-    PRECIS_ASSIGN(weight, part.file->data(*part.entry));
-  } else {
-    const uint64_t bytes = dtype_bytes(param.dtype, param.elements()).value_or(0);
-    PRECIS_TRY(
-        tensor.source.read_rows_as(param.dtype, 0, param.rows(), memory.subspan(position, bytes)));
-    weight = memory.subspan(position, bytes);
-    position += align_64(bytes);
-  }
-  if (tensor.conversion == Conversion::none) {
-    PRECIS_TRY(tensor.quantizer->quantize(param, weight, tensor.parts, parts, workspace, cancel));
-  } else {
-    PRECIS_TRY(convert_weight(
-        tensor, {weight, parts, workspace, memory.subspan(position, conversion_grid_bytes(tensor))},
-        pool, cancel));
-  }
+  for (const std::span<std::byte> part : job.parts(memory)) finished.push_back(part);
   return write_parts(finished, entry);
 }
 
@@ -229,57 +177,8 @@ Status TensorJob::write_parts(std::span<const std::span<const std::byte>> parts,
 Status TensorJob::finish_parts(std::span<const std::span<const std::byte>> parts,
                                JournalEntry& entry) const {
   for (const std::span<const std::byte> part : parts) entry.digests.push_back(tensor_digest(part));
-  return measure_error ? measure(tensor.source.param, parts, entry.error) : Status();
-}
-
-Status TensorJob::measure(const Param& param, std::span<const std::span<const std::byte>> parts,
-                          ErrorStats& error) const {
-  if (param.elements() == 0) return {};
-  const int64_t step = rows_of(param, kSliceElements);
-  const auto slices = static_cast<uint64_t>((param.rows() - 1) / step + 1);
-  std::mutex mutex;
-  Status status;
-  pool.parallel_for(slices, 1, [&](uint64_t begin, uint64_t end) {
-    ErrorStats sums;
-    for (uint64_t slice = begin; slice < end && !cancelled(cancel); ++slice) {
-      const int64_t row = static_cast<int64_t>(slice) * step;
-      Status step_status =
-          measure_rows(param, parts, row, std::min(step, param.rows() - row), sums);
-      if (!step_status.ok()) {
-        std::lock_guard lock(mutex);
-        status = std::move(step_status);
-        return;
-      }
-    }
-    std::lock_guard lock(mutex);
-    error.add(sums);
-  });
-  if (status.ok() && cancelled(cancel)) return cancelled_error();
-  return status;
-}
-
-Status TensorJob::measure_rows(const Param& param,
-                               std::span<const std::span<const std::byte>> parts, int64_t row,
-                               int64_t rows, ErrorStats& sums) const {
-  // Kept by the thread: fresh memory costs more than decoding into it.
-  thread_local std::vector<float> original, decoded;
-  const std::size_t count = static_cast<std::size_t>(rows) * param.row_elements();
-  decoded.resize(std::max(decoded.size(), count));
-  const auto values = std::span(decoded).first(count);
-  PRECIS_TRY(tensor.quantizer->dequantize(param, tensor.parts, parts, row, rows, DType::f32,
-                                          std::as_writable_bytes(values)));
-  const bool in_place =
-      tensor.source.plain() &&
-      (param.dtype == DType::f32 || param.dtype == DType::f16 || param.dtype == DType::bf16);
-  if (in_place) {
-    PRECIS_ASSIGN(const auto stored, tensor.source.stored_rows(row, rows));
-    sums.add(param.dtype, stored, values);
-    return {};
-  }
-  original.resize(std::max(original.size(), count));
-  PRECIS_TRY(tensor.source.read_rows(row, rows, std::span(original).first(count)));
-  sums.add(std::span(original).first(count), values);
-  return {};
+  if (!measure_error || elsewhere) return {};
+  return EncodeJob{tensor, pool, cancel}.measure(parts, entry.error);
 }
 
 }  // namespace precis

@@ -1,6 +1,8 @@
 // Making one tensor of a plan: read, encode or copy, hash, write, measure.
 #pragma once
 
+#include <functional>
+
 #include "core/base/output_file.h"
 #include "core/base/thread_pool.h"
 #include "core/engine/execute.h"
@@ -21,6 +23,9 @@ struct TensorJob {
   WriteBehind& writer;
   bool measure_error = true;
   const std::atomic<bool>* cancel = nullptr;
+  // Encodes the tensor and measures it in another process that shares the memory given to run(),
+  // and gives the error of what came out; empty: that is done here.
+  std::function<Status(ErrorStats&)> elsewhere;
 
   // Does the work with `memory` of at least working_set_bytes(tensor). Digests and error go to
   // `entry`.
@@ -36,10 +41,6 @@ struct TensorJob {
   Status write_encoded(JournalEntry& entry) const;
   Status write_parts(std::span<const std::span<const std::byte>> parts, JournalEntry& entry) const;
   Status finish_parts(std::span<const std::span<const std::byte>> parts, JournalEntry& entry) const;
-  Status measure(const Param& param, std::span<const std::span<const std::byte>> parts,
-                 ErrorStats& error) const;
-  Status measure_rows(const Param& param, std::span<const std::span<const std::byte>> parts,
-                      int64_t row, int64_t rows, ErrorStats& sums) const;
 };
 
 TensorDigest tensor_digest(std::span<const std::byte> bytes);
