@@ -50,24 +50,37 @@ inline void report(const precis_call* call, precis_status status,
   if (call != nullptr && call->fail != nullptr) call->fail(call, status, str(message));
 }
 
+// Calls take(status, text) for the exception that is being handled; called in a handler. What it
+// gives is kept where std::exception_ptr would be: in a process with two C++ libraries, of which
+// one made the exception and the other the pointer, that loses what it was.
+template <typename Take>
+void tell_caught(Take&& take) {
+  try {
+    throw;
+  } catch (const PluginError& error) {
+    take(error.status(), error.what());
+  } catch (const std::bad_alloc&) {
+    take(PRECIS_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::exception& error) {
+    take(PRECIS_INTERNAL, error.what());
+  } catch (...) {
+    take(PRECIS_INTERNAL, "unknown exception");
+  }
+}
+
 // Runs `body` and maps what it throws: no exception crosses the ABI.
 template <typename Body>
 precis_status guarded(const precis_call* call, Body&& body) noexcept {
   try {
     body();
     return PRECIS_OK;
-  } catch (const PluginError& error) {
-    report(call, error.status(), error.what());
-    return error.status();
-  } catch (const std::bad_alloc&) {
-    report(call, PRECIS_OUT_OF_MEMORY, "out of memory");
-    return PRECIS_OUT_OF_MEMORY;
-  } catch (const std::exception& error) {
-    report(call, PRECIS_INTERNAL, error.what());
-    return PRECIS_INTERNAL;
   } catch (...) {
-    report(call, PRECIS_INTERNAL, "unknown exception");
-    return PRECIS_INTERNAL;
+    precis_status result = PRECIS_INTERNAL;
+    tell_caught([&](precis_status status, const char* text) {
+      result = status;
+      report(call, status, text);
+    });
+    return result;
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "error.hpp"
@@ -35,7 +36,8 @@ class Host {
   uint32_t concurrency() const { return threads_ == nullptr ? 1 : threads_->concurrency(host_); }
 
   // Calls body(begin, end) over pieces of [0, n) of about `grain` items on the host's threads. What
-  // a piece throws is thrown again here once all pieces are done; the first one wins.
+  // a piece throws is thrown again here, as a PluginError, once all pieces are done; the first one
+  // wins.
   template <typename Body>
   void parallel_for(uint64_t n, uint64_t grain, Body&& body) const {
     if (n == 0) return;
@@ -43,7 +45,14 @@ class Host {
     struct Context {
       Body* body;
       std::atomic<bool> failed{false};
-      std::exception_ptr error;
+      std::optional<PluginError> error;
+
+      void keep(precis_status status, const char* text) noexcept {
+        try {
+          error.emplace(status, text);
+        } catch (...) {  // no memory for the text
+        }
+      }
     } context{&body, {}, {}};
     threads_->parallel_for(
         host_, n, grain,
@@ -53,11 +62,13 @@ class Host {
           try {
             (*shared.body)(begin, end);
           } catch (...) {
-            if (!shared.failed.exchange(true)) shared.error = std::current_exception();
+            if (shared.failed.exchange(true)) return;
+            tell_caught([&](precis_status status, const char* text) { shared.keep(status, text); });
           }
         },
         &context);
-    if (context.error) std::rethrow_exception(context.error);
+    if (!context.failed) return;
+    throw context.error ? *context.error : PluginError(PRECIS_OUT_OF_MEMORY, "out of memory");
   }
 
  private:
