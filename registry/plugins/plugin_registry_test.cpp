@@ -131,6 +131,23 @@ TEST_F(PluginRegistryTest, NegotiationRefusesWithItsReason) {
   EXPECT_THAT(plugins.load("method").error().text(), HasSubstr("'absent'"));
 }
 
+// A struct that is larger than anything mapped, flags and a minor that nobody knows: a later
+// plugin.
+TEST_F(PluginRegistryTest, ALaterPluginIsReadAsFarAsItIsKnown) {
+  install("newer", "newer", {{"abi", {{"major", 0}, {"minor", 9}, {"min_host_minor", 0}}}});
+  PluginRegistry plugins(process_host().abi(), {folder_});
+  const auto loaded = plugins.load("newer");
+  ASSERT_TRUE(loaded.ok()) << loaded.error().text();
+  EXPECT_EQ(loaded->agreed_minor, PRECIS_ABI_MINOR);
+}
+
+TEST_F(PluginRegistryTest, AFactoryOfNothingIsRefused) {
+  install("no_factory", "factory");
+  install("no_methods", "methods");
+  expect_refused("factory", PRECIS_QUANTIZER_FACTORY_1);
+  expect_refused("methods", "its method 1 is null");
+}
+
 TEST_F(PluginRegistryTest, AChangedLibraryIsRefused) {
   const fs::path home = install("good", "changed");
   std::ofstream(home / "libchanged.so", std::ios::app) << "x";

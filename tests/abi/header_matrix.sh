@@ -4,7 +4,7 @@
 set -euo pipefail
 include=$1/plugin_api/include
 checks=0
-for compiler in gcc clang clang-14; do
+for compiler in gcc clang clang-14 clang-19; do
   command -v "$compiler" >/dev/null || continue
   for header in "$include"/precis/*.h "$include"/precis/ext/*.h; do
     for standard in c11 c17 c++11 c++14 c++17 c++20; do

@@ -11,6 +11,18 @@
 #ifndef FAKE_MAJOR
 #define FAKE_MAJOR PRECIS_ABI_MAJOR
 #endif
+#ifndef FAKE_MINOR
+#define FAKE_MINOR PRECIS_ABI_MINOR
+#endif
+#ifndef FAKE_FLAGS
+#define FAKE_FLAGS 0
+#endif
+#ifndef FAKE_COUNT
+#define FAKE_COUNT 1
+#endif
+#ifndef FAKE_FACTORY
+#define FAKE_FACTORY PRECIS_QUANTIZER_FACTORY_1
+#endif
 #ifndef FAKE_MIN_HOST_MINOR
 #define FAKE_MIN_HOST_MINOR 0
 #endif
@@ -25,11 +37,11 @@
 #endif
 
 static const char* const kNoTables[] = {NULL};
-static const precis_method kMethod = {sizeof(precis_method), 0,    "fake", "fake", "1.0",
-                                      "safetensors",         NULL, 0,      0,      kNoTables};
+static const precis_method kMethod = {sizeof(precis_method), FAKE_FLAGS, "fake", "fake", "1.0",
+                                      "safetensors",         NULL,       0,      0,      kNoTables};
 
 static uint32_t count(void) {
-  return 1;
+  return FAKE_COUNT;
 }
 static const precis_method* method(uint32_t index) {
   return index == 0 ? &kMethod : NULL;
@@ -64,16 +76,16 @@ static precis_status init(const precis_host* host, uint32_t agreed_minor, const 
 }
 static void deinit(void) {}
 static const void* get_factory(const char* id) {
-  return strcmp(id, PRECIS_QUANTIZER_FACTORY_1) == 0 ? &kFactory : NULL;
+  return strcmp(id, FAKE_FACTORY) == 0 ? &kFactory : NULL;
 }
 
 PRECIS_EXPORT extern const precis_plugin_entry precis_plugin_entry_v1;
 const precis_plugin_entry precis_plugin_entry_v1 = {FAKE_MAGIC,
                                                     FAKE_SIZE,
                                                     FAKE_MAJOR,
-                                                    PRECIS_ABI_MINOR,
+                                                    FAKE_MINOR,
                                                     FAKE_MIN_HOST_MINOR,
-                                                    0,
+                                                    FAKE_FLAGS,
                                                     FAKE_NULL_INIT ? NULL : init,
                                                     deinit,
                                                     get_factory};

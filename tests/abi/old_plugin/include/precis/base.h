@@ -1,0 +1,101 @@
+/* Vocabulary shared by every precis header: versions, status values, strings, devices and data
+ * types.
+ *
+ * These headers are C11 and clean as C++11 and later; they include nothing but <stddef.h> and
+ * <stdint.h>. plugin_api/README.md states the growth rules R1-R10 that they follow.
+ */
+#ifndef PRECIS_BASE_H
+#define PRECIS_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Major 0: anything may still change between minors. From 1.0 on, only additions. */
+#define PRECIS_ABI_MAJOR 0u
+#define PRECIS_ABI_MINOR 1u
+
+#if defined(_WIN32)
+#define PRECIS_CALL __cdecl
+#define PRECIS_EXPORT __declspec(dllexport)
+#else
+#define PRECIS_CALL
+#define PRECIS_EXPORT __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+#define PRECIS_EXTERN_C extern "C"
+extern "C" {
+#else
+#define PRECIS_EXTERN_C
+#endif
+
+/* Result of a call. Numbers are stable; a reader treats a value it does not know as
+ * PRECIS_INTERNAL. */
+typedef int32_t precis_status;
+enum {
+  PRECIS_OK = 0,
+  PRECIS_CANCELLED = 1,           /* poll() asked to stop */
+  PRECIS_INVALID_ARGUMENT = 2,    /* a value is wrong; Python's libraries raise ValueError */
+  PRECIS_UNSUPPORTED = 3,         /* right in itself, but this plugin or device cannot do it */
+  PRECIS_NOT_FOUND = 4,           /* a tensor, key or name is absent */
+  PRECIS_FAILED_PRECONDITION = 5, /* needs something first: calibration, a library, another call */
+  PRECIS_OUT_OF_MEMORY = 6,
+  PRECIS_DATA_LOSS = 7, /* stored bytes contradict their own description */
+  PRECIS_DEVICE_ERROR = 8,
+  PRECIS_ABI_MISMATCH = 9,
+  PRECIS_INTERNAL = 10,
+  PRECIS_INVALID_TYPE = 11 /* a value is of the wrong type; Python's libraries raise TypeError */
+};
+
+/* UTF-8 text, borrowed for the call, not NUL-terminated. {NULL, 0} is the empty string. */
+typedef struct precis_str {
+  const char* data;
+  uint64_t size;
+} precis_str;
+
+/* Where a callee writes text or bytes of a length that only it knows. write() may be called any
+ * number of times; the pieces are concatenated. The data is copied before write() returns. */
+typedef struct precis_sink {
+  void* ctx;
+  void(PRECIS_CALL* write)(void* ctx, const char* data, uint64_t size);
+} precis_sink;
+
+/* A device by DLPack's codes: 1 CPU, 2 CUDA, 10 ROCm. */
+typedef struct precis_device {
+  int32_t type;
+  int32_t index;
+} precis_device;
+enum { PRECIS_DEVICE_CPU = 1, PRECIS_DEVICE_CUDA = 2, PRECIS_DEVICE_ROCM = 10 };
+
+/* A real number format by DLPack 1.1's type codes. Codebook and block formats are not number types:
+ * their memory is uint8 or int32, and precis_tensor.encoding says what it means. */
+typedef struct precis_dtype {
+  uint8_t code;
+  uint8_t bits;
+  uint16_t lanes;
+} precis_dtype;
+enum {
+  PRECIS_TYPE_INT = 0,
+  PRECIS_TYPE_UINT = 1,
+  PRECIS_TYPE_FLOAT = 2,
+  PRECIS_TYPE_BFLOAT = 4,
+  PRECIS_TYPE_COMPLEX = 5,
+  PRECIS_TYPE_BOOL = 6,
+  PRECIS_TYPE_FLOAT8_E3M4 = 7,
+  PRECIS_TYPE_FLOAT8_E4M3 = 8,
+  PRECIS_TYPE_FLOAT8_E4M3B11FNUZ = 9,
+  PRECIS_TYPE_FLOAT8_E4M3FN = 10,
+  PRECIS_TYPE_FLOAT8_E4M3FNUZ = 11,
+  PRECIS_TYPE_FLOAT8_E5M2 = 12,
+  PRECIS_TYPE_FLOAT8_E5M2FNUZ = 13,
+  PRECIS_TYPE_FLOAT8_E8M0FNU = 14,
+  PRECIS_TYPE_FLOAT6_E2M3FN = 15,
+  PRECIS_TYPE_FLOAT6_E3M2FN = 16,
+  PRECIS_TYPE_FLOAT4_E2M1FN = 17
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
