@@ -13,6 +13,7 @@
 #include "validate/fuzz/fuzz.h"
 #include "validate/rules/rule.h"
 #include "validate/runner/report.h"
+#include "validate/subject/older_host.h"
 
 namespace precis::validate {
 namespace {
@@ -30,6 +31,9 @@ struct Options {
   std::string junit;
   uint64_t timeout = 120, seconds = 10, seed = 1;
   std::optional<uint64_t> reproduce;
+  uint32_t host_minor = PRECIS_ABI_MINOR;
+  std::string input_path;
+  std::shared_ptr<const InputCheckpoint> input;
 
   bool wants(std::string_view rule) const {
     const auto matches = [&](const std::string& glob) {
@@ -97,14 +101,15 @@ void audit_one(const AuditedFile& file, const Options& options, Results& results
   }
 }
 
-ChildResult run_rule(const Rule& rule, const Manifest& manifest, std::chrono::seconds timeout) {
+ChildResult run_rule(const Rule& rule, const Manifest& manifest, const Options& options) {
   return run_in_child(
       [&]() -> Verdict {
         Subject subject(manifest);
+        subject.use_input(options.input);
         if (rule.started) PRECIS_TRY(subject.start());
         return rule.test(subject);
       },
-      timeout, rule.leave);
+      std::chrono::seconds(options.timeout), rule.leave);
 }
 
 void validate_one(const Manifest& manifest, const Options& options, Results& results) {
@@ -115,8 +120,7 @@ void validate_one(const Manifest& manifest, const Options& options, Results& res
       results.add(manifest.id, rule, {Verdict::skip(failed_gate + " failed"), {}, 0, 0});
       continue;
     }
-    const ChildResult& outcome = results.add(
-        manifest.id, rule, run_rule(rule, manifest, std::chrono::seconds(options.timeout)));
+    const ChildResult& outcome = results.add(manifest.id, rule, run_rule(rule, manifest, options));
     if (rule.gate && outcome.verdict.kind() == Verdict::Kind::failed) failed_gate = rule.id;
   }
 }
@@ -144,7 +148,12 @@ void fuzz_one(const Manifest& manifest, const Options& options, Results& results
 
 enum class Work { audit, validate, fuzz };
 
-int run(const Options& options, Work work) {
+int run(Options& options, Work work) {
+  if (!options.input_path.empty()) {
+    auto input = read_input(options.input_path);
+    if (!input.ok()) return fail(input.error());
+    options.input = std::make_shared<const InputCheckpoint>(*std::move(input));
+  }
   const auto libraries = libraries_of(options.path);
   if (!libraries.ok()) return fail(libraries.error());
   Results results(options);
@@ -182,6 +191,23 @@ void add_timeout(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
+void add_input(CLI::App& command, Options& options) {
+  command
+      .add_option(
+          "--input", options.input_path,
+          "a quantized checkpoint for the rules about reading, of a plugin that writes none")
+      ->type_name("PATH");
+}
+
+void add_host_minor(CLI::App& command, Options& options) {
+  command
+      .add_option("--host-minor", options.host_minor,
+                  "be a host of this earlier minor, with its version and its shorter structs")
+      ->check(CLI::Range(0u, PRECIS_ABI_MINOR))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
 int validate_main(int argc, char** argv) {
   CLI::App app{"precis-validate says whether a plugin keeps the contract of plugin_api/README.md",
                "precis-validate"};
@@ -196,7 +222,11 @@ int validate_main(int argc, char** argv) {
   auto* fuzz = app.add_subcommand("fuzz", "random configs, shapes and checkpoints");
   for (CLI::App* command : {audit, validate, fuzz}) add_options(*command, options);
   for (CLI::App* command : {audit, validate}) add_rule_options(*command, options);
-  for (CLI::App* command : {validate, fuzz}) add_timeout(*command, options);
+  for (CLI::App* command : {validate, fuzz}) {
+    add_timeout(*command, options);
+    add_host_minor(*command, options);
+  }
+  add_input(*validate, options);
   fuzz->add_option("--seed", options.seed, "of the first attempt; the next has the next number")
       ->capture_default_str();
   fuzz->add_option("--seconds", options.seconds, "how long to try")->capture_default_str();
@@ -209,6 +239,7 @@ int validate_main(int argc, char** argv) {
   }
   set_verbosity(0);
   if (options.list) return list_rules();
+  set_host_minor(options.host_minor);
   if (app.got_subcommand(audit)) return run(options, Work::audit);
   if (app.got_subcommand(validate)) return run(options, Work::validate);
   if (app.got_subcommand(fuzz)) return run(options, Work::fuzz);

@@ -24,8 +24,14 @@ std::string_view smaller_block(std::string_view name) {
   return name == "q6_k" ? "q8_0" : "";
 }
 
+// Hosts of minor 0 do not have the member yet.
+const precis_tensor* importance_of(const precis_param& param) {
+  constexpr std::size_t kEnd = offsetof(precis_param, importance) + sizeof param.importance;
+  return param.struct_size >= kEnd ? param.importance : nullptr;
+}
+
 void require_importance(const kernels::GgufCodec& codec, const precis_param& param) {
-  if (!codec.needs_importance || param.importance != nullptr) return;
+  if (!codec.needs_importance || importance_of(param) != nullptr) return;
   throw PluginError(PRECIS_FAILED_PRECONDITION,
                     std::string(codec.name) +
                         " needs the importance of this weight's columns, and there is none: give "
@@ -133,14 +139,14 @@ void GgufQuantizer::quantize(const precis_call& call, const precis_param& param,
         .quantize(call, codec.name, param, weight, *parts[0]);
   }
   const float* importance = nullptr;
-  if (param.importance != nullptr) {
-    if (param.importance->nbytes != columns * sizeof(float)) {
+  if (const precis_tensor* given = importance_of(param)) {
+    if (given->nbytes != columns * sizeof(float)) {
       throw PluginError(PRECIS_INVALID_ARGUMENT,
                         "the importance matrix has " +
-                            std::to_string(param.importance->nbytes / sizeof(float)) +
+                            std::to_string(given->nbytes / sizeof(float)) +
                             " columns, the weight " + std::to_string(columns));
     }
-    importance = sdk::data<const float>(*param.importance);
+    importance = sdk::data<const float>(*given);
   }
   const auto type = plugins::weight_type(param.dtype);
   const void* values = sdk::data<const void>(weight);

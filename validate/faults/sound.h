@@ -1,6 +1,6 @@
-/* A plugin that breaks no rule: the C template, with products and a saved config. A fault includes
- * this, defines a function that is wrong in one way, names it in a FAULT_* macro, and includes
- * tables.h. */
+/* A plugin that breaks no rule: the C template, with products, a saved config and a calibration. A
+ * fault includes this, defines a function that is wrong in one way, names it in a FAULT_* macro,
+ * and includes tables.h. */
 #define precis_plugin_entry_v1 sound_entry
 #include "plugin_api/template/c/plugin.c"
 #undef precis_plugin_entry_v1
@@ -88,3 +88,5 @@ static precis_status write_nothing(const precis_quantizer* quantizer, const prec
   out->write(out->ctx, "{}", 2);
   return PRECIS_OK;
 }
+
+#include "sound_calibration.h"

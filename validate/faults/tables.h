@@ -36,6 +36,15 @@
 #ifndef FAULT_UNPACK
 #define FAULT_UNPACK unpack
 #endif
+#ifndef FAULT_PLAN_STATE
+#define FAULT_PLAN_STATE plan_state
+#endif
+#ifndef FAULT_OBSERVE
+#define FAULT_OBSERVE observe
+#endif
+#ifndef FAULT_FINISH
+#define FAULT_FINISH finish
+#endif
 #ifndef FAULT_CONFIG
 #define FAULT_CONFIG write_config
 #endif
@@ -93,17 +102,21 @@ static const precis_linear_v1 kFaultyLinear = {FAULT_PLAN_PRODUCT, FAULT_PREPARE
                                                FAULT_UNPACK, destroy_product};
 static const precis_serialize_v1 kFaultySerialize = {FAULT_CONFIG, FAULT_METADATA,
                                                      FAULT_SIDECAR_FILES};
+static const precis_calibration_v1 kFaultyCalibration = {FAULT_PLAN_STATE, FAULT_OBSERVE,
+                                                         FAULT_FINISH};
 
 static const void* faulty_extension(const precis_quantizer* quantizer, const char* id) {
   (void)quantizer;
   if (strcmp(id, PRECIS_QUANTIZE_1) == 0) return &kFaultyQuantize;
   if (strcmp(id, PRECIS_LOADING_1) == 0) return &kFaultyLoading;
   if (strcmp(id, PRECIS_LINEAR_1) == 0) return &kFaultyLinear;
+  if (strcmp(id, PRECIS_CALIBRATION_1) == 0) return &kFaultyCalibration;
   return strcmp(id, PRECIS_SERIALIZE_1) == 0 ? &kFaultySerialize : NULL;
 }
 
-static const char* const kFaultyTables[] = {PRECIS_QUANTIZE_1, PRECIS_LOADING_1, PRECIS_LINEAR_1,
-                                            PRECIS_SERIALIZE_1, NULL};
+static const char* const kFaultyTables[] = {PRECIS_QUANTIZE_1,    PRECIS_LOADING_1,
+                                            PRECIS_LINEAR_1,      PRECIS_SERIALIZE_1,
+                                            PRECIS_CALIBRATION_1, NULL};
 static const precis_method kFaultyMethod = {sizeof(precis_method),
                                             PRECIS_METHOD_SERIALIZABLE,
                                             "my_method",

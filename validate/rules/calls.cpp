@@ -6,6 +6,7 @@
 #include "core/abi/call.h"
 #include "core/abi/views.h"
 #include "validate/rules/rule.h"
+#include "validate/subject/older_host.h"
 
 namespace precis::validate {
 namespace {
@@ -26,7 +27,7 @@ Verdict reports(Subject& subject) {
     const std::vector<std::vector<int64_t>> shapes = {{}, {3, 5}, {128, 256}, {2, 3, 64, 64}};
     for (const auto& shape : shapes) {
       for (const DType dtype : {DType::f32, DType::i8}) {
-        const AbiParam param(linear_param(dtype, shape));
+        const HostParam param(linear_param(dtype, shape));
         precis_plan plan{sizeof(precis_plan), 0, nullptr, 0, 0, 0};
         const RecordedCall call;
         PRECIS_TRY(call.check_report(instance.quantize().plan(instance.handle(), call.abi(),
@@ -86,6 +87,36 @@ Verdict cancel(Subject& subject) {
   });
 }
 
+// Without importance, which minor 0 did not have.
+Verdict older_host(Subject& subject) {
+  return for_each_readable(subject, [](const Instance& instance, Weight weight) -> Verdict {
+    weight.param.importance = nullptr;
+    if (weight.stored == nullptr) {
+      auto plan = plan_of(instance, weight.param);
+      if (!plan.ok()) return Verdict::skip("it needs what hosts of minor 0 do not offer");
+      weight.plan = *std::move(plan);
+    }
+    const auto parts = encoded_parts(instance, weight);
+    if (!parts.ok()) return Verdict::skip("it needs what hosts of minor 0 do not offer");
+    PRECIS_ASSIGN(const auto numbers, decoded_numbers(instance, weight, *parts));
+    const OlderHost older(0);
+    doing("plan, quantize and dequantize with precis_param of minor 0");
+    if (weight.stored == nullptr) PRECIS_TRY(plan_of(instance, weight.param));
+    PRECIS_ASSIGN(const Parts again, encoded_parts(instance, weight));
+    PRECIS_ASSIGN(const auto decoded, decoded_numbers(instance, weight, again));
+    if (again != *parts || relative_error(decoded, numbers) != 0)
+      return violation("with the shorter precis_param of minor 0 it gives other bytes");
+    if (instance.loading() == nullptr) return {};
+    precis_storage out{};
+    out.struct_size = sizeof out;
+    const HostParam param(weight.param);
+    const RecordedCall call;
+    PRECIS_TRY(
+        call.finish(instance.loading()->storage(instance.handle(), call.abi(), param.get(), &out)));
+    return {};
+  });
+}
+
 double cpu_seconds() {
   struct timespec now {};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -122,7 +153,7 @@ Verdict polls(Subject& subject) {
 
 Verdict concurrent(Subject& subject) {
   subject.host().use_threads(3);
-  return for_each_weight(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
+  return for_each_readable(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
     PRECIS_ASSIGN(const Parts expected, encoded_parts(instance, weight));
     PRECIS_ASSIGN(const auto decoded, decoded_numbers(instance, weight, expected));
     std::mutex mutex;
@@ -150,7 +181,9 @@ constexpr Rule kRules[] = {
      cancel},
     {"calls.polls", "C4", "long calls poll at least every 100 ms of work", polls},
     {"calls.concurrent", "ext/quantize.h", "one quantizer works on several threads at once",
-     concurrent}};
+     concurrent},
+    {"calls.older-host", "R2", "a precis_param of an earlier minor is read as far as it goes",
+     older_host}};
 
 }  // namespace
 

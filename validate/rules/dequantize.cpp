@@ -10,7 +10,7 @@ namespace {
 using Parts = std::vector<std::vector<std::byte>>;
 
 Verdict rows(Subject& subject) {
-  return for_each_weight(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
+  return for_each_readable(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
     PRECIS_ASSIGN(const Parts parts, encoded_parts(instance, weight));
     const Decoded whole = decode(instance, weight, parts);
     if (!whole.outcome.ok()) return whole.outcome.error();
@@ -30,7 +30,7 @@ Verdict rows(Subject& subject) {
 }
 
 Verdict outputs(Subject& subject) {
-  return for_each_weight(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
+  return for_each_readable(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
     PRECIS_ASSIGN(const Parts parts, encoded_parts(instance, weight));
     for (const Guard guard : {Guard::behind, Guard::before}) {
       const Decoded decoded = decode(instance, weight, parts, {0, -1, DType::f32, guard});
@@ -43,7 +43,7 @@ Verdict outputs(Subject& subject) {
 
 // float16 and bfloat16 are the float32 result, rounded: at most one unit in the last place off.
 Verdict dtypes(Subject& subject) {
-  return for_each_weight(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
+  return for_each_readable(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
     PRECIS_ASSIGN(const Parts parts, encoded_parts(instance, weight));
     PRECIS_ASSIGN(const std::vector<float> exact, decoded_numbers(instance, weight, parts));
     for (const DType dtype : {DType::f16, DType::bf16}) {
@@ -63,7 +63,7 @@ Verdict dtypes(Subject& subject) {
 }
 
 Verdict range(Subject& subject) {
-  return for_each_weight(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
+  return for_each_readable(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
     PRECIS_ASSIGN(const Parts parts, encoded_parts(instance, weight));
     for (const int64_t begin : {weight.param.rows(), int64_t{-1}, weight.param.rows() - 1}) {
       doing(fmt::format("dequantize of 2 rows from {}, of {}", begin, weight.param.rows()));
@@ -76,7 +76,7 @@ Verdict range(Subject& subject) {
 
 // A checkpoint can hold anything: bytes that no encoder writes, tensors that are too short.
 Verdict damaged_parts(Subject& subject) {
-  return for_each_weight(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
+  return for_each_readable(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
     PRECIS_ASSIGN(const Parts parts, encoded_parts(instance, weight));
     std::mt19937 random(7);
     DecodeOptions options;
@@ -108,6 +108,7 @@ Verdict damaged_parts(Subject& subject) {
 }
 
 Verdict error(Subject& subject) {
+  if (subject.input() != nullptr) return Verdict::skip("it is about writing, --input is read");
   return for_each_preset(subject, [](const Preset&, const Instance& instance) -> Verdict {
     bool writes = false;
     for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {

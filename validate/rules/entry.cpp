@@ -4,6 +4,7 @@
 #include "core/abi/call.h"
 #include "core/abi/tables.h"
 #include "validate/rules/rule.h"
+#include "validate/subject/older_host.h"
 
 namespace precis::validate {
 namespace {
@@ -33,9 +34,9 @@ Verdict version(Subject& subject) {
   if (entry->min_host_minor > entry->abi_minor)
     return violation("min_host_minor {} is above its own abi_minor {}", entry->min_host_minor,
                      entry->abi_minor);
-  if (entry->min_host_minor > PRECIS_ABI_MINOR)
+  if (entry->min_host_minor > host_minor())
     return violation("it needs a host of minor {}, this one has {}", entry->min_host_minor,
-                     PRECIS_ABI_MINOR);
+                     host_minor());
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/abi/views.h"
 #include "validate/rules/rule.h"
+#include "validate/subject/older_host.h"
 
 namespace precis::validate {
 namespace {
@@ -153,7 +154,7 @@ class Product {
 
   const Instance& instance_;
   const Weight& weight_;
-  const AbiParam param_;
+  const HostParam param_;
   precis_linear_options options_{};
   PartPlan plan_;
   uint32_t flags_ = 0;
@@ -169,7 +170,7 @@ class Product {
 Verdict for_each_product(
     const Subject& subject,
     const std::function<Verdict(const Weight&, DType activation, Product&)>& test) {
-  return for_each_weight(subject, [&](const Instance& instance, const Weight& weight) -> Verdict {
+  return for_each_readable(subject, [&](const Instance& instance, const Weight& weight) -> Verdict {
     if (instance.linear() == nullptr) return Verdict::skip("it has no precis.linear/1");
     for (const DType activation : {DType::f32, DType::bf16, DType::f16}) {
       auto product = Product::make(instance, weight, activation);
@@ -326,7 +327,7 @@ Verdict unpack(Subject& subject) {
 }
 
 Verdict damaged_parts(Subject& subject) {
-  return for_each_weight(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
+  return for_each_readable(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
     if (instance.linear() == nullptr) return Verdict::skip("it has no precis.linear/1");
     PRECIS_ASSIGN(const auto parts, encoded_parts(instance, weight));
     for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -2,6 +2,7 @@
 #include "core/abi/call.h"
 #include "core/abi/views.h"
 #include "validate/rules/rule.h"
+#include "validate/subject/older_host.h"
 #include "validate/subject/stored.h"
 
 namespace precis::validate {
@@ -12,7 +13,7 @@ using Parts = std::vector<std::vector<std::byte>>;
 // For every weight of a method with precis.loading/1.
 Verdict for_each_stored(const Subject& subject,
                         const std::function<Verdict(const Instance&, const Weight&)>& test) {
-  return for_each_weight(subject, [&](const Instance& instance, const Weight& weight) -> Verdict {
+  return for_each_readable(subject, [&](const Instance& instance, const Weight& weight) -> Verdict {
     if (instance.loading() == nullptr) return Verdict::skip("it has no precis.loading/1");
     return test(instance, weight);
   });
@@ -22,7 +23,7 @@ Verdict storage(Subject& subject) {
   return for_each_stored(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
     precis_storage out{};
     out.struct_size = sizeof out;
-    const AbiParam param(weight.param);
+    const HostParam param(weight.param);
     const RecordedCall call;
     PRECIS_TRY(
         call.finish(instance.loading()->storage(instance.handle(), call.abi(), param.get(), &out)));
@@ -36,7 +37,7 @@ Verdict storage(Subject& subject) {
     other.name = "norm.weight";
     other.module_kind = "LayerNorm";
     other.shape = {256};
-    const AbiParam kept(other);
+    const HostParam kept(other);
     const RecordedCall again;
     out = {};
     out.struct_size = sizeof out;
@@ -95,7 +96,7 @@ precis_status check_parts(const Instance& instance, const Weight& weight, std::s
     infos[i].encoding = part.encoding.empty() ? nullptr : part.encoding.c_str();
     pointers.push_back(&infos[i]);
   }
-  const AbiParam param(weight.param);
+  const HostParam param(weight.param);
   const RecordedCall call;
   return instance.loading()->check(instance.handle(), call.abi(), param.get(), pointers.data(),
                                    count);

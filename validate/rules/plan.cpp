@@ -5,6 +5,7 @@
 
 #include "core/abi/views.h"
 #include "validate/rules/rule.h"
+#include "validate/subject/older_host.h"
 
 namespace precis::validate {
 namespace {
@@ -55,7 +56,7 @@ class PlanRoom {
 precis_status ask(const Instance& instance, const Param& param, PlanRoom& room,
                   precis_device device = kCpuDevice) {
   const RecordedCall call;
-  const AbiParam abi(param);
+  const HostParam abi(param);
   return instance.quantize().plan(instance.handle(), call.abi(), device, abi.get(), room.plan());
 }
 

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "validate/rules/rule.h"
+#include "validate/subject/stored.h"
 
 namespace precis::validate {
 namespace {
@@ -23,8 +24,8 @@ Status use(const Subject& subject, const Preset& preset, const Weight& weight) {
 
 Verdict memory(Subject& subject) {
   return for_each_preset(subject, [&](const Preset& preset, const Instance& instance) -> Verdict {
-    const auto weight = fitting_weight(instance);
-    if (!weight) return Verdict::skip("no preset of it writes weights");
+    const auto weight = readable_weight(subject, instance);
+    if (!weight) return Verdict::skip("there is no weight to work on");
     // The allocator's own books move a little; a leak grows in every round.
     constexpr int kWarmUp = 2, kRounds = 8;
     int64_t least = std::numeric_limits<int64_t>::max();
@@ -42,8 +43,8 @@ Verdict memory(Subject& subject) {
 
 Verdict host_memory(Subject& subject) {
   return for_each_preset(subject, [&](const Preset& preset, const Instance& instance) -> Verdict {
-    const auto weight = fitting_weight(instance);
-    if (!weight) return Verdict::skip("no preset of it writes weights");
+    const auto weight = readable_weight(subject, instance);
+    if (!weight) return Verdict::skip("there is no weight to work on");
     const int64_t before = subject.host().buffers();
     PRECIS_TRY(use(subject, preset, *weight));
     const int64_t kept = subject.host().buffers() - before;
@@ -63,8 +64,8 @@ std::size_t entries_of(const char* folder) {
 
 Verdict files(Subject& subject) {
   return for_each_preset(subject, [&](const Preset& preset, const Instance& instance) -> Verdict {
-    const auto weight = fitting_weight(instance);
-    if (!weight) return Verdict::skip("no preset of it writes weights");
+    const auto weight = readable_weight(subject, instance);
+    if (!weight) return Verdict::skip("there is no weight to work on");
     const std::size_t before = entries_of("/proc/self/fd");
     PRECIS_TRY(use(subject, preset, *weight));
     const std::size_t after = entries_of("/proc/self/fd");
@@ -75,8 +76,8 @@ Verdict files(Subject& subject) {
 
 Verdict threads(Subject& subject) {
   return for_each_preset(subject, [&](const Preset& preset, const Instance& instance) -> Verdict {
-    const auto weight = fitting_weight(instance);
-    if (!weight) return Verdict::skip("no preset of it writes weights");
+    const auto weight = readable_weight(subject, instance);
+    if (!weight) return Verdict::skip("there is no weight to work on");
     const uint64_t before = threads_started();
     PRECIS_TRY(use(subject, preset, *weight));
     const uint64_t started = threads_started() - before;
@@ -87,8 +88,8 @@ Verdict threads(Subject& subject) {
 
 Verdict state(Subject& subject) {
   return for_each_preset(subject, [&](const Preset& preset, const Instance& instance) -> Verdict {
-    const auto weight = fitting_weight(instance);
-    if (!weight) return Verdict::skip("no preset of it writes weights");
+    const auto weight = readable_weight(subject, instance);
+    if (!weight) return Verdict::skip("there is no weight to work on");
     const auto folder = std::filesystem::current_path();
     const std::string locale = std::setlocale(LC_ALL, nullptr);
     const int rounding = std::fegetround();

@@ -38,6 +38,7 @@ std::span<const Rule> dequantize_rules();
 std::span<const Rule> linear_rules();
 std::span<const Rule> loading_rules();
 std::span<const Rule> serialize_rules();
+std::span<const Rule> calibration_rules();
 std::span<const Rule> call_rules();
 std::span<const Rule> process_rules();
 
@@ -51,5 +52,9 @@ Verdict for_each_preset(const Subject& subject,
 // The same with a weight that the preset writes, of normal numbers.
 Verdict for_each_weight(const Subject& subject,
                         const std::function<Verdict(const Instance&, const Weight&)>& test);
+
+// The same with a weight that can be decoded: of the input, where one was given.
+Verdict for_each_readable(const Subject& subject,
+                          const std::function<Verdict(const Instance&, const Weight&)>& test);
 
 }  // namespace precis::validate

@@ -2,6 +2,7 @@
 #include "core/abi/call.h"
 #include "core/abi/views.h"
 #include "validate/rules/rule.h"
+#include "validate/subject/older_host.h"
 #include "validate/subject/stored.h"
 
 namespace precis::validate {
@@ -14,7 +15,7 @@ using Function = precis_status (*)(const precis_quantizer*, const precis_call*,
 
 // A component whose only weight is `weight`, saved.
 Result<std::string> written(const Instance& instance, const Weight& weight, Function function) {
-  const AbiParam param(weight.param);
+  const HostParam param(weight.param);
   const precis_param* quantized[] = {param.get()};
   precis_component component{};
   component.struct_size = sizeof component;
@@ -23,10 +24,11 @@ Result<std::string> written(const Instance& instance, const Weight& weight, Func
   component.config_json = to_abi("{}");
   component.quantized = quantized;
   component.quantized_count = 1;
+  const HostStruct<precis_component> shown(component);
   std::string out;
   const precis_sink sink = string_sink(out);
   const RecordedCall call;
-  PRECIS_TRY(call.finish(function(instance.handle(), call.abi(), &component, &sink)));
+  PRECIS_TRY(call.finish(function(instance.handle(), call.abi(), shown.get(), &sink)));
   return out;
 }
 
@@ -103,13 +105,32 @@ Verdict sidecar_files(Subject& subject) {
       });
 }
 
+Verdict older_host(Subject& subject) {
+  return for_each_saved(
+      subject, [](const Preset&, const Instance& instance, const Weight& weight) -> Verdict {
+        const precis_serialize_v1& table = *instance.serialize();
+        for (const Function function : {table.config, table.metadata, table.sidecar_files}) {
+          const auto today = written(instance, weight, function);
+          doing("precis_component of a host of minor 0");
+          const OlderHost older(0);
+          const auto then = written(instance, weight, function);
+          if (then.ok() != today.ok())
+            return violation("with the shorter precis_component of minor 0 it {}",
+                             then.ok() ? "does what it refuses today" : then.error().text());
+        }
+        return {};
+      });
+}
+
 constexpr Rule kRules[] = {
     {"serialize.config", "ext/serialize.h: config",
      "an object, or nothing; a quantizer of it reads what was written", config},
     {"serialize.metadata", "ext/serialize.h: metadata", "an object as the container holds it",
      metadata},
     {"serialize.sidecar-files", "ext/serialize.h: sidecar_files", "an object of plain file names",
-     sidecar_files}};
+     sidecar_files},
+    {"serialize.older-host", "R2",
+     "a precis_component of an earlier minor is read as far as it goes", older_host}};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include "validate/subject/stored.h"
 
 #include "core/abi/call.h"
+#include "validate/verdict.h"
 
 namespace precis::validate {
 
@@ -41,6 +42,38 @@ Result<std::vector<StoredCheckpoint::Found>> StoredCheckpoint::find(const Instan
   return found_;
 }
 
+Result<Weight> StoredCheckpoint::weight_of(const Found& found) const {
+  Weight weight{found.param, {}, {}, nullptr};
+  const std::string module = found.param.name.substr(0, found.param.name.rfind('.') + 1);
+  std::vector<std::vector<std::byte>> parts;
+  for (const uint64_t index : found.parts) {
+    if (index >= tensors.size()) return violation("it emits the part {}", index);
+    PartSpec& part = weight.plan.parts.emplace_back(tensors[index]);
+    if (part.name.starts_with(module)) part.name.erase(0, module.size());
+    parts.push_back(bytes[index]);
+  }
+  weight.stored = std::make_shared<const std::vector<std::vector<std::byte>>>(std::move(parts));
+  return weight;
+}
+
+std::optional<Weight> readable_weight(const Subject& subject, const Instance& instance) {
+  if (subject.input() == nullptr) return fitting_weight(instance);
+  if (instance.loading() == nullptr) return std::nullopt;
+  // Small enough to be decoded some hundred times.
+  constexpr uint64_t kMostElements = 1 << 22;
+  StoredCheckpoint checkpoint(*subject.input());
+  const auto found = checkpoint.find(instance);
+  if (!found.ok()) return std::nullopt;
+  for (const StoredCheckpoint::Found& each : *found) {
+    if (!each.param.shape_known || each.param.shape.size() < 2 ||
+        each.param.elements() > kMostElements)
+      continue;
+    auto weight = checkpoint.weight_of(each);
+    if (weight.ok()) return *std::move(weight);
+  }
+  return std::nullopt;
+}
+
 void StoredCheckpoint::decode_findings(const Instance& instance) {
   const auto all = find(instance);
   if (!all.ok()) return;
@@ -52,16 +85,11 @@ void StoredCheckpoint::decode_findings(const Instance& instance) {
       elements *= static_cast<uint64_t>(size);
     }
     if (!found.param.shape_known || elements > (1 << 22)) return;
-    Weight weight{found.param, {}, {}};
-    std::vector<std::vector<std::byte>> parts;
-    for (const uint64_t index : found.parts) {
-      if (index >= tensors.size()) return;
-      weight.plan.parts.push_back(tensors[index]);
-      parts.push_back(bytes[index]);
-    }
+    const auto weight = weight_of(found);
+    if (!weight.ok()) return;
     DecodeOptions options;
     options.parts_guard = Guard::behind;
-    (void)decode(instance, weight, parts, options);
+    (void)decode(instance, *weight, *weight->stored, options);
   }
 }
 

@@ -13,6 +13,9 @@ class StoredCheckpoint {
  public:
   StoredCheckpoint(const Weight& weight, std::vector<std::vector<std::byte>> parts,
                    std::string metadata = "{}");
+  // All tensors of a checkpoint.
+  explicit StoredCheckpoint(const InputCheckpoint& input)
+      : tensors(input.tensors), bytes(input.bytes), metadata(input.metadata) {}
   StoredCheckpoint(const StoredCheckpoint&) = delete;
   StoredCheckpoint& operator=(const StoredCheckpoint&) = delete;
 
@@ -25,6 +28,9 @@ class StoredCheckpoint {
     Param param;
     std::vector<uint64_t> parts;  // indices into tensors
   };
+  // The weight that was found, with its parts as it is stored. Errors: data_loss, where the plugin
+  // names tensors that there are not.
+  Result<Weight> weight_of(const Found& found) const;
   // What the plugin finds. Errors: its refusal.
   Result<std::vector<Found>> find(const Instance& instance);
   // Finds weights and decodes them as a loader does, whatever the bytes; the results are dropped.
@@ -40,5 +46,9 @@ class StoredCheckpoint {
   std::vector<precis_tensor_info> infos_;
   std::vector<Found> found_;
 };
+
+// A weight that can be decoded: one that the input holds, else one that the preset writes. Nothing:
+// there is neither.
+std::optional<Weight> readable_weight(const Subject& subject, const Instance& instance);
 
 }  // namespace precis::validate

@@ -40,6 +40,18 @@ Status Subject::start(HostKind kind) {
   return {};
 }
 
+namespace {
+
+// Whether a manifest's entry is for this quantization_config.
+bool is_for(const QuantMethodEntry& entry, const nlohmann::json& config) {
+  if (config.value("quant_method", nlohmann::json()) != entry.name) return false;
+  return std::all_of(entry.when.items().begin(), entry.when.items().end(), [&](const auto& item) {
+    return config.contains(item.key()) && config[item.key()] == item.value();
+  });
+}
+
+}  // namespace
+
 std::vector<Preset> Subject::presets() const {
   std::vector<Preset> presets;
   const auto add = [&](const std::string& name, const std::string& method, const auto& config,
@@ -48,6 +60,14 @@ std::vector<Preset> Subject::presets() const {
       if (method == factory_->method(i)->id) presets.push_back({name, i, config, flags});
     }
   };
+  if (input_ != nullptr) {
+    for (const QuantMethodEntry& entry : manifest_.quant_methods) {
+      if (presets.empty() && is_for(entry, input_->config))
+        add("input", entry.method, input_->config,
+            PRECIS_CONFIG_PRE_QUANTIZED | PRECIS_CONFIG_LENIENT);
+    }
+    return presets;
+  }
   for (const PresetEntry& entry : manifest_.presets) add(entry.name, entry.method, entry.config, 0);
   if (!presets.empty()) return presets;
   for (const QuantMethodEntry& entry : manifest_.quant_methods) {
@@ -89,6 +109,8 @@ Result<Instance> Instance::make(const Subject& subject, uint32_t method, const s
   instance.loading_ = static_cast<const precis_loading_v1*>(instance.table(PRECIS_LOADING_1));
   instance.linear_ = static_cast<const precis_linear_v1*>(instance.table(PRECIS_LINEAR_1));
   instance.serialize_ = static_cast<const precis_serialize_v1*>(instance.table(PRECIS_SERIALIZE_1));
+  instance.calibration_ =
+      static_cast<const precis_calibration_v1*>(instance.table(PRECIS_CALIBRATION_1));
   if (instance.quantize_ == nullptr)
     return Error(ErrorCode::plugin, fmt::format("it has no {}", PRECIS_QUANTIZE_1));
   return instance;
@@ -104,6 +126,7 @@ Instance& Instance::operator=(Instance&& other) noexcept {
   std::swap(loading_, other.loading_);
   std::swap(linear_, other.linear_);
   std::swap(serialize_, other.serialize_);
+  std::swap(calibration_, other.calibration_);
   return *this;
 }
 

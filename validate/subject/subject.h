@@ -9,6 +9,7 @@
 #include "core/base/result.h"
 #include "precis/precis.h"
 #include "registry/plugins/manifest.h"
+#include "validate/subject/input.h"
 #include "validate/subject/test_host.h"
 
 namespace precis::validate {
@@ -38,12 +39,18 @@ class Subject {
   const precis_plugin_entry& entry() const { return *entry_; }
   const precis_quantizer_factory_v1& factory() const { return *factory_; }
 
-  // Those of the manifest whose method the factory has. Of a plugin that only reads, and so has
-  // none, the shortest config of each quant_method that it takes.
+  // A checkpoint to read instead of weights that the presets write; null: none was given.
+  void use_input(std::shared_ptr<const InputCheckpoint> input) { input_ = std::move(input); }
+  const InputCheckpoint* input() const { return input_.get(); }
+
+  // With an input: its config alone, called "input". Else those of the manifest whose method the
+  // factory has. Of a plugin that only reads, and so has none, the shortest config of each
+  // quant_method that it takes.
   std::vector<Preset> presets() const;
 
  private:
   Manifest manifest_;
+  std::shared_ptr<const InputCheckpoint> input_;
   const precis_plugin_entry* entry_ = nullptr;
   TestHost* host_ = nullptr;
   const precis_quantizer_factory_v1* factory_ = nullptr;
@@ -75,6 +82,7 @@ class Instance {
   const precis_loading_v1* loading() const { return loading_; }
   const precis_linear_v1* linear() const { return linear_; }
   const precis_serialize_v1* serialize() const { return serialize_; }
+  const precis_calibration_v1* calibration() const { return calibration_; }
 
  private:
   Instance() = default;
@@ -84,6 +92,7 @@ class Instance {
   const precis_loading_v1* loading_ = nullptr;
   const precis_linear_v1* linear_ = nullptr;
   const precis_serialize_v1* serialize_ = nullptr;
+  const precis_calibration_v1* calibration_ = nullptr;
 };
 
 }  // namespace precis::validate

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "validate/subject/older_host.h"
+
 namespace precis::validate {
 namespace {
 
@@ -30,7 +32,7 @@ TestHost::TestHost(HostKind kind) : kind_(kind), pool_(std::make_unique<ThreadPo
   const bool newer = kind == HostKind::newer;
   abi_ = new (memory) precis_host{static_cast<uint32_t>(sizeof(precis_host) + (newer ? kLater : 0)),
                                   PRECIS_ABI_MAJOR,
-                                  PRECIS_ABI_MINOR + (newer ? 7u : 0u),
+                                  newer ? PRECIS_ABI_MINOR + 7u : host_minor(),
                                   0,
                                   this,
                                   "precis-validate",

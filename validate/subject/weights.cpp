@@ -9,6 +9,7 @@
 #include <random>
 
 #include "core/abi/views.h"
+#include "validate/subject/older_host.h"
 
 namespace precis::validate {
 namespace {
@@ -108,14 +109,14 @@ Param linear_param(DType dtype, std::vector<int64_t> shape) {
 }
 
 Result<PartPlan> plan_of(const Instance& instance, const Param& param) {
-  const AbiParam abi(param);
+  const HostParam abi(param);
   return ask_for_plan([&](const precis_call* call, precis_plan* out) {
     return instance.quantize().plan(instance.handle(), call, kCpuDevice, abi.get(), out);
   });
 }
 
 Result<Weight> planned_weight(const Instance& instance, Param param, std::vector<float> values) {
-  Weight weight{std::move(param), std::move(values), {}};
+  Weight weight{std::move(param), std::move(values), {}, nullptr};
   if (instance.method().flags & PRECIS_METHOD_USES_IMPORTANCE) {
     auto importance = std::make_shared<std::vector<float>>(weight.param.row_elements());
     for (std::size_t i = 0; i < importance->size(); ++i)
@@ -160,7 +161,7 @@ Encoded encode(const Instance& instance, const Weight& weight, const EncodeOptio
   RecordedCall own;
   RecordedCall& call = options.call == nullptr ? own : *options.call;
   call.use_workspace(workspace.bytes());
-  const AbiParam param(weight.param);
+  const HostParam param(weight.param);
   Encoded encoded;
   encoded.status = instance.quantize().quantize(instance.handle(), call.abi(), param.get(),
                                                 &source.tensor, pointers.data(), pointers.size());
@@ -175,6 +176,7 @@ Encoded encode(const Instance& instance, const Weight& weight, const EncodeOptio
 
 Result<std::vector<std::vector<std::byte>>> encoded_parts(const Instance& instance,
                                                           const Weight& weight) {
+  if (weight.stored != nullptr) return *weight.stored;
   Encoded encoded = encode(instance, weight);
   PRECIS_TRY(std::move(encoded.outcome));
   return std::move(encoded.parts);
@@ -196,7 +198,7 @@ Decoded decode(const Instance& instance, const Weight& weight,
   const PartSpec out_spec{"", options.dtype, shape, bytes, ""};
   const Placed out = place(out_spec, {}, bytes, options.guard, std::byte{0x33}, false);
   const RecordedCall call;
-  const AbiParam param(weight.param);
+  const HostParam param(weight.param);
   Decoded decoded;
   decoded.status =
       instance.quantize().dequantize(instance.handle(), call.abi(), param.get(), pointers.data(),

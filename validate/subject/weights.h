@@ -20,6 +20,8 @@ struct Weight {
   Param param;
   std::vector<float> values;  // what the weight's numbers are, rounded to its dtype
   PartPlan plan;
+  // Of a weight that a checkpoint has: its parts, and `values` are empty.
+  std::shared_ptr<const std::vector<std::vector<std::byte>>> stored;
 
   uint64_t element_bytes() const { return dtype_bits(param.dtype) / 8; }
   std::string text() const;  // "float32 [128, 256]"
@@ -67,7 +69,7 @@ struct Encoded {
 };
 Encoded encode(const Instance& instance, const Weight& weight, const EncodeOptions& options = {});
 
-// encode() that succeeds. Errors: the plugin's refusal.
+// encode() that succeeds; the parts of a weight that is stored. Errors: the plugin's refusal.
 Result<std::vector<std::vector<std::byte>>> encoded_parts(const Instance& instance,
                                                           const Weight& weight);
 
