@@ -194,7 +194,10 @@ IsolatedWorkers::Outcome IsolatedWorkers::wait_for(Worker& worker,
       state.cancel = true;
       cancelled_at = now;
     }
-    if (cancelled_at && now - *cancelled_at > kCancelPatience) return Outcome::cancelled;
+    if (cancelled_at) {
+      if (now - *cancelled_at > kCancelPatience) return Outcome::cancelled;
+      continue;
+    }
     if (const uint64_t more = state.signs_of_life; more != signs) {
       signs = more;
       last_sign = now;
