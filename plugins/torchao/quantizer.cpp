@@ -1,5 +1,8 @@
 #include "plugins/torchao/quantizer.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "plugins/torchao/metadata.h"
 #include "plugins/torchao/stored.h"
 #include "plugins/weight_type.h"
@@ -47,7 +50,9 @@ TorchAoQuantizer::TorchAoQuantizer(Config config)
     : WeightQuantizer(config.normalized, config.skip), config_(std::move(config)) {}
 
 void TorchAoQuantizer::storage(const precis_param& param, precis_storage& out) const {
-  precis_param weight = param;
+  // An older host has a shorter one.
+  precis_param weight{};
+  std::memcpy(&weight, &param, std::min<std::size_t>(param.struct_size, sizeof weight));
   if (config_.embeddings && sdk::view(param.module_kind) == "Embedding")
     weight.module_kind = sdk::str("Linear");
   WeightQuantizer::storage(weight, out);

@@ -37,7 +37,7 @@ def ternary(directory):
 
 def experts(directory):
     with safe_open(GOLDEN / "mxfp4/gptoss-24x128-bf16-gauss.safetensors", "pt") as file:
-        tensors = {f"down_proj_{name}": torch.stack([file.get_tensor(f"expected.{name}")] * 2) for name in ("blocks", "scales")}
+        tensors = {f"down_proj_{name}": torch.stack([file.get_tensor(f"expected.{name}")] * 8) for name in ("blocks", "scales")}
     return checkpoint(directory, tensors, {"quant_method": "mxfp4"}, "layers.0.mlp.experts")
 
 
