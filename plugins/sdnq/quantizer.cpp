@@ -202,6 +202,10 @@ sdk::StoredWeight SdnqQuantizer::describe(const sdk::StoredModule& module) const
                                               "' is stored transposed (use_quantized_matmul); "
                                               "save the model without");
   if (codes.ndim > 3) throw PluginError(PRECIS_UNSUPPORTED, "weights of Linear modules are read");
+  if ((module.find("svd_up") == nullptr) != (module.find("svd_down") == nullptr))
+    throw PluginError(PRECIS_DATA_LOSS, "'" + module.key("svd_up") + "' and '" +
+                                            module.key("svd_down") +
+                                            "' go together; one is missing");
   const Chunk chunk = chunk_of(scheme.number.bits);
   const uint64_t stored = sdk::elements(codes.ndim, codes.shape);
   const uint64_t numbers = stored / chunk.bytes * chunk.numbers;

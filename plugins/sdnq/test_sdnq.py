@@ -45,5 +45,8 @@ def test_what_is_not_read_is_refused(recorded):
     assert "stored transposed" in message
     assert "1 to 8 bits" in recorded(path, {"quant_method": "sdnq", "weights_dtype": "int16"}, code=2)
     assert "zero_point' is missing" in recorded(path, {"quant_method": "sdnq", "weights_dtype": "uint8"}, code=2)
+    low_rank = NEAR[-1]
+    assert "one is missing" in recorded(low_rank, config_of(low_rank), code=2, svd_down=None)
+    assert "different ranks" in recorded(low_rank, config_of(low_rank), code=2, svd_down=torch.zeros(7, 96))
     both = {"quant_method": "sdnq", "modules_dtype_dict": {"int4": ["layer"], "int8": ["layer"]}}
     assert "several dtypes" in recorded(path, both, code=2)

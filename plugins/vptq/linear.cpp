@@ -29,7 +29,7 @@ std::unique_ptr<sdk::Linear> VptqQuantizer::prepare_linear(const precis_call&,
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   const Layer layer = layer_of(param);
   const std::vector<sdk::PartLayout> expected = parts_of(layer, param.dtype);
-  if (parts.size() < expected.size()) throw sdk::PluginError(PRECIS_DATA_LOSS, "parts are missing");
+  check_parts(param, parts);
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto& shape = expected[i].shape;
     plugins::require_bytes(*parts[i],
