@@ -46,6 +46,7 @@ function(precis_plugin_devices name)
     target_link_libraries(${plugin}_cuda PRIVATE ${plugin_libraries})
     target_include_directories(${plugin}_cuda PRIVATE "${PROJECT_SOURCE_DIR}")
     target_compile_definitions(${plugin}_cuda PRIVATE PRECIS_DEVICE=device_cuda)
+    target_compile_options(${plugin}_cuda PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
     target_compile_definitions(${plugin} PRIVATE PRECIS_PLUGIN_CUDA)
     target_sources(${plugin} PRIVATE $<TARGET_OBJECTS:${plugin}_cuda>)
     # The runtime is linked statically and looks for the driver when it is first called, not when it is loaded.

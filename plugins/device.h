@@ -8,6 +8,7 @@
 #include <precis/plugin.hpp>
 #include <string>
 
+#include "plugins/parts.h"
 #include "plugins/weight_type.h"
 
 namespace precis::plugins {
@@ -105,14 +106,6 @@ T* device_data(const precis_tensor& tensor, precis_device device, const char* na
   if (reinterpret_cast<uintptr_t>(data) % 16 != 0)
     throw sdk::PluginError(PRECIS_UNSUPPORTED, std::string(name) + " is not aligned to 16 bytes");
   return data;
-}
-
-// Throws PRECIS_DATA_LOSS when a part holds fewer bytes than the shape needs.
-inline void require_part_bytes(const precis_tensor& part, uint64_t bytes) {
-  if (part.nbytes >= bytes) return;
-  throw sdk::PluginError(PRECIS_DATA_LOSS, "a tensor of " + std::to_string(part.nbytes) +
-                                               " bytes is smaller than the weight's shape needs: " +
-                                               std::to_string(bytes));
 }
 
 // y = x W^T + bias on a device: checks the tensors and launches.

@@ -5,6 +5,7 @@
 #include <precis/plugin.hpp>
 
 #include "kernels/cpu/linear/product.h"
+#include "plugins/parts.h"
 #include "plugins/weight_type.h"
 
 namespace precis::plugins {
@@ -128,14 +129,5 @@ class Product final : public sdk::Linear {
   Format format_;
   std::vector<float> row_scales_;
 };
-
-// Throws PRECIS_DATA_LOSS when a part holds fewer bytes than the shape needs.
-inline void require_bytes(const precis_tensor& part, uint64_t bytes) {
-  if (part.nbytes < bytes)
-    throw sdk::PluginError(
-        PRECIS_DATA_LOSS,
-        "a tensor of " + std::to_string(part.nbytes) +
-            " bytes is smaller than the weight's shape needs: " + std::to_string(bytes));
-}
 
 }  // namespace precis::plugins

@@ -111,7 +111,7 @@ const char* quantize_float8_tiles(WeightType type, const void* matrix, uint32_t 
     const auto* values = static_cast<const Element*>(matrix);
     if (whole)
       return launch_quantize_float8_whole(encoding, values, codes, scales, workspace, stream);
-    return launch_quantize_float8<Element, float>(encoding, values, codes, scales, stream);
+    return launch_quantize_float8<Element, false>(encoding, values, codes, scales, stream);
   });
 }
 
@@ -122,7 +122,7 @@ const char* quantize_float8_rows(WeightType type, const void* matrix, uint32_t r
       encoding_of(Float8Rule::rows, Float8Type::e4m3fn, rows, columns, {1, 0});
   return with_element(type, [&](auto element) {
     using Element = decltype(element);
-    return launch_quantize_float8<Element, float>(encoding, static_cast<const Element*>(matrix),
+    return launch_quantize_float8<Element, false>(encoding, static_cast<const Element*>(matrix),
                                                   codes, scales, stream);
   });
 }
@@ -139,8 +139,8 @@ const char* quantize_quanto_bytes(QuantoByteType format, WeightType type, const 
   if (integers) encoding.largest = 127.0f;
   return with_element(type, [&](auto element) {
     using Element = decltype(element);
-    return launch_quantize_float8<Element, Element>(encoding, static_cast<const Element*>(matrix),
-                                                    codes, scales, stream);
+    return launch_quantize_float8<Element, true>(encoding, static_cast<const Element*>(matrix),
+                                                 codes, scales, stream);
   });
 }
 

@@ -39,34 +39,37 @@ inline constexpr Rounding kRoundingOf = std::is_same_v<Element, Half>       ? Ro
 struct Float8TileScale {
   float scale, operand;
 };
-template <class Element>
+// Quanto: the rule is one of optimum-quanto's.
+template <class Element, bool Quanto>
 PRECIS_FUNCTION Float8TileScale float8_tile_scale(const Float8Encoding& encoding, float absmax) {
-  if (encoding.rule == Float8Rule::tiles) {
-    const float factor = absmax > 0 ? 1.0f / absmax * encoding.largest : 1.0f;
-    return {1.0f / factor, factor};
-  }
-  const float wanted = absmax / encoding.largest;
-  if (encoding.rule == Float8Rule::quanto || encoding.rule == Float8Rule::quanto_int8) {
-    const float scale = round_to(kRoundingOf<Element>, wanted);
+  if constexpr (Quanto) {
+    const float scale = round_to(kRoundingOf<Element>, absmax / encoding.largest);
+    return {scale, scale};
+  } else {
+    if (encoding.rule == Float8Rule::tiles) {
+      const float factor = absmax > 0 ? 1.0f / absmax * encoding.largest : 1.0f;
+      return {1.0f / factor, factor};
+    }
+    constexpr float kSmallest = 1.0f / (448.0f * 512.0f);
+    const float wanted = absmax / encoding.largest;
+    const float scale = wanted < kSmallest ? kSmallest : wanted;
     return {scale, scale};
   }
-  constexpr float kSmallest = 1.0f / (448.0f * 512.0f);
-  const float scale = wanted < kSmallest ? kSmallest : wanted;
-  return {scale, scale};
 }
 
-template <class Element>
+template <class Element, bool Quanto>
 PRECIS_FUNCTION uint8_t float8_encode(const Float8Encoding& encoding, float value, float operand) {
-  float scaled = encoding.rule == Float8Rule::tiles ? value * operand : value / operand;
-  if (encoding.rule == Float8Rule::quanto) {
-    scaled = round_to(kRoundingOf<Element>, scaled);
+  float scaled;
+  if constexpr (Quanto) {
+    scaled = round_to(kRoundingOf<Element>, value / operand);
+    if (encoding.rule == Float8Rule::quanto_int8) {
+      const float bounded = clamp_between(scaled, -1e6f, 1e6f);
+      const float code = clamp_between((bounded + 12582912.0f) - 12582912.0f, -128.0f, 127.0f);
+      return static_cast<uint8_t>(static_cast<int>(scaled == scaled ? code : 0.0f));
+    }
     if (!(scaled == scaled)) return 0xff;
-  }
-  if (encoding.rule == Float8Rule::quanto_int8) {
-    scaled = round_to(kRoundingOf<Element>, scaled);
-    const float bounded = clamp_between(scaled, -1e6f, 1e6f);
-    const float code = clamp_between((bounded + 12582912.0f) - 12582912.0f, -128.0f, 127.0f);
-    return static_cast<uint8_t>(static_cast<int>(scaled == scaled ? code : 0.0f));
+  } else {
+    scaled = encoding.rule == Float8Rule::tiles ? value * operand : value / operand;
   }
   return float8_code(encoding.encoder, clamp_between(scaled, -encoding.largest, encoding.largest));
 }
@@ -106,14 +109,10 @@ PRECIS_FUNCTION uint32_t block_max(uint32_t best, uint32_t (&of_warps)[kFloat8Th
   return best;
 }
 
-template <class Scale>
-PRECIS_FUNCTION void store_float8_scale(void* scales, uint64_t i, float scale) {
-  static_cast<Scale*>(scales)[i] = from_float<Scale>(scale);
-}
-
-// One block of threads, or (WarpTiles) one warp, for each tile. Scales are of type Scale.
-template <class Element, class Scale, bool WarpTiles>
-__global__ void __launch_bounds__(kFloat8Threads)
+// One block of threads, or (WarpTiles) one warp, for each tile. Scales are float32, quanto's of the
+// weight's dtype. Four blocks on a multiprocessor: for more of them ptxas would spill.
+template <class Element, bool Quanto, bool WarpTiles>
+__global__ void __launch_bounds__(kFloat8Threads, 4)
     quantize_float8_kernel(PRECIS_PARAMETER Float8Encoding encoding, const Element* weight,
                            uint32_t tiles, uint8_t* codes, void* scales) {
   const uint32_t tile = WarpTiles
@@ -135,14 +134,15 @@ __global__ void __launch_bounds__(kFloat8Threads)
     PRECIS_SHARED(OfWarps, of_warps);
     best = block_max(best, of_warps);
   }
-  const Float8TileScale made = float8_tile_scale<Element>(encoding, bits_as<float>(best));
-  if (begin == 0) store_float8_scale<Scale>(scales, tile, made.scale);
+  const Float8TileScale made = float8_tile_scale<Element, Quanto>(encoding, bits_as<float>(best));
+  using Scale = std::conditional_t<Quanto, Element, float>;
+  if (begin == 0) static_cast<Scale*>(scales)[tile] = from_float<Scale>(made.scale);
   range.for_each(encoding, begin, kStep, [&](uint64_t i) {
-    codes[i] = float8_encode<Element>(encoding, to_float(weight[i]), made.operand);
+    codes[i] = float8_encode<Element, Quanto>(encoding, to_float(weight[i]), made.operand);
   });
 }
 
-template <class Element, class Scale>
+template <class Element, bool Quanto>
 const char* launch_quantize_float8(const Float8Encoding& encoding, const Element* weight,
                                    uint8_t* codes, void* scales, void* stream) {
   const dim3 block(kFloat8Threads);
@@ -150,11 +150,11 @@ const char* launch_quantize_float8(const Float8Encoding& encoding, const Element
       (encoding.rows + encoding.tile_rows - 1) / encoding.tile_rows * encoding.tiles_per_row;
   if (uint64_t{encoding.tile_rows} * encoding.tile_columns <= 512) {
     constexpr uint32_t kWarps = kFloat8Threads / kWarp;
-    return PRECIS_LAUNCH((quantize_float8_kernel<Element, Scale, true>),
+    return PRECIS_LAUNCH((quantize_float8_kernel<Element, Quanto, true>),
                          dim3((tiles + kWarps - 1) / kWarps), block, 0, stream, encoding, weight,
                          tiles, codes, scales);
   }
-  return PRECIS_LAUNCH((quantize_float8_kernel<Element, Scale, false>), dim3(tiles), block, 0,
+  return PRECIS_LAUNCH((quantize_float8_kernel<Element, Quanto, false>), dim3(tiles), block, 0,
                        stream, encoding, weight, tiles, codes, scales);
 }
 

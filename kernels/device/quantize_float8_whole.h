@@ -33,11 +33,11 @@ __global__ void __launch_bounds__(kFloat8Threads)
   for (uint32_t i = threadIdx.x; i < gridDim.x; i += kFloat8Threads)
     best = partials[i] > best ? partials[i] : best;
   best = block_max(best, of_warps);
-  const Float8TileScale made = float8_tile_scale<Element>(encoding, bits_as<float>(best));
+  const Float8TileScale made = float8_tile_scale<Element, false>(encoding, bits_as<float>(best));
   const uint64_t first = uint64_t{blockIdx.x} * kFloat8Threads + threadIdx.x;
   if (first == 0) *scale = made.scale;
   for (uint64_t i = first; i < count; i += uint64_t{gridDim.x} * kFloat8Threads)
-    codes[i] = float8_encode<Element>(encoding, to_float(weight[i]), made.operand);
+    codes[i] = float8_encode<Element, false>(encoding, to_float(weight[i]), made.operand);
 }
 
 inline constexpr unsigned kFloat8Partials = 1024;

@@ -15,8 +15,8 @@ namespace {
 
 namespace device = kernels::PRECIS_DEVICE;
 using plugins::device_data;
+using plugins::require_bytes;
 using plugins::require_launched;
-using plugins::require_part_bytes;
 using sdk::PluginError;
 
 uint64_t block_count(uint64_t elements, uint64_t blocksize) {
@@ -92,9 +92,9 @@ void unnest(const precis_call& call, const QuantState& state, const sdk::ConstPa
             precis_device where, uint64_t first, uint64_t blocks, uint64_t all, float* absmax) {
   if (first % state.nested_blocksize != 0)
     throw PluginError(PRECIS_UNSUPPORTED, "on a device the rows begin at a block of maxima");
-  require_part_bytes(*parts[1], all);
-  require_part_bytes(*parts[3], block_count(all, state.nested_blocksize) * sizeof(float));
-  require_part_bytes(*parts[4], 256 * sizeof(float));
+  require_bytes(*parts[1], all);
+  require_bytes(*parts[3], block_count(all, state.nested_blocksize) * sizeof(float));
+  require_bytes(*parts[4], 256 * sizeof(float));
   require_launched(device::dequantize_absmax(
       device_data<const uint8_t>(*parts[1], where, "absmax") + first,
       device_data<const float>(*parts[3], where, "nested_absmax") + first / state.nested_blocksize,
@@ -128,7 +128,7 @@ void dequantize_four_bit(const precis_call& call, const precis_param& param,
         PRECIS_UNSUPPORTED,
         "on a device the rows begin at a block and the weight is below 2^32 elements");
   const uint64_t first = begin / state.blocksize, blocks = block_count(count, state.blocksize);
-  require_part_bytes(*parts[0], (matrix.elements() + 1) / 2);
+  require_bytes(*parts[0], (matrix.elements() + 1) / 2);
   const uint8_t* packed =
       device_data<const uint8_t>(*parts[0], where, "the packed weight") + begin / 2;
   const float* absmax = nullptr;
@@ -137,7 +137,7 @@ void dequantize_four_bit(const precis_call& call, const precis_param& param,
     absmax = static_cast<float*>(call.workspace);
     unnest(call, state, parts, where, first, blocks, all, static_cast<float*>(call.workspace));
   } else {
-    require_part_bytes(*parts[1], all * sizeof(float));
+    require_bytes(*parts[1], all * sizeof(float));
     absmax = device_data<const float>(*parts[1], where, "absmax") + first;
   }
   // As one row: blocks run on across the rows of the weight.
@@ -174,7 +174,7 @@ std::unique_ptr<sdk::Linear> prepare_four_bit(const precis_call& call,
     throw PluginError(PRECIS_UNSUPPORTED, "blocks of " + std::to_string(state.blocksize) +
                                               " are below bitsandbytes' smallest, 32");
   const uint64_t blocks = block_count(matrix.elements(), state.blocksize);
-  require_part_bytes(*parts[0], (matrix.elements() + 1) / 2);
+  require_bytes(*parts[0], (matrix.elements() + 1) / 2);
   const auto* codes = device_data<const uint8_t>(*parts[0], where, "the packed weight");
   const float* absmax = nullptr;
   if (state.nested) {
@@ -186,7 +186,7 @@ std::unique_ptr<sdk::Linear> prepare_four_bit(const precis_call& call,
     unnest(call, state, parts, where, 0, blocks, blocks, out);
     absmax = out;
   } else {
-    require_part_bytes(*parts[1], blocks * sizeof(float));
+    require_bytes(*parts[1], blocks * sizeof(float));
     absmax = device_data<const float>(*parts[1], where, "absmax");
   }
   return std::make_unique<FourBitProduct>(
@@ -221,8 +221,8 @@ void dequantize_eight_bit(const precis_call& call, const precis_param& param,
   const device::CurrentDevice current(where.index);
   require_row_major_part(call, parts);
   const sdk::Matrix matrix = sdk::matrix(param);
-  require_part_bytes(*parts[0], matrix.elements());
-  require_part_bytes(*parts[1], matrix.rows * sizeof(float));
+  require_bytes(*parts[0], matrix.elements());
+  require_bytes(*parts[1], matrix.rows * sizeof(float));
   const auto begin = static_cast<uint64_t>(row_begin);
   const uint64_t rows = weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]);
   if (begin * matrix.columns % 16 != 0)
@@ -272,8 +272,8 @@ std::unique_ptr<sdk::Linear> prepare_eight_bit(const precis_call& call,
   const device::CurrentDevice current(where.index);
   const sdk::Matrix matrix = plugins::device_product_shape(options, param);
   require_row_major_part(call, parts);
-  require_part_bytes(*parts[0], matrix.elements());
-  require_part_bytes(*parts[1], matrix.rows * sizeof(float));
+  require_bytes(*parts[0], matrix.elements());
+  require_bytes(*parts[1], matrix.rows * sizeof(float));
   const device::Int8Tensor tensor{static_cast<uint32_t>(matrix.rows),
                                   static_cast<uint32_t>(matrix.columns),
                                   device_data<const int8_t>(*parts[0], where, "the codes"),

@@ -13,8 +13,8 @@ namespace {
 namespace device = kernels::PRECIS_DEVICE;
 using kernels::WeightType;
 using plugins::device_data;
+using plugins::require_bytes;
 using plugins::require_launched;
-using plugins::require_part_bytes;
 using sdk::PluginError;
 
 uint32_t narrow(uint64_t size) {
@@ -81,8 +81,8 @@ StoredBytes stored_bytes(const sdk::Matrix& matrix, const sdk::ConstParts& parts
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
   const precis_tensor& scale = *parts[kScale];
   const uint64_t scales = sdk::elements(scale.view.ndim, scale.view.shape);
-  require_part_bytes(*parts[kData], matrix.elements());
-  if (scales != 1) require_part_bytes(scale, matrix.rows * (scale.view.dtype.bits / 8u));
+  require_bytes(*parts[kData], matrix.elements());
+  if (scales != 1) require_bytes(scale, matrix.rows * (scale.view.dtype.bits / 8u));
   return {matrix.rows,
           matrix.columns,
           device_data<const uint8_t>(*parts[kData], where, "_data"),
@@ -124,9 +124,9 @@ device::QuantoGroupsTensor groups_tensor(const sdk::Matrix& matrix, const Config
   if (parts.size() < 3) throw PluginError(PRECIS_DATA_LOSS, "the shifts are missing");
   const Groups groups = groups_of(matrix, config.bits());
   const precis_dtype dtype = parts[kScale]->view.dtype;
-  require_part_bytes(*parts[kData], groups.packed_rows * groups.size);
+  require_bytes(*parts[kData], groups.packed_rows * groups.size);
   for (const std::size_t part : {kScale, kShift})
-    require_part_bytes(*parts[part], groups.count * (dtype.bits / 8u));
+    require_bytes(*parts[part], groups.count * (dtype.bits / 8u));
   if (!sdk::same(parts[kShift]->view.dtype, dtype))
     throw PluginError(PRECIS_DATA_LOSS, "scales and shifts differ in dtype");
   return {config.bits(),
