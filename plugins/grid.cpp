@@ -126,7 +126,12 @@ void ForeignGrid::take_over(const GridTiles& tiles, const int32_t* column_of, in
   const int32_t levels = (1 << bits) - 1, middle = 1 << (bits - 1);
   for (uint64_t i = 0; i < tiles.down; ++i) {
     for (uint64_t j = 0; j < tiles.across; ++j) {
-      if (cover.rows[i].empty() || cover.columns[j].empty()) continue;
+      if (cover.rows[i].empty() || cover.columns[j].empty()) {
+        // No weight lies there: any scale does, as long as it is one.
+        scales[i * tiles.across + j] = 1;
+        if (zeros != nullptr) zeros[i * tiles.across + j] = middle;
+        continue;
+      }
       const uint64_t first = index(cover.rows[i].front(), cover.columns[j].front());
       for (const int32_t row : cover.rows[i]) {
         for (const int32_t column : cover.columns[j]) {

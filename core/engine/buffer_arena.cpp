@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "core/base/byte_size.h"
@@ -55,8 +57,15 @@ Status Buffer::reserve(uint64_t size) {
   int kind = MAP_PRIVATE | MAP_ANONYMOUS;
   if (sharing_ == Sharing::by_descriptor) {
     descriptor_ = ::memfd_create("precis", MFD_CLOEXEC);
-    if (descriptor_ >= 0 && ::ftruncate(descriptor_, static_cast<off_t>(capacity)) == 0)
-      kind = MAP_SHARED;
+    if (descriptor_ < 0 || ::ftruncate(descriptor_, static_cast<off_t>(capacity)) != 0) {
+      const int reason = errno;
+      release();
+      return Error(ErrorCode::out_of_memory,
+                   fmt::format("--isolate: the system gives no {} of shared memory: {}",
+                               format_bytes(capacity), std::strerror(reason)),
+                   "lower --threads, raise the limit of open files, or go without --isolate");
+    }
+    kind = MAP_SHARED;
   }
   void* memory = ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, kind, descriptor_, 0);
   if (memory == MAP_FAILED) {

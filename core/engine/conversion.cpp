@@ -99,9 +99,16 @@ uint64_t conversion_grid_bytes(const TensorPlan& tensor) {
 
 Status convert_weight(const TensorPlan& tensor, const ConversionBuffers& buffers, ThreadPool& pool,
                       const std::atomic<bool>* cancel) {
-  const auto encode = [&] {
-    return tensor.quantizer->quantize(tensor.source.param, buffers.weight, tensor.parts,
-                                      buffers.parts, buffers.workspace, cancel);
+  const auto encode = [&]() -> Status {
+    Param param = tensor.source.param;
+    if (param.on_grid) {
+      // The plan stood on the grid: without it the method may have other conditions.
+      param.on_grid = false;
+      const auto plan = tensor.quantizer->plan(param);
+      if (!plan.ok()) return plan.error();
+    }
+    return tensor.quantizer->quantize(param, buffers.weight, tensor.parts, buffers.parts,
+                                      buffers.workspace, cancel);
   };
   const auto refused = [](const Status& status, ErrorCode code) {
     return !status.ok() && status.error().code() == code;

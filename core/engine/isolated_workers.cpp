@@ -151,8 +151,13 @@ Status IsolatedWorkers::run(WorkerTask task, const Buffer& memory, const std::at
     WorkerState& state = *worker->state;
     state.cancel = false;
     state.phase = WorkerPhase::idle;
-    Outcome outcome = Outcome::ended;
-    if (send_task(worker->socket, task, memory.descriptor())) outcome = wait_for(*worker, cancel);
+    const int failure = send_task(worker->socket, task, memory.descriptor());
+    if (failure != 0 && failure != EPIPE && failure != ECONNRESET) {
+      give_back(*worker);
+      errno = failure;
+      return no_process("message to a process");
+    }
+    const Outcome outcome = failure == 0 ? wait_for(*worker, cancel) : Outcome::ended;
     if (outcome == Outcome::answered) {
       error = state.error;
       const int32_t code = state.code;

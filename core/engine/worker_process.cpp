@@ -111,7 +111,7 @@ void become_worker(pid_t parent) {
 
 }  // namespace
 
-bool send_task(int socket, const WorkerTask& task, int descriptor) {
+int send_task(int socket, const WorkerTask& task, int descriptor) {
   WorkerTask copy = task;
   Message message(copy);
   cmsghdr* entry = CMSG_FIRSTHDR(&message.header);
@@ -119,7 +119,7 @@ bool send_task(int socket, const WorkerTask& task, int descriptor) {
   entry->cmsg_type = SCM_RIGHTS;
   entry->cmsg_len = CMSG_LEN(sizeof descriptor);
   std::memcpy(CMSG_DATA(entry), &descriptor, sizeof descriptor);
-  return ::sendmsg(socket, &message.header, MSG_NOSIGNAL) == sizeof copy;
+  return ::sendmsg(socket, &message.header, MSG_NOSIGNAL) == sizeof copy ? 0 : errno;
 }
 
 void work_for_parent(pid_t parent, int socket, WorkerState& state, const Plan& plan, Host* host) {

@@ -42,7 +42,8 @@ struct WorkerState {
 [[noreturn]] void work_for_parent(pid_t parent, int socket, WorkerState& state, const Plan& plan,
                                   Host* host);
 
-// A message with a descriptor beside it. False: the other side is gone.
-bool send_task(int socket, const WorkerTask& task, int descriptor);
+// A message with a descriptor beside it. 0, or what errno says: EPIPE or ECONNRESET where the other
+// side is gone.
+int send_task(int socket, const WorkerTask& task, int descriptor);
 
 }  // namespace precis

@@ -8,6 +8,8 @@ using sdk::PluginError;
 
 namespace {
 
+// Libraries take 16 to 256.
+constexpr int64_t kLargestRank = 1 << 16;
 constexpr const char *kSvdq = "svdq_w4a4", *kAwq = "awq_w4a16";
 
 [[noreturn]] void refuse(const std::string& what, const Json& value, const std::string& rule) {
@@ -54,7 +56,9 @@ void read_svdq(const Json& section, Config& config) {
     refuse(std::string(kSvdq) + ".group_size", section["group_size"],
            std::to_string(group) + " with this precision");
   config.rank = whole(section, kSvdq, "rank");
-  if (config.rank < 0) refuse(std::string(kSvdq) + ".rank", section["rank"], "0 or more");
+  if (config.rank < 0 || config.rank > kLargestRank)
+    refuse(std::string(kSvdq) + ".rank", section["rank"],
+           "0 to " + std::to_string(kLargestRank));
   config.svdq = targets_of(section, kSvdq);
 }
 

@@ -54,9 +54,17 @@ T* data(const precis_tensor& tensor) {
   return reinterpret_cast<T*>(static_cast<std::byte*>(tensor.view.data) + tensor.view.byte_offset);
 }
 
+// Error PRECIS_FAILED_PRECONDITION for more elements than a number of 63 bits counts, and for
+// dimensions below 0: a product that wrapped around would pass for the size of a small tensor.
 inline uint64_t elements(int32_t ndim, const int64_t* shape) {
+  constexpr auto kMost = static_cast<uint64_t>(INT64_MAX);
   uint64_t count = 1;
-  for (int32_t i = 0; i < ndim; ++i) count *= static_cast<uint64_t>(shape[i]);
+  for (int32_t i = 0; i < ndim; ++i) {
+    const auto size = static_cast<uint64_t>(shape[i]);
+    if (size > kMost || (size != 0 && count > kMost / size))
+      throw PluginError(PRECIS_FAILED_PRECONDITION, "a shape of more elements than can be counted");
+    count *= size;
+  }
   return count;
 }
 
