@@ -83,7 +83,8 @@ class ComponentResolver {
     const bool quantizable = is_number && matrices;
     const bool converted = options_.convert && !tensor.plain();
     Choice choice = rules_.choose(component_, param.name, quantizable, converted);
-    if (options_.convert && stored_quantized_ && !converted && !choice.by_rule && !choice.spec.empty())
+    if (options_.convert && stored_quantized_ && !converted && !choice.by_rule &&
+        !choice.spec.empty())
       choice = {"", "stored as numbers in a quantized checkpoint", false};
     plan.source = std::move(tensor);
     plan.reason = choice.reason;
