@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "core/engine/encode_job.h"
 #include "core/engine/method_resolver.h"
 
 namespace precis {
@@ -144,9 +145,7 @@ std::string storage_name(const LogicalTensor& tensor) {
 Status for_each_slice(const Param& param, ThreadPool& pool,
                       const std::function<Status(int64_t, int64_t)>& visit) {
   if (param.elements() == 0) return {};
-  constexpr uint64_t kSliceElements = 64 << 10;
-  const auto step = static_cast<int64_t>(
-      std::max<uint64_t>(1, kSliceElements / std::max<uint64_t>(1, param.row_elements())));
+  const int64_t step = rows_of(param, kSliceElements);
   const auto slices = static_cast<uint64_t>((param.rows() - 1) / step + 1);
   std::mutex mutex;
   std::atomic<bool> failed{false};

@@ -7,15 +7,10 @@
 #include <mutex>
 
 #include "core/abi/grid.h"
+#include "core/engine/encode_job.h"
 
 namespace precis {
 namespace {
-
-constexpr uint64_t kSliceElements = 64 << 10;  // compared at once
-
-uint64_t align_64(uint64_t size) {
-  return (size + 63) / 64 * 64;
-}
 
 Status write_on_grid(const TensorPlan& tensor, const ConversionBuffers& buffers,
                      const std::atomic<bool>* cancel) {
@@ -66,15 +61,13 @@ Status check_exact(const TensorPlan& tensor, std::span<const std::span<std::byte
   const Param& param = tensor.source.param;
   if (param.elements() == 0) return {};
   const std::vector<std::span<const std::byte>> parts(made.begin(), made.end());
-  const auto step = static_cast<int64_t>(
-      std::max<uint64_t>(1, kSliceElements / std::max<uint64_t>(1, param.row_elements())));
+  const int64_t step = rows_of(param, kSliceElements);
   const auto slices = static_cast<uint64_t>((param.rows() - 1) / step + 1);
-  const auto stopped = [&] { return cancel != nullptr && cancel->load(std::memory_order_relaxed); };
   std::mutex mutex;
   uint64_t first_slice = slices;
   Status status;
   pool.parallel_for(slices, 1, [&](uint64_t begin, uint64_t end) {
-    for (uint64_t slice = begin; slice < end && !stopped(); ++slice) {
+    for (uint64_t slice = begin; slice < end && !cancelled(cancel); ++slice) {
       const int64_t row = static_cast<int64_t>(slice) * step;
       Status found = compare_rows(tensor, parts, row, std::min(step, param.rows() - row));
       if (found.ok()) continue;
@@ -85,7 +78,7 @@ Status check_exact(const TensorPlan& tensor, std::span<const std::span<std::byte
       return;
     }
   });
-  if (status.ok() && stopped()) return Error(ErrorCode::cancelled, "interrupted");
+  if (status.ok() && cancelled(cancel)) return cancelled_error();
   return status;
 }
 

@@ -8,10 +8,6 @@
 namespace precis {
 namespace {
 
-uint64_t align_64(uint64_t size) {
-  return (size + 63) / 64 * 64;
-}
-
 uint64_t part_bytes(const TensorPlan& tensor) {
   uint64_t bytes = 0;
   for (const PartSpec& part : tensor.parts) bytes += align_64(part.nbytes);
@@ -24,6 +20,10 @@ uint64_t weight_bytes(const Param& param) {
 }
 
 }  // namespace
+
+uint64_t align_64(uint64_t size) {
+  return (size + 63) / 64 * 64;
+}
 
 int64_t rows_of(const Param& param, uint64_t elements) {
   const uint64_t row = std::max<uint64_t>(1, param.row_elements());

@@ -33,6 +33,9 @@ struct EncodeJob {
                       ErrorStats& sums) const;
 };
 
+// Up to where the next of several buffers in one memory may begin.
+uint64_t align_64(uint64_t size);
+
 // Rows of `param` that make about `elements`, at least one.
 int64_t rows_of(const Param& param, uint64_t elements);
 

@@ -99,7 +99,7 @@ class ComponentFiles {
   }
 
  private:
-  // Methods of the source that no weight here has any more, with what they wrote.
+  // Methods of the source that a weight here has no more, with what they wrote.
   std::map<const Quantizer*, ComponentDescription> methods_left_behind() const {
     std::map<const Quantizer*, ComponentDescription> methods;
     for (const TensorPlan& tensor : out_.tensors) {

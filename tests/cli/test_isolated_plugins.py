@@ -67,6 +67,14 @@ def children(pid):
     return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def wait_for_children(run, count):
+    end = time.monotonic() + 30
+    while len(found := children(run.pid)) < count:
+        assert time.monotonic() < end and run.poll() is None
+        time.sleep(0.05)
+    return found
+
+
 def alive(pid):
     try:
         return "\nState:\tZ" not in pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -126,9 +134,8 @@ def test_a_plugin_that_polls_may_take_its_time(quantize, names):
 @pytest.mark.parametrize("does", ["hang", "poll"])
 def test_one_interrupt_ends_a_run_whose_plugin_does_not_answer(quantize, does):
     run = quantize("--threads", 2, does=does, wait=False)
-    time.sleep(1)
-    workers = children(run.pid)
-    assert len(workers) == 4  # two, and two that take the place of the lost
+    workers = wait_for_children(run, 4)  # two, and two that take the place of the lost
+    time.sleep(0.5)
     os.kill(run.pid, signal.SIGINT)
     assert run.wait(timeout=10) == INTERRUPTED
     assert not any(alive(worker) for worker in workers)
@@ -136,13 +143,13 @@ def test_one_interrupt_ends_a_run_whose_plugin_does_not_answer(quantize, does):
 
 def test_workers_end_with_the_program(quantize):
     run = quantize(does="hang", wait=False)
-    time.sleep(1)
-    workers = children(run.pid)
-    assert workers
+    workers = wait_for_children(run, 1)
     run.kill()
     run.wait()
-    time.sleep(0.5)
-    assert not any(alive(worker) for worker in workers)
+    end = time.monotonic() + 10
+    while any(alive(worker) for worker in workers):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_options_that_make_no_sense_are_refused(precis, pipelines, tmp_path):

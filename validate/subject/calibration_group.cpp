@@ -59,11 +59,41 @@ std::vector<std::byte> CalibrationGroup::state() const {
   return all;
 }
 
+namespace {
+
+template <typename T>
+std::vector<float> values_of(std::span<const std::byte> bytes) {
+  std::vector<float> values(bytes.size() / sizeof(T));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    T value;
+    std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
+    values[i] = static_cast<float>(value);
+  }
+  return values;
+}
+
+// States may be sums and counts of any kind, which weights are not.
+std::vector<float> numbers_of(DType dtype, std::span<const std::byte> bytes) {
+  switch (dtype) {
+    case DType::f64:
+      return values_of<double>(bytes);
+    case DType::i64:
+      return values_of<int64_t>(bytes);
+    case DType::i32:
+      return values_of<int32_t>(bytes);
+    case DType::u8:
+      return values_of<uint8_t>(bytes);
+    default:
+      return load_numbers(dtype, bytes);
+  }
+}
+
+}  // namespace
+
 std::vector<float> CalibrationGroup::state_numbers() const {
   std::vector<float> all;
   for (std::size_t i = 0; i < state_memory_.size(); ++i) {
-    if (plan_.parts[i].dtype != DType::f32) continue;
-    const auto numbers = load_numbers(DType::f32, state_memory_[i].bytes());
+    const std::vector<float> numbers = numbers_of(plan_.parts[i].dtype, state_memory_[i].bytes());
     all.insert(all.end(), numbers.begin(), numbers.end());
   }
   return all;

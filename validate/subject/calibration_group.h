@@ -42,7 +42,7 @@ class CalibrationGroup {
   bool may_scale() const { return (flags_ & PRECIS_CALIBRATION_SCALES) != 0; }
   // The state's bytes, one tensor behind the other.
   std::vector<std::byte> state() const;
-  // Numbers of the state's float32 tensors.
+  // The same as numbers, rounded to float32.
   std::vector<float> state_numbers() const;
 
   // activation: rows of in_features numbers, rounded to `dtype`.
