@@ -88,8 +88,8 @@ def measured_table(plugin, measured):
 def speed(plugin):
     source = (ROOT / "plugins" / plugin["id"]).glob("*.cpp")
     if any("Products::linear" in path.read_text() for path in source):
-        return ("Products multiply with the stored numbers, decoded a part of a row at a time: with one row of activations\n"
-                "they are bound by reading the weight, with many by arithmetic ([benchmarks](../benchmarks.md)).")
+        return ("Products multiply with the stored numbers, decoded a part of a row at a time: the float matrix never exists.\n"
+                "[benchmarks](../benchmarks.md) has what was measured.")
     return "No products of its own: a weight is decoded to numbers before it is multiplied."
 
 

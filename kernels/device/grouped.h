@@ -80,8 +80,8 @@ struct GroupedRows {
 };
 
 // What `weight` is in rows; codes are those stored where they are used in place, else null, and
-// scales are null. An error where eight neighbours of a row
-// may have different scales: HQQ with axis 0, GPTQ with desc_act, groups that cross rows.
+// scales are null. An error where eight neighbours of a row may have different scales: HQQ with
+// axis 0, GPTQ with desc_act, groups that cross rows.
 const char* plan_rows(const GroupedTensor& weight, GroupedRows* out);
 
 // Fills codes, null where they are used in place, and scales, of the size that plan_rows gives.

@@ -32,15 +32,6 @@ def test_every_page_says_what_a_reader_needs():
             assert needed in headings, f"{path.name} has no '{needed}'; it comes from plugins/{path.stem}/README.md"
 
 
-def test_options_of_the_pages_are_those_of_the_schemas(precis):
-    for plugin in method_pages.plugins(precis.path):
-        page = (method_pages.PAGES / f"{plugin['id']}.md").read_text()
-        for schema in plugin["options"].values():
-            for key, option in schema["properties"].items():
-                assert f"| `{key}` |" in page, f"{plugin['id']}: {key}"
-                assert f"`{json.dumps(option.get('default'))}`".replace("|", "\\|") in page
-
-
 def test_presets_that_need_nothing_are_measured(precis):
     measured = json.loads(method_pages.MEASURED.read_text())
     left_out = {"gguf": {"iq2_xxs", "iq2_xs", "iq1_s"},  # need an importance matrix

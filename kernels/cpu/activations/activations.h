@@ -18,8 +18,7 @@ enum class ActivationRule {
   // reciprocal in float32.
   torchao_integer,
   // torchao's integers in front of a product of floats (intx): the same with every step in the
-  // dtype
-  // of x, at least its smallest normal number.
+  // dtype of x, at least its smallest normal number.
   torchao_fake_integer,
   // A float32 scale, 1/448 of the largest magnitude, and e4m3fn codes: torchao's, FBGEMM's and
   // transformers' float8.
