@@ -4,6 +4,7 @@
 //   linear_bench [--threads N] [--rounds N] [--processor-time] [--json] [FORMAT...]
 //
 // Weights rotate through 256 MiB, so that a GEMV reads them from memory. Prints medians.
+// "decoding": the time to decode the weight to bfloat16, over that of the product.
 // --processor-time counts the time of the process alone, for machines shared with other work; with
 // several threads it is divided by their number, which hides what they wait for each other.
 #include <fmt/format.h>
@@ -107,8 +108,8 @@ std::vector<Limit> limits(unsigned threads, const std::vector<std::byte>& memory
 // ---- one format
 
 struct Weight {
-  std::vector<std::vector<std::byte>> memory;
-  std::unique_ptr<precis::AbiTensors> tensors;
+  std::vector<std::vector<std::byte>> memory, packed;
+  std::unique_ptr<precis::AbiTensors> tensors, packed_tensors;
   std::unique_ptr<precis::Linear> linear;
 };
 
@@ -175,6 +176,26 @@ class Format {
            static_cast<double>(count);
   }
 
+  // Seconds of decoding a weight to bfloat16 on as many threads, which a product of decoded rows
+  // takes before it multiplies.
+  double decode() {
+    constexpr int64_t kRows = 64;
+    std::vector<std::byte> out(static_cast<std::size_t>(kFeatures * kFeatures) * 2);
+    next_ = (next_ + 1) % weights_.size();
+    const auto& memory = weights_[next_].memory;
+    const std::vector<std::span<const std::byte>> parts(memory.begin(), memory.end());
+    return seconds([&] {
+      process_host().pool().parallel_for(kFeatures / kRows, 1, [&](uint64_t begin, uint64_t end) {
+        for (uint64_t i = begin; i < end; ++i) {
+          constexpr std::size_t kBytes = static_cast<std::size_t>(kRows * kFeatures) * 2;
+          check(quantizer_->dequantize(param_, plan_.parts, parts, static_cast<int64_t>(i) * kRows,
+                                       kRows, DType::bf16,
+                                       std::span(out).subspan(i * kBytes, kBytes)));
+        }
+      });
+    });
+  }
+
  private:
   std::span<std::byte> workspace() {
     const auto address = reinterpret_cast<uintptr_t>(workspace_.data());
@@ -194,9 +215,14 @@ class Format {
     }
     std::vector<std::span<const std::byte>> stored(weight.memory.begin(), weight.memory.end());
     weight.tensors = std::make_unique<precis::AbiTensors>(plan_.parts, stored);
+    std::vector<std::span<std::byte>> packed;
+    for (const precis::PartSpec& part : linear_plan_.packed)
+      packed.emplace_back(weight.packed.emplace_back(part.nbytes));
+    weight.packed_tensors = std::make_unique<precis::AbiTensors>(linear_plan_.packed, packed);
     weight.linear = check(precis::Linear::prepare(
         quantizer_, options, param_,
-        std::span(weight.tensors->const_pointers(), weight.tensors->count()), {}, workspace()));
+        std::span(weight.tensors->const_pointers(), weight.tensors->count()),
+        std::span(weight.packed_tensors->pointers(), weight.packed_tensors->count()), workspace()));
   }
 
   std::string spec_;
@@ -264,13 +290,14 @@ void measure(precis::RegistryResolver& resolver, const std::string& spec, const 
   const double operations = 2.0 * kFeatures * kFeatures;
   for (const int64_t rows : {1, 32, 512}) {
     const std::size_t bound = rows == 1 ? 0 : bound_of(spec);
-    std::vector<double> rates, shares;
+    std::vector<double> rates, shares, decodings;
     for (int round = 0; round < options.rounds; ++round) {
       const double limit = bounds[bound].measure();
       const double time = format.forward(rows, rows == 1 ? format.copies() : rows == 32 ? 8 : 2);
       rates.push_back(rows == 1 ? format.weight_bytes() / time * 1e-9
                                 : operations * static_cast<double>(rows) / time * 1e-9);
       shares.push_back(rates.back() / limit);
+      decodings.push_back(format.decode() / time);
     }
     if (options.json) {
       fmt::print("{}\n", nlohmann::json{{"format", spec},
@@ -279,12 +306,13 @@ void measure(precis::RegistryResolver& resolver, const std::string& spec, const 
                                         {"rate", median(rates)},
                                         {"unit", bounds[bound].unit},
                                         {"limit", bounds[bound].name},
-                                        {"share", median(shares)}}
+                                        {"share", median(shares)},
+                                        {"decoding", median(decodings)}}
                              .dump());
     } else {
-      fmt::print("{:<24} {:>4} rows {:>2} threads {:>8.1f} {:<8} {:.2f} of {}\n", spec, rows,
-                 options.threads, median(rates), bounds[bound].unit, median(shares),
-                 bounds[bound].name);
+      fmt::print("{:<24} {:>4} rows {:>2} threads {:>8.1f} {:<8} {:.2f} of {}; decoding {:.2f}\n",
+                 spec, rows, options.threads, median(rates), bounds[bound].unit, median(shares),
+                 bounds[bound].name, median(decodings));
     }
     std::fflush(stdout);
   }
