@@ -140,18 +140,19 @@ void AutoRoundQuantizer::plan_linear(const precis_linear_options& options,
                                      const precis_param& param, sdk::PlanWriter& plan) const {
   plugins::product_shape(options, param);
   layout(param);
-  plugins::plan_group_product(options, param, gptq_shape(param).groups(), plan);
+  plugins::plan_group_product(options, param, settings(param).bits, gptq_shape(param).groups(),
+                              plan);
 }
 
 std::unique_ptr<sdk::Linear> AutoRoundQuantizer::prepare_linear(
-    const precis_call&, const precis_linear_options& options, const precis_param& param,
+    const precis_call& call, const precis_linear_options& options, const precis_param& param,
     const sdk::ConstParts& parts, const sdk::Parts& packed) const {
   check_parts(param, parts);
   if (config_.packing == Packing::awq)
-    return plugins::awq_product(options, param, kernels::AwqLayout::gemm, awq_shape(param), parts,
-                                packed);
+    return plugins::awq_product(call, options, param, kernels::AwqLayout::gemm, awq_shape(param),
+                                parts, packed);
   const kernels::GptqShape shape = gptq_shape(param);
-  return plugins::gptq_product(options, param, gptq_format(param), shape,
+  return plugins::gptq_product(call, options, param, gptq_format(param), shape,
                                checked_groups(parts, shape.columns, shape.groups()), parts, packed);
 }
 

@@ -32,17 +32,6 @@ struct AwqShape {
   }
 };
 
-// A stored weight as LinearWeight::format, its groups read beforehand: [rows][groups].
-struct AwqProduct {
-  AwqLayout layout;
-  AwqShape shape;
-  const void* qweight;
-  const float* scales;
-  const float* zeros;     // codes, or what gemv_fast adds
-  WeightType scale_type;  // what products are rounded to
-  WeightType out_type;
-};
-
 struct AwqKernels {
   // Round to nearest with each group's minimum and maximum, every step rounded to float16.
   // row_begin and row_end are multiples of 8. scales: float16.
@@ -63,11 +52,12 @@ struct AwqKernels {
   void (*dequantize)(AwqLayout layout, AwqShape shape, const void* qweight, const void* qzeros,
                      WeightType scale_type, const void* scales, uint64_t row_begin,
                      uint64_t row_end, WeightType out_type, void* out);
-  // The scales and AwqProduct::zeros of all groups.
+  // The scales of all groups, and their zero points as codes or, in gemv_fast, as what is added.
   void (*read_affine)(AwqLayout layout, AwqShape shape, const void* qzeros, WeightType scale_type,
                       const void* scales, float* scale_of, float* zero_of);
-  // LinearWeight::decode_floats; `format` is an AwqProduct.
-  void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
+  // Codes of rows [row_begin, row_end), whole eights, as kernels/cpu/groups has them.
+  void (*pack_rows)(AwqLayout layout, AwqShape shape, const void* qweight, uint64_t row_begin,
+                    uint64_t row_end, uint8_t* codes);
 };
 
 const AwqKernels& awq_kernels(Isa isa);

@@ -270,62 +270,25 @@ void read_affine(AwqLayout layout, AwqShape shape, const void* qzeros, WeightTyp
   });
 }
 
-// Codes of columns [begin, end) of a row. gemm: a word holds eight rows of one column; the row's
-// nibble of it is taken, and what the row brings into the cache, its neighbours use.
-void load_codes(const AwqProduct& weight, uint64_t row, uint64_t begin, uint64_t end,
-                uint8_t* codes) {
-  if (weight.layout == AwqLayout::gemm) {
-    const uint64_t words = weight.shape.rows / 8, shift = 4 * kNibbleOfRow[row % 8];
-    const uint32_t* from = static_cast<const uint32_t*>(weight.qweight) + row / 8;
-    for (uint64_t i = begin; i < end; ++i)
-      codes[i - begin] = static_cast<uint8_t>(from[i * words] >> shift & 15);
-    return;
-  }
-  for (uint64_t i = begin; i < end; ++i)
-    codes[i - begin] =
-        static_cast<uint8_t>(code_at(weight.layout, weight.shape, weight.qweight, row, i));
-}
-
-template <typename Scale, typename Out>
-void decode_row(const AwqProduct& weight, uint64_t row, uint64_t begin, uint64_t end,
-                typename Out::Stored* out) {
-  constexpr uint64_t kPiece = 64;  // columns at once
-  const float* scales = weight.scales + row * weight.shape.groups();
-  const float* zeros = weight.zeros + row * weight.shape.groups();
-  for (uint64_t column = begin; column < end;) {
-    const uint64_t group = column / weight.shape.group_size;
-    const uint64_t group_end = std::min(end, (group + 1) * weight.shape.group_size);
-    typename Out::Stored list[16];
-    for (int code = 0; code < 16; ++code) {
-      const auto number = static_cast<float>(code);
-      Out::store(list, static_cast<uint64_t>(code),
-                 Scale::round(weight.layout == AwqLayout::gemv_fast
-                                  ? number * scales[group] + zeros[group]
-                                  : (number - zeros[group]) * scales[group]));
-    }
-    for (uint64_t stop; column < group_end; column = stop) {
-      uint8_t codes[kPiece];
-      stop = std::min(column + kPiece, group_end);
-      load_codes(weight, row, column, stop, codes);
-      for (uint64_t i = column; i < stop; ++i) out[i - begin] = list[codes[i - column]];
+void pack_rows(AwqLayout layout, AwqShape shape, const void* qweight, uint64_t row_begin,
+               uint64_t row_end, uint8_t* codes) {
+  // The rows of a word together, so that each word is brought into the cache once.
+  for (uint64_t block = row_begin; block < row_end; block += kTogether) {
+    for (uint64_t column = 0; column < shape.columns; column += 2) {
+      for (uint64_t row = block; row < block + kTogether; ++row) {
+        const int low = code_at(layout, shape, qweight, row, column);
+        const int high = code_at(layout, shape, qweight, row, column + 1);
+        codes[(row * shape.columns + column) / 2] = static_cast<uint8_t>(low | high << 4);
+      }
     }
   }
-}
-
-void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
-  const auto& weight = *static_cast<const AwqProduct*>(format);
-  with_types(weight.scale_type, weight.out_type, [&](auto scale, auto tag) {
-    using Out = decltype(tag);
-    decode_row<decltype(scale), Out>(weight, row, begin, end,
-                                     static_cast<typename Out::Stored*>(out));
-  });
 }
 
 }  // namespace
 
 const AwqKernels& awq_kernels() {
   static constexpr AwqKernels kernels{quantize,   quantize_on, read_groups,
-                                      dequantize, read_affine, decode_floats};
+                                      dequantize, read_affine, pack_rows};
   return kernels;
 }
 

@@ -66,6 +66,10 @@ struct GptqKernels {
                      const uint32_t* qzeros, WeightType scale_type, const void* scales,
                      const int32_t* group_of, uint64_t row_begin, uint64_t row_end,
                      WeightType out_type, void* out);
+  // Codes of at most 4 bits of rows [row_begin, row_end), multiples of 32, as kernels/cpu/groups
+  // has them.
+  void (*pack_rows)(GptqFormat format, GptqShape shape, const uint32_t* qweight, uint64_t row_begin,
+                    uint64_t row_end, uint8_t* codes);
   // LinearWeight::decode_floats; `format` is a GptqProduct. A word holds columns of one row and
   // stands beside those of other rows: what one row brings into the cache, the next ones use.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);

@@ -202,33 +202,38 @@ void load_codes(const GptqProduct& weight, uint64_t row, uint64_t column, uint8_
   unpack_codes(weight.format, words, codes);
 }
 
+void pack_rows(GptqFormat format, GptqShape shape, const uint32_t* qweight, uint64_t row_begin,
+               uint64_t row_end, uint8_t* packed) {
+  GptqProduct weight{};
+  weight.format = format;
+  weight.shape = shape;
+  weight.qweight = qweight;
+  // Rows that share lines of words together.
+  for (uint64_t block = row_begin; block < row_end; block += kTogether) {
+    for (uint64_t column = 0; column < shape.columns; column += kTogether) {
+      for (uint64_t row = block; row < block + kTogether; ++row) {
+        uint8_t codes[kTogether];
+        load_codes(weight, row, column, codes);
+        uint8_t* to = packed + (row * shape.columns + column) / 2;
+        for (uint64_t i = 0; i < kTogether; i += 2)
+          to[i / 2] = static_cast<uint8_t>(codes[i] | codes[i + 1] << 4);
+      }
+    }
+  }
+}
+
 template <typename Scale, typename Out>
 void decode_row(const GptqProduct& weight, uint64_t row, uint64_t begin, uint64_t end,
                 typename Out::Stored* out) {
-  constexpr uint64_t kMostLevels = 16;
   const float* scales = weight.scales + row * weight.shape.groups();
   const int32_t* zeros = weight.zeros + row * weight.shape.groups();
-  const auto levels = uint64_t{1} << weight.format.bits;
   const auto value = [&](uint64_t group, int code) {
     return Scale::round(scales[group] * static_cast<float>(code - zeros[group]));
   };
-  // A group has few values where codes are narrow: they are made once.
-  const bool listed =
-      levels <= kMostLevels && weight.group_of == nullptr && weight.shape.group_size % 32 == 0;
-  typename Out::Stored list[kMostLevels];
-  uint64_t listed_group = ~uint64_t{0};
   for (uint64_t column = begin; column < end; column += kTogether) {
     uint8_t codes[kTogether];
     load_codes(weight, row, column, codes);
     typename Out::Stored* to = out + (column - begin);
-    if (listed) {
-      const uint64_t group = column / weight.shape.group_size;
-      for (uint64_t code = 0; code < levels && group != listed_group; ++code)
-        Out::store(list, code, value(group, static_cast<int>(code)));
-      listed_group = group;
-      for (uint64_t j = 0; j < kTogether; ++j) to[j] = list[codes[j]];
-      continue;
-    }
     for (uint64_t j = 0; j < kTogether; ++j) {
       const uint64_t group = weight.group_of == nullptr
                                  ? (column + j) / weight.shape.group_size
@@ -250,8 +255,8 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
 }  // namespace
 
 const GptqKernels& gptq_kernels() {
-  static constexpr GptqKernels kernels{quantize, quantize_on, read_groups, dequantize,
-                                       decode_floats};
+  static constexpr GptqKernels kernels{quantize,   quantize_on, read_groups,
+                                       dequantize, pack_rows,   decode_floats};
   return kernels;
 }
 

@@ -1,0 +1,8 @@
+#include "kernels/cpu/common/dispatch.h"
+#include "kernels/cpu/groups/group_rows.h"
+
+namespace precis::kernels {
+
+PRECIS_DISPATCH(GroupRowsKernels, group_rows_kernels)
+
+}  // namespace precis::kernels
