@@ -30,6 +30,14 @@ inline void plan_group_product(const precis_linear_options& options, const preci
   plan.workspace(product_workspace(options, float_arithmetic(options), matrix.columns));
 }
 
+// Whether a map tells no more than the group size does; null: none.
+inline bool in_order(const int32_t* group_of, const kernels::GptqShape& shape) {
+  for (uint64_t i = 0; i < shape.columns && group_of != nullptr; ++i) {
+    if (static_cast<uint64_t>(group_of[i]) != i / shape.group_size) return false;
+  }
+  return true;
+}
+
 inline kernels::LinearWeight group_weight(const precis_linear_options& options,
                                           const precis_param& param) {
   const sdk::Matrix matrix = product_shape(options, param);
@@ -74,6 +82,7 @@ inline std::unique_ptr<sdk::Linear> gptq_product(
                        sdk::data<uint8_t>(*packed.at(2)));
     });
   }
+  if (in_order(group_of, shape)) group_of = nullptr;
   if (has_group_rows(format.bits, shape.columns) && group_of == nullptr) {
     // In place: the kernel takes zero points as numbers.
     auto* numbers = sdk::data<std::byte>(*packed[1]);
