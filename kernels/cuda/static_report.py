@@ -33,8 +33,9 @@ COLUMNS = ("registers", "static shared", "dynamic shared", "instructions", "long
 
 def warps_on_multiprocessor(kernel):
     warps, registers, shared, blocks = LIMITS[kernel.target]
-    of_block = (kernel.threads + 31) // 32
-    by_registers = registers // (-(-kernel.registers * 32 // 256) * 256) // of_block
+    of_block = (max(kernel.threads, 1) + 31) // 32
+    of_warp = -(-max(kernel.registers, 1) * 32 // 256) * 256  # an empty kernel has none
+    by_registers = registers // of_warp // of_block
     static = kernel.shared
     if kernel.target in ("sm_90", "sm_100", "sm_120"):  # these count the driver's part as static
         static = max(0, static - RESERVED_SHARED)
