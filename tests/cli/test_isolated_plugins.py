@@ -63,16 +63,16 @@ def same(a, b):
     return all(filecmp.cmp(a / file, b / file, shallow=False) for file in files)
 
 
+def wait_until(condition):
+    for _ in range(200):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def children(pid):
     return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def wait_for_children(run, count):
-    end = time.monotonic() + 30
-    while len(found := children(run.pid)) < count:
-        assert time.monotonic() < end and run.poll() is None
-        time.sleep(0.05)
-    return found
 
 
 def alive(pid):
@@ -134,8 +134,8 @@ def test_a_plugin_that_polls_may_take_its_time(quantize, names):
 @pytest.mark.parametrize("does", ["hang", "poll"])
 def test_one_interrupt_ends_a_run_whose_plugin_does_not_answer(quantize, does):
     run = quantize("--threads", 2, does=does, wait=False)
-    workers = wait_for_children(run, 4)  # two, and two that take the place of the lost
-    time.sleep(0.5)
+    assert wait_until(lambda: len(children(run.pid)) == 4)  # two, and two that take the place of the lost
+    workers = children(run.pid)
     os.kill(run.pid, signal.SIGINT)
     assert run.wait(timeout=10) == INTERRUPTED
     assert not any(alive(worker) for worker in workers)
@@ -143,13 +143,11 @@ def test_one_interrupt_ends_a_run_whose_plugin_does_not_answer(quantize, does):
 
 def test_workers_end_with_the_program(quantize):
     run = quantize(does="hang", wait=False)
-    workers = wait_for_children(run, 1)
+    assert wait_until(lambda: children(run.pid))
+    workers = children(run.pid)
     run.kill()
     run.wait()
-    end = time.monotonic() + 10
-    while any(alive(worker) for worker in workers):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    assert wait_until(lambda: not any(alive(worker) for worker in workers))
 
 
 def test_options_that_make_no_sense_are_refused(precis, pipelines, tmp_path):
