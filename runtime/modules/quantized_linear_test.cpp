@@ -130,9 +130,18 @@ void expect_product_with_the_decoded_weight(const std::vector<std::string>& spec
 }
 
 TEST(QuantizedLinear, IsTheProductWithTheDecodedWeightInEveryMethodAndDtype) {
-  expect_product_with_the_decoded_weight(
-      {"nf4", "nf4-dq", "fp4", "q8_0", "q4_k", "q4_0", "qint8", "qint4", "qfloat8", "fp8"},
-      Arithmetic::library, 0);
+  expect_product_with_the_decoded_weight({"nf4", "nf4-dq", "fp4", "q8_0", "q4_k", "q4_0", "qint8",
+                                          "qint4", "qfloat8", "gptq-4bit", "awq", "w4a16"},
+                                         Arithmetic::library, 0);
+}
+
+TEST(QuantizedLinear, RoundsItsInputWhereTheLibraryDoes) {
+  expect_product_with_the_decoded_weight({"int8dq", "w8a8"}, Arithmetic::library, 4e-3);
+  expect_product_with_the_decoded_weight({"fp8", "fbgemm_fp8", "fp8-dynamic"}, Arithmetic::library,
+                                         1e-2);
+  const at::Tensor x = at::randn({4, 128}), weight = at::randn({8, 128});
+  QuantizedLinear layer(encode("w8a8", weight), {});
+  EXPECT_GT(distance(layer.forward(x), at::linear(x, layer.dequantized_weight()), x, weight), 1e-5);
 }
 
 TEST(QuantizedLinear, RoundsItsInputToEightBitsWhereThatIsAllowed) {
