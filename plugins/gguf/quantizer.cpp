@@ -141,10 +141,10 @@ void GgufQuantizer::quantize(const precis_call& call, const precis_param& param,
   const float* importance = nullptr;
   if (const precis_tensor* given = importance_of(param)) {
     if (given->nbytes != columns * sizeof(float)) {
-      throw PluginError(PRECIS_INVALID_ARGUMENT,
-                        "the importance matrix has " +
-                            std::to_string(given->nbytes / sizeof(float)) +
-                            " columns, the weight " + std::to_string(columns));
+      throw PluginError(PRECIS_INVALID_ARGUMENT, "the importance matrix has " +
+                                                     std::to_string(given->nbytes / sizeof(float)) +
+                                                     " columns, the weight " +
+                                                     std::to_string(columns));
     }
     importance = sdk::data<const float>(*given);
   }
