@@ -29,7 +29,7 @@ struct ComponentBytes {
   std::string name;
   uint64_t loaded = 0;      // of all its weights
   uint64_t sequential = 0;  // in memory at most when it is offloaded sequentially
-  std::string stays;        // why it has to stay in memory; empty: it may wait on the disk
+  std::string stays = "";   // why it has to stay in memory; empty: it may wait on the disk
 };
 
 // Where the components of a pipeline live.
