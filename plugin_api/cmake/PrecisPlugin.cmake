@@ -3,8 +3,8 @@
 # Builds libprecis_NAME.so in lib/precis/plugins/NAME/ of the build tree, exporting precis_plugin_entry_v1
 # alone, and beside it NAME.precis-plugin.json: the manifest with the library's name and SHA-256 filled in, and with
 # "version" (the project's), "abi", "platform", "requires" and "devices" (the CPU, and the target's property
-# PRECIS_DEVICES) where the author left them out. The sources see
-# the version as PRECIS_PLUGIN_VERSION.
+# PRECIS_DEVICES) where the author left them out. The sources see the version as PRECIS_PLUGIN_VERSION. Sources may be of
+# CUDA where the project has that language.
 #
 # precis_validate_plugin(NAME): a test, validate_NAME, that runs precis-validate over it where that program is found.
 
@@ -16,17 +16,19 @@ function(precis_add_plugin name)
   target_link_libraries(${target} PRIVATE precis::plugin_api ${arg_LINK})
   set_target_properties(${target} PROPERTIES
     OUTPUT_NAME precis_${name} LIBRARY_OUTPUT_DIRECTORY "${directory}"
-    C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+    C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    CUDA_RUNTIME_LIBRARY Static)  # which opens the driver when it is first called, not when the library is loaded
   # Unique symbols would keep a library's statics shared between plugins and make it impossible to close.
   target_compile_options(${target} PRIVATE
-    $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique>)
+    $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique>
+    $<$<AND:$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>,$<CXX_COMPILER_ID:GNU>>:-Xcompiler=-fno-gnu-unique>)
   set(version_script "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/precis_plugin.map")
   target_link_options(${target} PRIVATE
     "-Wl,--version-script=${version_script}" -Wl,-z,nodelete -Wl,--exclude-libs,ALL)
   if(NOT PRECIS_SANITIZE)
     target_link_options(${target} PRIVATE -Wl,-z,defs)  # a sanitizer's runtime is found at load time
   endif()
-  set(manifest "${CMAKE_CURRENT_SOURCE_DIR}/${arg_MANIFEST}")
+  cmake_path(ABSOLUTE_PATH arg_MANIFEST BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" OUTPUT_VARIABLE manifest)
   file(READ "${manifest}" text)
   string(JSON version ERROR_VARIABLE absent GET "${text}" version)
   if(absent)

@@ -19,15 +19,6 @@ def run(*command, code=0, **options):
     return result.stdout
 
 
-@pytest.fixture(scope="session")
-def prefix(tmp_path_factory):
-    """The one install component of a plugin's author."""
-    prefix = tmp_path_factory.mktemp("prefix")
-    run("cmake", "--install", ROOT / "build", "--prefix", prefix, "--component", "plugin_api")
-    assert not list(prefix.rglob("*.so")) and not list(prefix.rglob("*.a")) and not (prefix / "bin").exists()
-    return prefix
-
-
 def build(source, folder, prefix, *options):
     run("cmake", "-S", source, "-B", folder, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", *options)
     run("cmake", "--build", folder)
@@ -90,6 +81,37 @@ def test_consumers(prefix, tmp_path, find):
     plugins = build(tmp_path, tmp_path / "build", prefix)
     manifest = json.loads((plugins / "consumed/consumed.precis-plugin.json").read_text())
     assert manifest["version"] == "3.1.4" and manifest["abi"] == {"major": 0, "minor": 1, "min_host_minor": 0}
+    validate(plugins)
+
+
+def test_a_manifest_that_the_build_writes(prefix, tmp_path):
+    shutil.copy(TEMPLATES / "c/plugin.c", tmp_path)
+    shutil.copy(TEMPLATES / "c/manifest.json", tmp_path / "written.json.in")
+    find = "find_package(precis-plugin-api 0.1 REQUIRED)\nconfigure_file(written.json.in written.json)"
+    (tmp_path / "CMakeLists.txt").write_text(
+        CONSUMER.format(find=find).replace("MANIFEST manifest.json", 'MANIFEST "${CMAKE_CURRENT_BINARY_DIR}/written.json"'))
+    plugins = build(tmp_path, tmp_path / "build", prefix)
+    assert json.loads((plugins / "consumed/consumed.precis-plugin.json").read_text())["library"] == "libprecis_consumed.so"
+
+
+CUDA_SOURCE = """#include <precis/numbers.h>
+inline int& shared_by_name() { static int number = 0; return number; }
+__global__ void store(precis_dtype dtype, float value, void* out) { precis_store(dtype, value, out); }
+int launch(precis_dtype dtype, void* out) {
+  store<<<1, 1>>>(dtype, 1.0f, out);
+  return ++shared_by_name();
+}
+"""
+
+
+def test_a_cuda_source_leaves_no_symbol_of_its_own_behind(nvcc, prefix, tmp_path):
+    for name in ("plugin.c", "manifest.json"):
+        shutil.copy(TEMPLATES / "c" / name, tmp_path)
+    (tmp_path / "kernel.cu").write_text(CUDA_SOURCE)
+    (tmp_path / "CMakeLists.txt").write_text(
+        CONSUMER.format(find="find_package(precis-plugin-api 0.1 REQUIRED)")
+        .replace("LANGUAGES C)", "LANGUAGES C CXX CUDA)").replace("SOURCES plugin.c", "SOURCES plugin.c kernel.cu"))
+    plugins = build(tmp_path, tmp_path / "build", prefix, f"-DCMAKE_CUDA_COMPILER={nvcc}", "-DCMAKE_CUDA_ARCHITECTURES=80-real")
     validate(plugins)
 
 

@@ -158,7 +158,7 @@ inline const char* const* table_ids(Products products, Calibrated calibrated, Gr
 }
 
 // A method on the CPU with the tables that every quantizer has and those of the abilities named.
-// The texts are static.
+// The texts are static. on_devices gives it other devices.
 inline precis_method describe(const char* id, const char* quant_method, const char* version,
                               const char* container, uint32_t flags,
                               Products products = Products::none,
@@ -173,6 +173,14 @@ inline precis_method describe(const char* id, const char* quant_method, const ch
           1,
           0,
           table_ids(products, calibrated, grids)};
+}
+
+// The same method on the devices of a list, which is static; {type, -1} is every device of a type.
+template <std::size_t count>
+precis_method on_devices(precis_method method, const precis_device (&devices)[count]) {
+  method.devices = devices;
+  method.device_count = count;
+  return method;
 }
 
 PRECIS_SDK_NAMESPACE_END
