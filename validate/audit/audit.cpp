@@ -9,6 +9,7 @@
 #include "core/base/output_file.h"
 #include "core/base/sha256.h"
 #include "precis/entry.h"
+#include "registry/plugins/trust.h"
 
 namespace precis::validate {
 namespace {
@@ -18,12 +19,15 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMostLibraryBytes = uint64_t{4} << 30;
 
 // What a plugin may need from the system: the C and C++ run-time libraries, and the compilers' own.
-// Whatever else it uses it links statically. The CUDA driver and HIP come with the device.
-constexpr std::array<std::string_view, 15> kAllowed{
-    "libc.so.6",      "libm.so.6",        "libdl.so.2",           "libpthread.so.0",
-    "librt.so.1",     "libgcc_s.so.1",    "libstdc++.so.6",       "libc++.so.1",
-    "libc++abi.so.1", "libunwind.so.1",   "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
-    "libcuda.so.1",   "libamdhip64.so.5", "libamdhip64.so.6"};
+// Whatever else it uses it links statically, and a device's driver it opens when it first calls it.
+constexpr std::array<std::string_view, 12> kAllowed{
+    "libc.so.6",      "libm.so.6",      "libdl.so.2",           "libpthread.so.0",
+    "librt.so.1",     "libgcc_s.so.1",  "libstdc++.so.6",       "libc++.so.1",
+    "libc++abi.so.1", "libunwind.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"};
+
+bool is_driver(std::string_view library) {
+  return library.starts_with("libcuda.so") || library.starts_with("libamdhip64.so");
+}
 
 std::string joined(const std::vector<std::string>& items) {
   return fmt::format("{}", fmt::join(items, ", "));
@@ -91,6 +95,11 @@ Verdict needs_the_system_alone(const AuditedFile& file) {
       others.push_back(library);
   }
   if (others.empty()) return {};
+  if (std::all_of(others.begin(), others.end(), is_driver))
+    return violation(
+        "it needs {}, and so does not load where there is no such device; open it when it is first "
+        "called, as the static CUDA runtime does",
+        joined(others));
   return violation(
       "it needs {}; link them statically with hidden symbols, and bring no OpenMP and "
       "no LibTorch",
@@ -150,6 +159,12 @@ Verdict hash_agrees(const AuditedFile& file) {
                    file.manifest->sha256);
 }
 
+Verdict nobody_else_can_change_it(const AuditedFile& file) {
+  PRECIS_TRY(check_permissions(file.path));
+  if (file.manifest) PRECIS_TRY(check_permissions(file.manifest->path));
+  return {};
+}
+
 constexpr AuditRule kRules[] = {
     {"audit.elf", "B1", "the library is an ELF shared object for this machine", is_elf},
     {"audit.exports", "B1", "it exports precis_plugin_entry_v1 and nothing else",
@@ -165,7 +180,9 @@ constexpr AuditRule kRules[] = {
      runs_on_the_baseline},
     {"audit.manifest", "B7", "NAME.precis-plugin.json beside it can be read and names it",
      has_manifest},
-    {"audit.hash", "B7", "the manifest has the library's SHA-256", hash_agrees}};
+    {"audit.hash", "B7", "the manifest has the library's SHA-256", hash_agrees},
+    {"audit.permissions", "L2", "nobody else can change it, its manifest or a folder above them",
+     nobody_else_can_change_it}};
 
 bool is_manifest(const fs::path& path) {
   return path.filename().string().ends_with(kManifestSuffix);

@@ -60,6 +60,10 @@
 #ifndef FAULT_CONTAINER
 #define FAULT_CONTAINER "safetensors"
 #endif
+#ifndef FAULT_DEVICES
+#define FAULT_DEVICES kDevices
+#define FAULT_DEVICE_COUNT 1
+#endif
 #ifndef FAULT_METHOD
 #define FAULT_METHOD faulty_method
 #endif
@@ -117,16 +121,11 @@ static const void* faulty_extension(const precis_quantizer* quantizer, const cha
 static const char* const kFaultyTables[] = {PRECIS_QUANTIZE_1,    PRECIS_LOADING_1,
                                             PRECIS_LINEAR_1,      PRECIS_SERIALIZE_1,
                                             PRECIS_CALIBRATION_1, NULL};
-static const precis_method kFaultyMethod = {sizeof(precis_method),
-                                            PRECIS_METHOD_SERIALIZABLE,
-                                            "my_method",
-                                            "my_method",
-                                            PRECIS_PLUGIN_VERSION,
-                                            FAULT_CONTAINER,
-                                            kDevices,
-                                            1,
-                                            0,
-                                            kFaultyTables};
+static const precis_method kFaultyMethod = {
+    sizeof(precis_method), PRECIS_METHOD_SERIALIZABLE, "my_method",
+    "my_method",           PRECIS_PLUGIN_VERSION,      FAULT_CONTAINER,
+    FAULT_DEVICES,         FAULT_DEVICE_COUNT,         0,
+    kFaultyTables};
 static const precis_method* faulty_method(uint32_t index) {
   return index == 0 ? &kFaultyMethod : NULL;
 }

@@ -75,13 +75,58 @@ Verdict manifest(Subject& subject) {
   return {};
 }
 
+// As a manifest calls it; null for a device that manifests have no name for.
+const char* device_name(int32_t type) {
+  switch (type) {
+    case PRECIS_DEVICE_CPU:
+      return "cpu";
+    case PRECIS_DEVICE_CUDA:
+      return "cuda";
+    case PRECIS_DEVICE_ROCM:
+      return "hip";
+    default:
+      return nullptr;
+  }
+}
+
+Verdict devices(Subject& subject) {
+  std::set<std::string> of_methods;
+  for (uint32_t i = 0; i < subject.factory().count(); ++i) {
+    const precis_method& method = *subject.factory().method(i);
+    for (uint32_t k = 0; k < method.device_count; ++k) {
+      if (const char* name = device_name(method.devices[k].type)) of_methods.insert(name);
+    }
+  }
+  const std::vector<std::string>& listed = subject.manifest().devices;
+  if (listed.empty()) return Verdict::skip("its manifest lists no devices");
+  const std::set<std::string> of_manifest(listed.begin(), listed.end());
+  if (of_manifest == of_methods) return {};
+  return violation("its manifest lists the devices {}, its methods {}",
+                   fmt::join(of_manifest, ", "), fmt::join(of_methods, ", "));
+}
+
+Verdict capabilities(Subject& subject) {
+  std::set<std::string> tables;
+  for (uint32_t i = 0; i < subject.factory().count(); ++i) {
+    for (const char* const* id = subject.factory().method(i)->extensions; *id != nullptr; ++id)
+      tables.insert(*id);
+  }
+  for (const std::string& capability : subject.manifest().capabilities) {
+    if (!tables.contains(capability))
+      return violation("its manifest names {}, which no method lists", capability);
+  }
+  return {};
+}
+
 constexpr Rule kRules[] = {
     {"factory.whole", "R8", "no function of the factory is null", whole, true},
     {"factory.methods", "quantizer.h: precis_method", "every method is described completely",
      methods, true},
     {"factory.index", "quantizer.h: precis_quantizer_factory_v1",
      "an index behind the last method is refused", beyond_the_last},
-    {"factory.manifest", "L1", "it has the methods that its manifest names", manifest, true}};
+    {"factory.manifest", "L1", "it has the methods that its manifest names", manifest, true},
+    {"factory.devices", "L1", "manifest and methods list the same devices", devices},
+    {"factory.capabilities", "L1", "it has the tables that its manifest names", capabilities}};
 
 }  // namespace
 

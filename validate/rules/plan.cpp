@@ -193,12 +193,26 @@ Verdict refusal(Subject& subject) {
   });
 }
 
+bool lists(const precis_method& method, int32_t device_type) {
+  return std::any_of(method.devices, method.devices + method.device_count,
+                     [&](const precis_device& device) { return device.type == device_type; });
+}
+
+// A listed device may be refused all the same: it may be missing, or too old.
 Verdict device(Subject& subject) {
   return for_each_weight(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
-    PlanRoom room(64);
-    const precis_status status = ask(instance, weight.param, room, {9999, 0});
-    if (status == PRECIS_UNSUPPORTED) return {};
-    return violation("the plan for a device that nobody has gives status {}", status);
+    constexpr int32_t kTypes[] = {PRECIS_DEVICE_CUDA, PRECIS_DEVICE_ROCM,
+                                  9999};  // the last nobody's
+    for (const int32_t type : kTypes) {
+      if (lists(instance.method(), type)) continue;
+      PlanRoom room(64);
+      const precis_status status = ask(instance, weight.param, room, {type, 0});
+      if (status != PRECIS_UNSUPPORTED)
+        return violation(
+            "the plan for a device of type {}, which the method does not list, gives status {}",
+            type, status);
+    }
+    return {};
   });
 }
 
@@ -213,7 +227,8 @@ constexpr Rule kRules[] = {
     {"plan.names", "tensor.h: precis_plan", "names of a plan live as long as the quantizer", names},
     {"plan.refusal", "ext/quantize.h: plan",
      "a parameter that does not fit is refused as unsupported", refusal},
-    {"plan.device", "ext/quantize.h: plan", "a device that it does not have is refused", device}};
+    {"plan.device", "ext/quantize.h: plan", "a device that the method does not list is refused",
+     device}};
 
 }  // namespace
 
