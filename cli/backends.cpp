@@ -109,6 +109,26 @@ Result<ordered_json> options_json(const std::string& id, Session& session) {
   return options;
 }
 
+// "integer or null", "fp4 or nf4": what a JSON Schema lets a key be. Empty: anything.
+std::string values_text(const ordered_json& property) {
+  const auto word = [](const ordered_json& item) {
+    return item.is_string() ? item.get<std::string>() : item.dump();
+  };
+  std::string text;
+  const auto add = [&](const std::string& item) {
+    if (!item.empty()) text += (text.empty() ? "" : " or ") + item;
+  };
+  if (property.contains("const")) return word(property["const"]);
+  for (const char* kind : {"enum", "type", "anyOf"}) {
+    if (!property.contains(kind)) continue;
+    const ordered_json& found = property[kind];
+    if (!found.is_array()) return word(found);
+    for (const ordered_json& item : found) add(item.is_object() ? values_text(item) : word(item));
+    return text;
+  }
+  return text;
+}
+
 // One line a key: its type or values, its default, what it means.
 std::string options_text(const ordered_json& options) {
   std::string text;
@@ -117,15 +137,12 @@ std::string options_text(const ordered_json& options) {
         {"key of " + method, "values", "default", "meaning"}};
     const ordered_json properties = schema.value("properties", ordered_json::object());
     for (const auto& [key, property] : properties.items()) {
-      const char* kinds[] = {"enum", "const", "type", "anyOf"};
-      std::string values;
-      for (const char* kind : kinds) {
-        if (values.empty() && property.contains(kind)) values = property[kind].dump();
-      }
-      rows.push_back({key, values, property.contains("default") ? property["default"].dump() : "",
+      rows.push_back({key, values_text(property),
+                      property.contains("default") ? property["default"].dump() : "",
                       property.value("description", "")});
     }
-    text += "\n" + format_table(rows, 9);
+    text += "\n" +
+            (properties.empty() ? printable(method) + " has no options\n" : format_table(rows, 9));
   }
   return text;
 }
@@ -135,10 +152,12 @@ int backends(const std::string& name, Session& session) {
   const auto& plugins = session.plugins().plugins();
   ordered_json list = ordered_json::array();
   std::vector<std::vector<std::string>> rows{{"plugin", "version", "status", "devices", "presets"}};
-  bool found = false;
+  bool found = false, ready = false, refused = false;
   for (const FoundPlugin& plugin : plugins) {
     if (!name.empty() && plugin.manifest.id != name) continue;
     found = true;
+    ready = ready || plugin.status == PluginStatus::ready;
+    refused = refused || plugin.status == PluginStatus::refused;
     list.push_back(plugin_json(plugin));
     if (!name.empty()) session.show(plugin_text(plugin));
     if (!name.empty() && plugin.status == PluginStatus::ready) {
@@ -163,28 +182,25 @@ int backends(const std::string& name, Session& session) {
     session.print({{"plugins", std::move(list)}});
   else if (name.empty())
     session.show(format_table(rows, 9));
-  return kDone;
+  return !name.empty() && refused && !ready ? static_cast<int>(kPlugin) : static_cast<int>(kDone);
 }
 
 int doctor(Session& session) {
   std::size_t ready = 0, refused = 0;
   ordered_json plugins = ordered_json::array();
   session.plugins().load_all();
-  bool cuda = false, hip = false;
   for (const FoundPlugin& plugin : session.plugins().plugins()) {
     plugins.push_back(plugin_json(plugin));
     refused += plugin.status == PluginStatus::refused ? 1 : 0;
-    if (plugin.status != PluginStatus::ready) continue;
-    ++ready;
-    const auto& devices = plugin.manifest.devices;
-    cuda = cuda || std::find(devices.begin(), devices.end(), "cuda") != devices.end();
-    hip = hip || std::find(devices.begin(), devices.end(), "hip") != devices.end();
+    ready += plugin.status == PluginStatus::ready ? 1 : 0;
   }
   const std::string torch = PRECIS_TORCH_VERSION;
   std::vector<std::string> left_out;
   if (torch.empty()) left_out.emplace_back("LibTorch runtime (`precis generate`, `precis embed`)");
-  if (!cuda) left_out.emplace_back("CUDA kernels");
-  if (!hip) left_out.emplace_back("HIP kernels");
+  // Of this build: a plugin from elsewhere may have kernels of its own. HIP's are compiled and
+  // checked, and linked into no plugin.
+  if (!PRECIS_HAS_CUDA) left_out.emplace_back("CUDA kernels");
+  left_out.emplace_back("HIP kernels");
   const uint64_t memory = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
                           static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE));
   struct statvfs disk {};

@@ -45,7 +45,9 @@ class ComponentResolver {
       const std::string name = tensor.param.name;
       auto tensor_plan = resolve_tensor(std::move(tensor));
       if (!tensor_plan.ok()) {
-        return std::move(tensor_plan).error().with_context(fmt::format("tensor '{}'", name));
+        Error error = std::move(tensor_plan).error();
+        if (bad_spec_) return error;
+        return std::move(error).with_context(fmt::format("tensor '{}'", name));
       }
       result.tensors.push_back(*std::move(tensor_plan));
     }
@@ -125,7 +127,7 @@ class ComponentResolver {
   // bias beside a weight, means the weight.
   Status choose_method(TensorPlan& plan, const Choice& choice, bool quantizable) {
     const auto made = quantizer_for(choice.spec);
-    if (!made.ok()) return Error(made.error()).with_context(choice.reason);
+    if (!made.ok()) return spec_error(made.error(), choice);
     const auto& quantizer = *made;
     if (quantizer == nullptr) {
       keep(plan);
@@ -216,6 +218,17 @@ class ComponentResolver {
     }
   }
 
+  // What is wrong with the option that names a method: not the first tensor's fault, and said with
+  // the option, which has the spec already.
+  Error spec_error(const Error& error, const Choice& choice) {
+    bad_spec_ = true;
+    Error bare(error.code(), error.message(), error.hint());
+    for (auto context = error.context().rbegin(); context != error.context().rend(); ++context) {
+      if (*context != choice.spec) bare.with_context(*context);
+    }
+    return std::move(bare).with_context(choice.reason);
+  }
+
   Result<std::shared_ptr<const Quantizer>> quantizer_for(const std::string& spec) {
     const auto known = quantizers_.find(spec);
     if (known != quantizers_.end()) return known->second;
@@ -232,6 +245,7 @@ class ComponentResolver {
 
   const Component& component_;
   bool stored_quantized_ = false;  // the component has a quantized tensor
+  bool bad_spec_ = false;          // the error is that of an option, not of a tensor
   const ResolveOptions& options_;
   RuleSet& rules_;
   MethodResolver& methods_;

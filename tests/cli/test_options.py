@@ -50,6 +50,12 @@ def test_an_error_names_the_option_and_not_the_tensor_alone(precis, model):
     assert "--type nf5" in precis("plan", model, "--type", "nf5", code=BAD_USE).stderr
 
 
+def test_a_wrong_option_of_a_method_is_no_tensors_fault(precis, model):
+    spec = "nf4:bnb_4bit_quant_type=nf9"
+    error = precis("plan", model, "--type", spec, code=BAD_USE).stderr.splitlines()[0]
+    assert f": --type {spec}: " in error and error.count(spec) == 1 and "tensor" not in error
+
+
 # Numbers
 
 @pytest.mark.parametrize("option", [("--threads", "100000"), ("--threads", "-1"), ("--max-memory", "0"), ("--max-memory", "1"),

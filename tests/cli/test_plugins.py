@@ -70,7 +70,16 @@ def test_backends_lists_the_options_of_a_plugins_methods(precis):
     assert set(options) == {"bitsandbytes_4bit", "bitsandbytes_8bit"}
     key = options["bitsandbytes_4bit"]["properties"]["bnb_4bit_quant_type"]
     assert key["default"] == "fp4" and "nf4" in key["description"]
-    assert "bnb_4bit_quant_type" in precis("backends", "bitsandbytes").stdout
+    text = precis("backends", "bitsandbytes").stdout
+    assert "bnb_4bit_quant_type" in text and "boolean" in text and '["' not in text
+
+
+def test_backends_of_a_plugin_that_is_refused(precis, copy_of_bitsandbytes):
+    path = next(copy_of_bitsandbytes.glob("*.json"))
+    path.chmod(0o644)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "id": "mine", "sha256": "0" * 64}))
+    result = precis("backends", "mine", "--plugin-path", copy_of_bitsandbytes.parent, code=PLUGIN)
+    assert "refused" in result.stdout and "SHA-256" in result.stderr
 
 
 def test_doctor_knows_what_this_build_has(precis):
@@ -79,6 +88,15 @@ def test_doctor_knows_what_this_build_has(precis):
     assert bool(report["runtime"]) == has_torch
     assert any("LibTorch" in item for item in report["left_out"]) != has_torch
     assert ("left out     LibTorch" in precis("doctor").stdout) != has_torch
+
+
+def test_doctor_asks_no_plugin_what_this_build_has(precis, copy_of_bitsandbytes):
+    path = next(copy_of_bitsandbytes.glob("*.json"))
+    path.chmod(0o644)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "id": "mine", "presets": [], "quant_methods": [], "devices": ["cpu", "cuda", "hip"]}))
+    with_it = precis.json("doctor", "--plugin-path", copy_of_bitsandbytes.parent)
+    assert "mine" in {plugin["id"] for plugin in with_it["plugins"] if plugin["status"] == "ready"}
+    assert with_it["left_out"] == precis.json("doctor")["left_out"]
 
 
 @pytest.fixture

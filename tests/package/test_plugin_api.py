@@ -56,6 +56,12 @@ def test_the_commands_that_new_plugin_prints_are_the_right_ones(precis, tmp_path
     assert "ready" in run("bash", "-c", script)
 
 
+def test_a_method_without_options_says_so(precis, prefix, tmp_path):
+    precis("new-plugin", "bare", "-o", tmp_path / "mine")
+    plugins = build(tmp_path / "mine", tmp_path / "build", prefix)
+    assert "bare has no options" in precis("backends", "bare", "--plugin-path", plugins).stdout
+
+
 @pytest.mark.parametrize("name", ["gguf", "nf4", "Upper", "a-b", "9x", ""])
 def test_new_plugin_refuses_names_that_are_taken_or_no_names(precis, tmp_path, name):
     assert "hint" in precis("new-plugin", name, "-o", tmp_path / "mine", code=1).stderr
