@@ -62,6 +62,15 @@ def test_a_method_without_options_says_so(precis, prefix, tmp_path):
     assert "bare has no options" in precis("backends", "bare", "--plugin-path", plugins).stdout
 
 
+def test_an_author_finds_guide_and_contract_in_the_installation(prefix):
+    documents = prefix / "share/doc/precis-plugin-api"
+    guide = (documents / "plugin-authors-guide.md").read_text()
+    assert (documents / "README.md").read_text().startswith("# The precis plugin ABI")
+    assert "share/doc/precis-plugin-api" in guide
+    for language in ("c", "cpp"):
+        assert "share/doc/precis-plugin-api" in (TEMPLATES / language / "README.md").read_text()
+
+
 @pytest.mark.parametrize("name", ["gguf", "nf4", "Upper", "a-b", "9x", ""])
 def test_new_plugin_refuses_names_that_are_taken_or_no_names(precis, tmp_path, name):
     assert "hint" in precis("new-plugin", name, "-o", tmp_path / "mine", code=1).stderr
