@@ -122,7 +122,8 @@ def test_a_plugin_costs_its_tensor_alone(quantize, precis, names, mine, tmp_path
 def test_a_plugin_that_loses_three_tensors_ends_the_run(quantize, names):
     code, report, _ = quantize(does="crash")
     assert code == PLUGIN
-    assert report["error"]["message"].count("plugin mine crashed (SIGSEGV) while quantizing it") == 3
+    # One more may be under way on another thread.
+    assert report["error"]["message"].count("plugin mine crashed (SIGSEGV) while quantizing it") in (3, 4)
 
 
 def test_a_plugin_that_polls_may_take_its_time(quantize, names):
