@@ -3,7 +3,7 @@
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{make_method<nunchaku::NunchakuQuantizer>(
       describe("nunchaku_lite", "nunchaku_lite", PRECIS_PLUGIN_VERSION, "safetensors",
-               PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_NEEDS_CALIBRATION),
+               PRECIS_METHOD_SERIALIZABLE),
       nunchaku::options, nunchaku::read_config)};
   return list;
 }
