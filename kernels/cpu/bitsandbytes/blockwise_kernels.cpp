@@ -6,7 +6,7 @@
 
 #include "kernels/cpu/bitsandbytes/blockwise.h"
 #include "kernels/cpu/bitsandbytes/codebooks.h"
-#include "kernels/cpu/common/output.h"
+#include "kernels/cpu/common/value_table.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -124,29 +124,6 @@ void decode_some(const typename Type::Stored* table, const uint8_t* packed, uint
 }
 
 #if PRECIS_LANES > 1
-
-// The 16 values of a block, looked up a line at a time.
-template <typename Type>
-class LaneTable {
- public:
-  explicit LaneTable(const float* values) : table_(make(values)) {}
-  // The numbers of a line of codes.
-  Line operator()(const uint8_t* codes) const {
-    if constexpr (std::is_same_v<Type, F32>)
-      return line_of(table_[Ints::load(codes)]);
-    else
-      return table_[codes];
-  }
-
- private:
-  static auto make(const float* values) {
-    if constexpr (std::is_same_v<Type, F32>)
-      return Table16::load(values);
-    else
-      return Words16{narrow_line<Type>(Floats::load(values), Floats::load(values + kLanes % 16))};
-  }
-  decltype(make(nullptr)) table_;
-};
 
 // 64 elements of a block from their 32 bytes on.
 template <typename Type>

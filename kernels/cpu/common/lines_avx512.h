@@ -24,6 +24,19 @@ inline Floats half_bits_to_floats(Ints bits) {
   return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(bits.v))};
 }
 
+// E4M3FN by way of binary16 with the same exponent field, a 256th of the number; a NaN becomes one
+// of binary16. Exact, subnormal numbers included, whatever the rounding mode.
+inline Floats load_float8_e4m3fn(const uint8_t* from) {
+  const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  const __m256i wide = _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 7);
+  const __m256i halves = _mm256_and_si256(wide, _mm256_set1_epi16(static_cast<short>(0xbf80)));
+  const __m256i full = _mm256_set1_epi16(0x3f80);
+  const __mmask16 nan = _mm256_cmpeq_epi16_mask(_mm256_and_si256(halves, full), full);
+  const __m256i all =
+      _mm256_mask_blend_epi16(nan, halves, _mm256_or_si256(halves, _mm256_set1_epi16(0x7c00)));
+  return {_mm512_mul_ps(_mm512_cvtph_ps(all), _mm512_set1_ps(256))};
+}
+
 // 64 bytes of numbers, ready to be stored at once: 16 float32, or 32 narrower ones.
 using Line = __m512i;
 inline constexpr uint64_t kLineBytes = 64;

@@ -22,6 +22,13 @@ inline constexpr uint64_t kStreamedBytes = 4 << 20;
 // Numbers that a decoder makes at once, to be converted from the first-level cache.
 inline constexpr uint64_t kStrip = 1024;
 
+// bfloat16 of numbers that it holds exactly, and of NaNs: cut off instead of rounded.
+struct ExactBF16 : BF16 {
+  static void store(Stored* data, uint64_t i, float value) {
+    data[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
+  }
+};
+
 #if PRECIS_LANES > 1
 
 // float_to_bfloat16 in the upper half of each lane, of numbers without a NaN.
@@ -34,6 +41,15 @@ inline Ints round_to_upper(Floats value) {
 inline Ints round_to_upper_with_nan(Floats value) {
   return as_ints(
       select(value == value, as_floats(round_to_upper(value)), as_floats(Ints::of(0x7fc00000))));
+}
+
+// A number in every lane, or itself: for formulas over floats and lanes alike.
+template <typename Value>
+inline Value all_of(float value) {
+  if constexpr (std::is_same_v<Value, Floats>)
+    return Floats::of(value);
+  else
+    return value;
 }
 
 // Type::round of each lane.
@@ -51,25 +67,31 @@ inline Floats round_as(Floats value) {
 template <typename Type>
 inline Line narrow_line(Floats a, Floats b) {
   if constexpr (std::is_same_v<Type, F16>) return line_of_halves(a, b);
+  if constexpr (std::is_same_v<Type, ExactBF16>) return line_of_upper(as_ints(a), as_ints(b));
   if (any_nan(a, b)) [[unlikely]]
     return line_of_upper(round_to_upper_with_nan(a), round_to_upper_with_nan(b));
   return line_of_upper(round_to_upper(a), round_to_upper(b));
 }
 
-// Calls write(index of its first number, line) for every whole line of `count` numbers of `values`
-// as Type; returns how many numbers these were.
-template <typename Type, typename Write>
-inline uint64_t for_each_line(const float* values, uint64_t count, Write write) {
+// Calls write(index of its first number, line) for every whole line of `count` numbers as Type,
+// which lanes_at(index) gives; returns how many numbers these were.
+template <typename Type, typename LanesAt, typename Write>
+inline uint64_t for_each_line(uint64_t count, LanesAt lanes_at, Write write) {
   constexpr uint64_t kNumbers = kLineBytes / sizeof(typename Type::Stored);
   uint64_t i = 0;
   for (; i + kNumbers <= count; i += kNumbers) {
-    const Floats a = Floats::load(values + i);
+    const Floats a = lanes_at(i);
     if constexpr (std::is_same_v<Type, F32>)
       write(i, line_of(a));
     else
-      write(i, narrow_line<Type>(a, Floats::load(values + i + kLanes)));
+      write(i, narrow_line<Type>(a, lanes_at(i + kLanes)));
   }
   return i;
+}
+template <typename Type, typename Write>
+inline uint64_t for_each_line(const float* values, uint64_t count, Write write) {
+  return for_each_line<Type>(
+      count, [&](uint64_t i) { return Floats::load(values + i); }, write);
 }
 
 template <typename Type>
@@ -109,6 +131,11 @@ inline void finish_stream(bool streamed) {
 
 #else
 
+template <typename Value>
+inline Value all_of(float value) {
+  return value;
+}
+
 template <typename Type>
 inline void put(const float* values, uint64_t count, typename Type::Stored* out, bool) {
   for (uint64_t i = 0; i < count; ++i) Type::store(out, i, values[i]);
@@ -117,6 +144,12 @@ inline void put(const float* values, uint64_t count, typename Type::Stored* out,
 inline void finish_stream(bool) {}
 
 #endif
+
+// Type::round of a number alone, by the name that lanes have for it.
+template <typename Type>
+inline float round_as(float value) {
+  return Type::round(value);
+}
 
 // Whether `count` numbers at `out` are so many, and so aligned, that whole lines of them should go
 // past the caches.

@@ -1,7 +1,7 @@
 // Compiled once for each instruction set.
 #include <cmath>
 
-#include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/fp8/fp8.h"
 
 namespace precis::kernels {
@@ -125,41 +125,42 @@ void read_scales(Fp8ScaleType type, const void* scales, uint64_t count, float* o
   for (uint64_t i = 0; i < count; ++i) out[i] = load_scale(type, scales, i);
 }
 
+// Columns [begin, end) of a row.
+template <typename Out>
+void decode_columns(const uint8_t* codes, const Fp8Tiles& tiles, Fp8ScaleType scale_type,
+                    const void* scales, uint64_t row, uint64_t begin, uint64_t end,
+                    typename Out::Stored* out) {
+  const uint64_t first = row / tiles.tile_rows * tiles.tiles_per_row();
+  const uint8_t* in = codes + row * tiles.columns;
+  for (uint64_t i = begin; i < end;) {
+    const uint64_t tile = i / tiles.tile_columns;
+    const uint64_t stop = std::min(end, (tile + 1) * tiles.tile_columns);
+    const float scale = load_scale(scale_type, scales, first + tile);
+    decode_bytes<Float8E4M3FN, Out>(
+        in + i, stop - i, [&](auto value) { return value * all_of<decltype(value)>(scale); },
+        out + (i - begin));
+    i = stop;
+  }
+}
+
 void dequantize(const uint8_t* codes, Fp8Tiles tiles, Fp8ScaleType scale_type, const void* scales,
                 uint64_t row_begin, uint64_t row_end, WeightType out_type, void* out) {
-  float value_of[256];
-  for (int code = 0; code < 256; ++code)
-    value_of[code] = float8_e4m3fn_to_float(static_cast<uint8_t>(code));
   with_type(out_type, [&](auto tag) {
     using Out = decltype(tag);
+    auto* values = static_cast<typename Out::Stored*>(out);
     for (uint64_t row = row_begin; row < row_end; ++row) {
-      const uint64_t first = row / tiles.tile_rows * tiles.tiles_per_row();
-      const uint8_t* in = codes + row * tiles.columns;
-      auto* row_out = static_cast<typename Out::Stored*>(out) + (row - row_begin) * tiles.columns;
-      for (uint64_t tile = 0; tile < tiles.tiles_per_row(); ++tile) {
-        const float scale = load_scale(scale_type, scales, first + tile);
-        const uint64_t begin = tile * tiles.tile_columns;
-        const uint64_t end = std::min(begin + tiles.tile_columns, tiles.columns);
-        for (uint64_t i = begin; i < end; ++i) Out::store(row_out, i, value_of[in[i]] * scale);
-      }
+      decode_columns<Out>(codes, tiles, scale_type, scales, row, 0, tiles.columns,
+                          values + (row - row_begin) * tiles.columns);
     }
   });
 }
 
 void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
   const auto& weight = *static_cast<const Fp8Product*>(format);
-  const Fp8Tiles& tiles = weight.tiles;
-  const uint64_t first = row / tiles.tile_rows * tiles.tiles_per_row();
-  const uint8_t* in = weight.codes + row * tiles.columns;
   with_type(weight.out_type, [&](auto tag) {
     using Out = decltype(tag);
-    auto* to = static_cast<typename Out::Stored*>(out);
-    for (uint64_t i = begin; i < end;) {
-      const uint64_t tile = i / tiles.tile_columns;
-      const uint64_t stop = std::min(end, (tile + 1) * tiles.tile_columns);
-      const float scale = load_scale(weight.scale_type, weight.scales, first + tile);
-      for (; i < stop; ++i) Out::store(to, i - begin, float8_e4m3fn_to_float(in[i]) * scale);
-    }
+    decode_columns<Out>(weight.codes, weight.tiles, weight.scale_type, weight.scales, row, begin,
+                        end, static_cast<typename Out::Stored*>(out));
   });
 }
 

@@ -1,6 +1,8 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/hqq/hqq.h"
 
+#include "kernels/cpu/common/byte_numbers.h"
+#include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/hqq/code.h"
 
 namespace precis::kernels {
@@ -48,48 +50,85 @@ void pack(WeightType type, const void* weight, const HqqGrid& grid, int levels, 
   });
 }
 
-// Columns [first, first + count) of a row of the grouped matrix.
+// The part of a row of the grouped matrix that is decoded: its packed words, and the bits in them.
+template <typename Word>
+struct Run {
+  const Word* words;
+  int shift, mask;
+  uint64_t count;
+  uint8_t code(uint64_t i) const {
+    return static_cast<uint8_t>(words[i] >> shift & static_cast<Word>(mask));
+  }
+};
+
+// A row of one group.
+template <typename Compute, typename Out, typename Word>
+void decode_group(const Run<Word>& run, float scale, float zero, typename Out::Stored* out) {
+  const auto value = [&](auto code) {
+    using Value = decltype(code);
+    return round_as<Compute>(round_as<Compute>(code - all_of<Value>(zero)) * all_of<Value>(scale));
+  };
+  if constexpr (std::is_same_v<Word, uint8_t>) {
+    if (run.mask == 0xff) return decode_bytes<UnsignedBytes, Out>(run.words, run.count, value, out);
+  }
+  const ValueTable<Out> table(kUnsignedNibbles, value);
+  if constexpr (std::is_same_v<Word, uint8_t>) {
+    table.look_up_plane(run.words, run.shift, run.mask, run.count, out);
+  } else {
+    table.look_up(
+        run.count,
+        [&](uint64_t i, uint8_t* codes) {
+          for (uint64_t j = 0; j < 32; ++j) codes[j] = run.code(i + j);
+        },
+        [&](uint64_t i) { return run.code(i); }, out);
+  }
+}
+
+// A row of which each column is of another group.
+template <typename Compute, typename Meta, typename Out, typename Word>
+void decode_across(const Run<Word>& run, const typename Meta::Stored* scales,
+                   const typename Meta::Stored* zeros, typename Out::Stored* out) {
+  for (uint64_t i = 0; i < run.count; ++i) {
+    const auto code = static_cast<float>(static_cast<int32_t>(run.code(i)));
+    const float scale = Compute::round(Meta::load(scales, i));
+    const float zero = Compute::round(Meta::load(zeros, i));
+    Out::store(out, i, Compute::round(Compute::round(code - zero) * scale));
+  }
+}
+
 template <typename Word, typename Compute, typename Meta, typename Out>
-void decode_run(const HqqWeight& weight, uint64_t row, uint64_t first, uint64_t count,
-                typename Out::Stored* out) {
+void decode_words(const HqqWeight& weight, uint64_t begin, uint64_t end,
+                  typename Out::Stored* out) {
   const HqqGrid& grid = weight.grid;
   const uint64_t packed_rows = grid.packed_rows();
-  const Word* words =
-      static_cast<const Word*>(weight.packed) + row % packed_rows * grid.columns + first;
-  const int shift = shift_of(grid, row / packed_rows);
-  const auto mask = static_cast<Word>((1u << grid.bits) - 1);
+  const auto* words = static_cast<const Word*>(weight.packed);
   const auto* scales = static_cast<const typename Meta::Stored*>(weight.scales);
   const auto* zeros = static_cast<const typename Meta::Stored*>(weight.zeros);
-  const auto value = [&](uint64_t i, float scale, float zero) {
-    const auto code = static_cast<float>(static_cast<int32_t>((words[i] >> shift) & mask));
-    return Compute::round(Compute::round(code - zero) * scale);
-  };
-  if (grid.axis == 1) {
-    const float scale = Compute::round(Meta::load(scales, row));
-    const float zero = Compute::round(Meta::load(zeros, row));
-    for (uint64_t i = 0; i < count; ++i) Out::store(out, i, value(i, scale, zero));
-    return;
-  }
-  for (uint64_t i = 0; i < count; ++i) {
-    Out::store(out, i,
-               value(i, Compute::round(Meta::load(scales, first + i)),
-                     Compute::round(Meta::load(zeros, first + i))));
+  uint64_t row = begin / grid.columns, first = begin % grid.columns;
+  uint64_t piece = row / packed_rows, packed_row = row % packed_rows;
+  while (begin < end) {
+    const uint64_t count = std::min(end - begin, grid.columns - first);
+    const Run<Word> run{words + packed_row * grid.columns + first, shift_of(grid, piece),
+                        (1 << grid.bits) - 1, count};
+    if (grid.axis == 1) {
+      decode_group<Compute, Out>(run, Compute::round(Meta::load(scales, row)),
+                                 Compute::round(Meta::load(zeros, row)), out);
+    } else {
+      decode_across<Compute, Meta, Out>(run, scales + first, zeros + first, out);
+    }
+    begin += count;
+    out += count;
+    first = 0;
+    ++row;
+    if (++packed_row == packed_rows) packed_row = 0, ++piece;
   }
 }
 
 template <typename Compute, typename Meta, typename Out>
 void decode(const HqqWeight& weight, uint64_t begin, uint64_t end, typename Out::Stored* out) {
-  const HqqGrid& grid = weight.grid;
-  while (begin < end) {
-    const uint64_t row = begin / grid.columns, first = begin % grid.columns;
-    const uint64_t count = std::min(end - begin, grid.columns - first);
-    if (grid.bits == 3)
-      decode_run<uint32_t, Compute, Meta, Out>(weight, row, first, count, out);
-    else
-      decode_run<uint8_t, Compute, Meta, Out>(weight, row, first, count, out);
-    begin += count;
-    out += count;
-  }
+  if (weight.grid.bits == 3)
+    return decode_words<uint32_t, Compute, Meta, Out>(weight, begin, end, out);
+  decode_words<uint8_t, Compute, Meta, Out>(weight, begin, end, out);
 }
 
 void dequantize(const HqqWeight& weight, uint64_t begin, uint64_t end, WeightType out_type,

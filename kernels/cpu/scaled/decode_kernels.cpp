@@ -32,10 +32,37 @@ float load_scale(const ScaledWeight& weight, uint64_t i) {
   return scale / weight.divisor * weight.factor;
 }
 
+// The value of a number, rounded at each step.
+template <typename Rounding>
+auto value_of(float zero, float scale) {
+  return [zero, scale](auto number) {
+    using Value = decltype(number);
+    return round_as<Rounding>(round_as<Rounding>(number - all_of<Value>(zero)) *
+                              all_of<Value>(scale));
+  };
+}
+
 template <typename Rounding>
 void scale_run(float zero, float scale, uint64_t count, float* values) {
-  for (uint64_t i = 0; i < count; ++i)
-    values[i] = Rounding::round(Rounding::round(values[i] - zero) * scale);
+  const auto value = value_of<Rounding>(zero, scale);
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  for (; i + kLanes <= count; i += kLanes) value(Floats::load(values + i)).store(values + i);
+#endif
+  for (; i < count; ++i) values[i] = value(values[i]);
+}
+
+// Scales of tiles [begin, end), counted over the whole weight.
+void load_scales(const ScaledWeight& weight, uint64_t begin, uint64_t end, float* scales) {
+  if (weight.scale_type == ScaleType::e4m3fn) {
+    const auto value = [&](auto scale) {
+      using Value = decltype(scale);
+      return scale / all_of<Value>(weight.divisor) * all_of<Value>(weight.factor);
+    };
+    return decode_bytes<Float8E4M3FN, F32>(static_cast<const uint8_t*>(weight.scales) + begin,
+                                           end - begin, value, scales);
+  }
+  for (uint64_t i = begin; i < end; ++i) scales[i - begin] = load_scale(weight, i);
 }
 
 // At most kPiece columns from a multiple of it on.
@@ -54,11 +81,62 @@ void decode_piece(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint
     }
     return;
   }
+  const uint64_t begin_tile = begin / weight.tiles.columns;
+  const uint64_t end_tile = (end + weight.tiles.columns - 1) / weight.tiles.columns;
+  float scales[kPiece + 1];
+  load_scales(weight, first + begin_tile, first + end_tile, scales);
+  uint64_t i = begin;
+  for (uint64_t tile = begin_tile; tile < end_tile; ++tile) {
+    const uint64_t stop = std::min((tile + 1) * weight.tiles.columns, end);
+    scale_run<Rounding>(zero(tile), scales[tile - begin_tile], stop - i, values + (i - begin));
+    i = stop;
+  }
+}
+
+// Whether tiles are so wide that it pays to compute the values of all 16 codes of a tile, which
+// have no more than that.
+bool has_nibble_tiles(const ScaledWeight& weight) {
+  const NarrowRows& rows = weight.rows;
+  return (rows.type == NarrowType::float4_e2m1 ||
+          (rows.type == NarrowType::packed_int && rows.bits == 4)) &&
+         weight.tile_of == nullptr && weight.tiles.columns >= 32 && weight.tiles.columns % 2 == 0;
+}
+
+// Columns [begin, end) of a row of which has_nibble_tiles is true; `begin` is even.
+template <typename Rounding, typename Out>
+void decode_nibbles(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+                    typename Out::Stored* out) {
+  float integers[16];
+  for (int code = 0; code < 16; ++code) integers[code] = static_cast<float>(code - 8);
+  const float* numbers = weight.rows.type == NarrowType::packed_int ? integers : kFloat4E2M1;
+  const uint8_t* codes = static_cast<const uint8_t*>(weight.codes) + row * weight.rows.row_bytes();
+  const uint64_t first = row / weight.tiles.rows * weight.tiles.per_row;
   for (uint64_t i = begin; i < end;) {
     const uint64_t tile = i / weight.tiles.columns;
     const uint64_t stop = std::min((tile + 1) * weight.tiles.columns, end);
-    scale_run<Rounding>(zero(tile), load_scale(weight, first + tile), stop - i,
-                        values + (i - begin));
+    const float zero =
+        load_zero(weight.zero_type, weight.rows, weight.tiles, weight.zeros, row, tile);
+    const ValueTable<Out> table(numbers,
+                                value_of<Rounding>(zero, load_scale(weight, first + tile)));
+    table.look_up_nibbles(codes + i / 2, stop - i, out + (i - begin));
+    i = stop;
+  }
+}
+
+// Columns [begin, end) of a row of bytes, tile after tile.
+template <typename Bytes, typename Rounding, typename Out>
+void decode_byte_row(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+                     typename Out::Stored* out) {
+  const uint8_t* codes = static_cast<const uint8_t*>(weight.codes) + row * weight.rows.row_bytes();
+  const uint64_t first = row / weight.tiles.rows * weight.tiles.per_row;
+  for (uint64_t i = begin; i < end;) {
+    const uint64_t tile = i / weight.tiles.columns;
+    const uint64_t stop = std::min((tile + 1) * weight.tiles.columns, end);
+    const float zero =
+        load_zero(weight.zero_type, weight.rows, weight.tiles, weight.zeros, row, tile);
+    decode_bytes<Bytes, Out>(codes + i, stop - i,
+                             value_of<Rounding>(zero, load_scale(weight, first + tile)),
+                             out + (i - begin));
     i = stop;
   }
 }
@@ -66,6 +144,11 @@ void decode_piece(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint
 template <typename Rounding, typename Out>
 void decode_row(const ScaledWeight& weight, uint64_t row, uint64_t from, uint64_t to,
                 typename Out::Stored* out) {
+  if (has_nibble_tiles(weight)) return decode_nibbles<Rounding, Out>(weight, row, from, to, out);
+  if (weight.tile_of == nullptr && weight.rows.type == NarrowType::int8)
+    return decode_byte_row<SignedBytes, Rounding, Out>(weight, row, from, to, out);
+  if (weight.tile_of == nullptr && weight.rows.type == NarrowType::float8_e4m3fn)
+    return decode_byte_row<Float8E4M3FN, Rounding, Out>(weight, row, from, to, out);
   float values[kPiece];
   for (uint64_t begin = from; begin < to; begin += kPiece) {
     const uint64_t end = std::min(begin + kPiece, to);

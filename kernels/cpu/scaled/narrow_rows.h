@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/common/microscaling.h"
+#include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/scaled/scaled.h"
 
 namespace precis::kernels {
@@ -28,17 +29,21 @@ inline void unpack_stream(int bits, const uint32_t* words, float* values) {
   }
 }
 
+// Of integers of 4 bits with 8 added.
+template <typename Type>
+inline ValueTable<Type> nibble_numbers() {
+  return ValueTable<Type>(kUnsignedNibbles,
+                          [](auto code) { return code - all_of<decltype(code)>(8); });
+}
+
 inline void load_packed(const NarrowRows& rows, const uint8_t* row, uint64_t begin, uint64_t end,
                         float* values) {
-  if (rows.bits == 4) {
-    for (uint64_t i = begin; i < end; ++i)
-      values[i - begin] = static_cast<float>((row[i / 2] >> (i % 2 * 4) & 15) - 8);
-    return;
-  }
+  if (rows.bits == 4)
+    return nibble_numbers<F32>().look_up_nibbles(row + begin / 2, end - begin, values);
   if (rows.bits == 8) {
-    for (uint64_t i = begin; i < end; ++i)
-      values[i - begin] = static_cast<float>(static_cast<int>(row[i]) - 128);
-    return;
+    return decode_bytes<UnsignedBytes, F32>(
+        row + begin, end - begin, [](auto code) { return code - all_of<decltype(code)>(128); },
+        values);
   }
   const auto bits = static_cast<uint64_t>(rows.bits);
   if (rows.padded) {
@@ -65,16 +70,14 @@ inline void load_packed(const NarrowRows& rows, const uint8_t* row, uint64_t beg
 inline void load_row(const NarrowRows& rows, const void* codes, uint64_t row, uint64_t begin,
                      uint64_t end, float* values) {
   const uint8_t* from = static_cast<const uint8_t*>(codes) + row * rows.row_bytes();
+  const auto itself = [](auto value) { return value; };
   switch (rows.type) {
     case NarrowType::packed_int:
       return load_packed(rows, from, begin, end, values);
     case NarrowType::int8:
-      for (uint64_t i = begin; i < end; ++i)
-        values[i - begin] = static_cast<float>(static_cast<int8_t>(from[i]));
-      return;
+      return decode_bytes<SignedBytes, F32>(from + begin, end - begin, itself, values);
     case NarrowType::float8_e4m3fn:
-      for (uint64_t i = begin; i < end; ++i) values[i - begin] = float8_e4m3fn_to_float(from[i]);
-      return;
+      return decode_bytes<Float8E4M3FN, F32>(from + begin, end - begin, itself, values);
     case NarrowType::float6_e2m3:
       for (uint64_t i = begin; i < end; ++i) {
         const uint8_t* four = from + i / 4 * 3;
@@ -83,9 +86,8 @@ inline void load_row(const NarrowRows& rows, const void* codes, uint64_t row, ui
       }
       return;
     case NarrowType::float4_e2m1:
-      for (uint64_t i = begin; i < end; ++i)
-        values[i - begin] = kFloat4E2M1[from[i / 2] >> (i % 2 * 4) & 15];
-      return;
+      return ValueTable<F32>(kFloat4E2M1, itself)
+          .look_up_nibbles(from + begin / 2, end - begin, values);
   }
 }
 

@@ -18,7 +18,7 @@ inline uint64_t tile_words(uint64_t padded_columns, uint64_t row, uint64_t colum
 
 // Calls body(column within the 128, word of the 16, first bit).
 template <typename Body>
-inline void for_tile_columns(Body&& body) {
+constexpr void for_tile_columns(Body&& body) {
   for (uint64_t lane = 0; lane < 4; ++lane) {
     for (uint64_t i = 0; i < 4; ++i) {
       for (uint64_t nibble = 0; nibble < 8; ++nibble) {
@@ -28,6 +28,20 @@ inline void for_tile_columns(Body&& body) {
     }
   }
 }
+
+// The same for 16-bit halves of the words: columns 32 i ... 32 i + 31 are in halves[i], from the
+// bits in `shifts` on.
+struct TileOrder {
+  alignas(64) uint16_t halves[4][32] = {};
+  alignas(64) uint16_t shifts[32] = {};
+  constexpr TileOrder() {
+    for_tile_columns([this](uint64_t column, uint64_t word, int bit) {
+      halves[column / 32][column % 32] =
+          static_cast<uint16_t>(word * 2 + static_cast<uint64_t>(bit) / 16);
+      shifts[column % 32] = static_cast<uint16_t>(bit % 16);
+    });
+  }
+};
 
 }  // namespace PRECIS_ISA
 }  // namespace precis::kernels
