@@ -1,7 +1,10 @@
 // Products with quantized weights beside what the machine allows: GEMV by the bandwidth of reading,
 // GEMM by the rate of the multiplying instruction, measured in turn in the same run.
 //
-//   linear_bench [--threads N] [--rounds N] [--processor-time] [--json] [FORMAT...]
+//   linear_bench [--threads N] [--rounds N] [--processor-time] [--round-activations] [--json]
+//                [FORMAT...]
+//
+// --round-activations allows products that are less exact than the library's.
 //
 // Weights rotate through 256 MiB, so that a GEMV reads them from memory. Prints medians.
 // "decoding": the time to decode the weight to bfloat16, over that of the product.
@@ -127,14 +130,15 @@ void check(const precis::Status& status) {
 
 class Format {
  public:
-  Format(precis::RegistryResolver& resolver, std::string spec) : spec_(std::move(spec)) {
+  Format(precis::RegistryResolver& resolver, std::string spec, bool round_activations)
+      : spec_(std::move(spec)) {
     quantizer_ = check(resolver.from_spec(spec_, ""));
     param_.name = "layer.weight";
     param_.module_kind = "Linear";
     param_.dtype = DType::bf16;
     param_.shape = {kFeatures, kFeatures};
     plan_ = check(quantizer_->plan(param_));
-    const precis::LinearOptions options{precis::kCpuDevice, DType::bf16, 512};
+    const precis::LinearOptions options{precis::kCpuDevice, DType::bf16, 512, round_activations};
     linear_plan_ = check(precis::Linear::plan(*quantizer_, options, param_));
     workspace_.resize(linear_plan_.workspace_bytes + 64);
     for (const precis::PartSpec& part : plan_.parts) bytes_ += part.nbytes;
@@ -241,16 +245,16 @@ double median(std::vector<double> values) {
 }
 
 // The multiplying instruction that bounds a format's GEMM, by index in limits().
-std::size_t bound_of(const std::string& spec) {
-  const bool integers =
-      spec == "int8" || (spec.starts_with("gguf") && spec.find("iq") == spec.npos);
+std::size_t bound_of(const std::string& spec, bool round_activations) {
+  const bool integers = spec == "int8" || spec == "int8dq" || spec == "w8a8" ||
+                        (spec.starts_with("gguf") && round_activations);
   return integers ? 1 : 2;
 }
 
 struct Options {
   unsigned threads = 1;
   int rounds = 5;
-  bool json = false, processor_time = false;
+  bool json = false, processor_time = false, round_activations = false;
   std::vector<std::string> formats;
 };
 
@@ -264,6 +268,8 @@ Options parse(int argc, char** argv) {
       options.rounds = std::stoi(argv[++i]);
     else if (argument == "--json")
       options.json = true;
+    else if (argument == "--round-activations")
+      options.round_activations = true;
     else if (argument == "--processor-time")
       options.processor_time = true;
     else
@@ -286,10 +292,10 @@ Options parse(int argc, char** argv) {
 
 void measure(precis::RegistryResolver& resolver, const std::string& spec, const Options& options,
              const std::vector<Limit>& bounds) {
-  Format format(resolver, spec);
+  Format format(resolver, spec, options.round_activations);
   const double operations = 2.0 * kFeatures * kFeatures;
   for (const int64_t rows : {1, 32, 512}) {
-    const std::size_t bound = rows == 1 ? 0 : bound_of(spec);
+    const std::size_t bound = rows == 1 ? 0 : bound_of(spec, options.round_activations);
     std::vector<double> rates, shares, decodings;
     for (int round = 0; round < options.rounds; ++round) {
       const double limit = bounds[bound].measure();

@@ -48,8 +48,9 @@ void same_blocks(const PartSpec& part, Bytes got, Bytes want) {
 
 // ggml's own products turn activations into integers for these types.
 Sums sums_of(const std::string& type) {
-  static const std::set<std::string> integers{"q4_0", "q4_1", "q5_0", "q5_1",
-                                              "q8_0", "q4_k", "q5_k", "q6_k"};
+  static const std::set<std::string> integers{"q4_0",  "q4_1",   "q5_0",  "q5_1", "q8_0",
+                                              "q2_k",  "q3_k",   "q4_k",  "q5_k", "q6_k",
+                                              "mxfp4", "iq4_nl", "iq4_xs"};
   return integers.contains(type) ? Sums::int8_blocks : Sums::floats;
 }
 

@@ -20,7 +20,7 @@ inline namespace PRECIS_ISA {
 inline constexpr uint64_t kStreamedBytes = 4 << 20;
 
 // Numbers that a decoder makes at once, to be converted from the first-level cache.
-inline constexpr uint64_t kStrip = 1024;
+inline constexpr uint64_t kDecodedAtOnce = 1024;
 
 // bfloat16 of numbers that it holds exactly, and of NaNs: cut off instead of rounded.
 struct ExactBF16 : BF16 {
@@ -159,12 +159,12 @@ inline bool is_streamed(const Stored* out, uint64_t count) {
 }
 
 // Decodes `count` numbers to `out`: decode(begin, end, float* strip) makes those of [begin, end)
-// for begin a multiple of `step`, at most kStrip of them.
+// for begin a multiple of `step`, at most kDecodedAtOnce of them.
 template <typename Type, typename Decode>
 inline void decode_to(typename Type::Stored* out, uint64_t count, uint64_t step, Decode decode) {
   const bool streamed = count * sizeof(typename Type::Stored) >= kStreamedBytes;
-  alignas(64) float strip[kStrip];
-  const uint64_t at_once = std::max<uint64_t>(1, kStrip / step) * step;
+  alignas(64) float strip[kDecodedAtOnce];
+  const uint64_t at_once = std::max<uint64_t>(1, kDecodedAtOnce / step) * step;
   for (uint64_t begin = 0; begin < count; begin += at_once) {
     const uint64_t end = std::min(count, begin + at_once);
     if constexpr (std::is_same_v<Type, F32>) {

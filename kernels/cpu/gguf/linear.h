@@ -1,8 +1,9 @@
 // Products with GGUF's block types: what kernels/cpu/linear needs to read them.
 //
-// q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k and q6_k are multiplied as integers of 8 bits, with the
-// activations quantized in blocks of 32, as ggml does it; here the activations' scale is float32,
-// and blocks are of 32 for the K types too, where ggml takes 256. All others are decoded.
+// The types of 2 to 8 bits whose values are integers times a scale (q4_0 to q8_0, the K types, IQ4
+// and MXFP4) are multiplied as integers of 8 bits, with the activations quantized in blocks of 32,
+// as ggml does it; here the activations' scale is float32, and blocks are of 32 for the K types
+// too, where ggml takes 256. All others are decoded.
 #pragma once
 
 #include <string_view>
@@ -12,14 +13,7 @@
 
 namespace precis::kernels {
 
-struct GgufWeight {
-  const GgufCodec* codec;
-  const uint8_t* blocks;
-  uint64_t row_bytes;
-  WeightType out_type;  // float32 or bfloat16; of decode_floats
-};
-
-// How a type is multiplied as integers; see LinearWeight.
+// A type as integers: decode_codes takes a GgufWeight; see LinearWeight.
 struct GgufIntegerType {
   std::string_view name;
   uint32_t block;
@@ -27,6 +21,13 @@ struct GgufIntegerType {
   bool minimums;
   void (*decode_codes)(const void* format, uint64_t row, uint64_t begin, uint64_t end,
                        uint8_t* codes, float* scales, float* minimums);
+};
+
+struct GgufWeight {
+  const GgufCodec* codec;
+  const uint8_t* blocks;
+  uint64_t row_bytes;
+  WeightType out_type;  // float32 or bfloat16; of decode_floats
 };
 
 struct GgufLinearKernels {
