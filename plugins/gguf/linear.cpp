@@ -8,12 +8,12 @@
 namespace precis::gguf {
 namespace {
 
-const kernels::GgufIntegerType* integer_type(std::string_view name) {
-  const kernels::GgufLinearKernels& table = kernels::gguf_linear_kernels(kernels::current_isa());
-  for (uint64_t i = 0; i < table.integer_type_count; ++i) {
-    if (table.integer_types[i].name == name) return &table.integer_types[i];
-  }
-  return nullptr;
+// The entry of a type, or null.
+template <typename Entry>
+const Entry* find(std::span<const Entry> entries, std::string_view name) {
+  const auto found = std::find_if(entries.begin(), entries.end(),
+                                  [&](const Entry& entry) { return entry.name == name; });
+  return found == entries.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -59,7 +59,8 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   const bool may_round = (options.flags & PRECIS_LINEAR_MAY_ROUND_ACTIVATIONS) != 0;
-  const kernels::GgufIntegerType* type = may_round ? integer_type(codec.name) : nullptr;
+  const auto& table = kernels::gguf_linear_kernels(kernels::current_isa());
+  const auto* type = may_round ? find(table.integer_types, codec.name) : nullptr;
   if (type != nullptr) {
     weight.arithmetic = kernels::Arithmetic::int8_blocks;
     weight.decode_codes = type->decode_codes;
@@ -68,7 +69,10 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
     weight.minimums = type->minimums;
   } else {
     weight.arithmetic = plugins::float_arithmetic(options);
-    weight.decode_floats = kernels::gguf_linear_kernels(kernels::current_isa()).decode_floats;
+    weight.decode_floats = table.decode_floats;
+    const auto* direct = find(table.bfloat16_decoders, codec.name);
+    if (direct != nullptr && weight.arithmetic == kernels::Arithmetic::bfloat16)
+      weight.decode_floats = direct->decode;
   }
   return std::make_unique<plugins::Product<kernels::GgufWeight>>(
       options, weight,

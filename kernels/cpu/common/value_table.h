@@ -55,6 +55,14 @@ inline void unpack_plane(const uint8_t* bytes, int shift, int mask, uint8_t* cod
                       _mm256_and_si256(shifted, _mm256_set1_epi8(static_cast<char>(mask))));
 }
 
+// The low halves of 16 bytes, then the high ones.
+inline void split_nibbles(const uint8_t* packed, uint8_t* codes) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(packed));
+  const __m256i both = _mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes),
+                      _mm256_and_si256(both, _mm256_set1_epi8(15)));
+}
+
 #endif
 
 template <typename Type>
@@ -71,6 +79,13 @@ class ValueTable {
     look_up(
         count, [&](uint64_t i, uint8_t* codes) { unpack_nibbles_at(packed, i, codes); },
         [&](uint64_t i) { return packed[i / 2] >> (i % 2 * 4) & 15; }, out);
+  }
+
+  // 32 codes in 16 bytes: first all low halves, then the high ones.
+  void look_up_split_nibbles(const uint8_t* packed, Stored* out) const {
+    look_up(
+        32, [&](uint64_t, uint8_t* codes) { split_nibbles_at(packed, codes); },
+        [&](uint64_t i) { return packed[i % 16] >> (i / 16 * 4) & 15; }, out);
   }
 
   // Codes in the bits from `shift` on of a byte each.
@@ -122,9 +137,13 @@ class ValueTable {
   static void unpack_plane_at(const uint8_t* bytes, int shift, int mask, uint8_t* codes) {
     unpack_plane(bytes, shift, mask, codes);
   }
+  static void split_nibbles_at(const uint8_t* packed, uint8_t* codes) {
+    split_nibbles(packed, codes);
+  }
 #else
   static void unpack_nibbles_at(const uint8_t*, uint64_t, uint8_t*) {}
   static void unpack_plane_at(const uint8_t*, int, int, uint8_t*) {}
+  static void split_nibbles_at(const uint8_t*, uint8_t*) {}
 #endif
 
   Values values_;

@@ -6,6 +6,7 @@
 // too, where ggml takes 256. All others are decoded.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "kernels/cpu/gguf/gguf.h"
@@ -30,13 +31,23 @@ struct GgufWeight {
   WeightType out_type;  // float32 or bfloat16; of decode_floats
 };
 
+// LinearWeight::decode_floats of one type to bfloat16; takes a GgufWeight.
+struct GgufBfloat16Decoder {
+  std::string_view name;
+  void (*decode)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
+};
+
 struct GgufLinearKernels {
   // LinearWeight::decode_floats for every type; `format` is a GgufWeight.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
-  const GgufIntegerType* integer_types;
-  uint64_t integer_type_count;
+  std::span<const GgufIntegerType> integer_types;
+  std::span<const GgufBfloat16Decoder> bfloat16_decoders;  // faster, of the types that have one
 };
 
 const GgufLinearKernels& gguf_linear_kernels(Isa isa);
+
+inline namespace PRECIS_ISA {
+std::span<const GgufBfloat16Decoder> gguf_bfloat16_decoders();
+}
 
 }  // namespace precis::kernels

@@ -288,8 +288,7 @@ constexpr GgufIntegerType kIntegerTypes[] = {{"q4_0", 32, 8, false, decode_codes
 }  // namespace
 
 const GgufLinearKernels& gguf_linear_kernels() {
-  static constexpr GgufLinearKernels kernels{decode_floats, kIntegerTypes,
-                                             std::size(kIntegerTypes)};
+  static const GgufLinearKernels kernels{decode_floats, kIntegerTypes, gguf_bfloat16_decoders()};
   return kernels;
 }
 
