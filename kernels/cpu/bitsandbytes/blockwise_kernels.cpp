@@ -2,7 +2,10 @@
 //
 // Decoding is bound by writing. Encoding takes some 20 operations for a line of 16 float32, twice
 // what reading the line takes.
+#include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 
 #include "kernels/cpu/bitsandbytes/blockwise.h"
 #include "kernels/cpu/bitsandbytes/codebooks.h"
@@ -33,20 +36,79 @@ void encode_some(const FourBitCode& code, const typename Type::Stored* weight, u
     packed[i] = static_cast<uint8_t>((nibbles[2 * i] << 4) | nibbles[2 * i + 1]);
 }
 
+#if PRECIS_LANES == 16
+
+// Ranks of numbers in [-1, 1] among bounds of which no two lie in one of 31 equal buckets: below
+// the bound of its bucket, or above it. Which bucket a number is in rises with the number, so that
+// this is exact wherever the buckets end.
+class BucketRanks {
+ public:
+  explicit BucketRanks(const float* bounds) {
+    std::fill_n(bound_, 32, std::numeric_limits<float>::infinity());
+    int first = 0;
+    for (int bucket = 0; bucket < 32; ++bucket) {
+      rank_[bucket] = first;
+      for (; first < 15 && bucket_of(bounds[first]) == bucket; ++first) {
+        fits_ = fits_ && rank_[bucket] == first;
+        bound_[bucket] = bounds[first];
+      }
+    }
+  }
+  bool fits() const { return fits_; }
+
+  Ints operator()(Floats value) const {
+    const __m512i bucket = _mm512_castps_si512(
+        _mm512_fmadd_ps(value.v, _mm512_set1_ps(kBuckets), _mm512_set1_ps(kMiddle)));
+    const Floats bound{
+        _mm512_permutex2var_ps(_mm512_load_ps(bound_), bucket, _mm512_load_ps(bound_ + 16))};
+    const Ints rank{
+        _mm512_permutex2var_epi32(_mm512_load_si512(rank_), bucket, _mm512_load_si512(rank_ + 16))};
+    return add_where(not_less_or_equal(value, bound), rank, Ints::of(1));
+  }
+
+ private:
+  // Adding this leaves round(15 value) + 16 in the lowest bits.
+  static constexpr float kBuckets = 15, kMiddle = 12582912.0f + 16;
+  static int bucket_of(float value) {
+    return std::bit_cast<int>(std::fma(value, kBuckets, kMiddle)) & 31;
+  }
+  alignas(64) float bound_[32];
+  alignas(64) int32_t rank_[32];
+  bool fits_ = true;
+};
+
+#endif
+
 #if PRECIS_LANES > 1
 
 // encode_some for kTogether elements of a full block.
 class LaneEncoder {
  public:
   explicit LaneEncoder(const FourBitCode& code)
-      : ranks_(code.bounds),
-        codes_(_mm_loadu_si128(reinterpret_cast<const __m128i*>(code.code_of_rank))) {}
+      :
+#if PRECIS_LANES == 16
+        buckets_(code.bounds),
+#endif
+        ranks_(code.bounds),
+        codes_(_mm_loadu_si128(reinterpret_cast<const __m128i*>(code.code_of_rank))) {
+  }
 
   template <typename Type>
   void encode(const typename Type::Stored* weight, float inverse, uint8_t* packed) const {
+#if PRECIS_LANES == 16
+    // Of an infinite or NaN largest magnitude the inverse is 0 or NaN; then there are NaNs.
+    if (buckets_.fits() && inverse > 0) return encode_by<Type>(buckets_, weight, inverse, packed);
+#endif
+    encode_by<Type>(ranks_, weight, inverse, packed);
+  }
+
+ private:
+  template <typename Type, typename Ranks>
+  void encode_by(const Ranks& ranks_of, const typename Type::Stored* weight, float inverse,
+                 uint8_t* packed) const {
     uint8_t ranks[kTogether];
     for (uint64_t i = 0; i < kTogether; i += kLanes)
-      store_bytes(ranks + i, ranks_(load_numbers<Type>(weight + i) * Floats::of(inverse)));
+      store_bytes(ranks + i, ranks_of(load_numbers<Type>(weight + i) * Floats::of(inverse)));
     const __m256i table = _mm256_broadcastsi128_si256(codes_);
     const __m256i pair = _mm256_set1_epi16(0x0110);  // first element * 16 + second
     const auto half = [&](int i) {
@@ -57,7 +119,9 @@ class LaneEncoder {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed), _mm256_permute4x64_epi64(bytes, 0xd8));
   }
 
- private:
+#if PRECIS_LANES == 16
+  BucketRanks buckets_;
+#endif
   Ranks15<false> ranks_;
   __m128i codes_;
 };
