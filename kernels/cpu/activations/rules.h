@@ -25,16 +25,26 @@ struct Range {
   float largest() const { return std::max(-low, high); }
 };
 
-// Of finite numbers; 0 counts.
+// The bits of a finite number as an integer of the same order, and back.
+inline int32_t order_of(float value) {
+  const auto bits = std::bit_cast<int32_t>(value);
+  return bits ^ (bits >> 31 & 0x7fffffff);
+}
+inline float number_at(int32_t order) {
+  return std::bit_cast<float>(order ^ (order >> 31 & 0x7fffffff));
+}
+
+// Of finite numbers; 0 counts. By their order: compilers keep the order of operations of float
+// minimums, one after another.
 template <typename Type>
 Range range_of(const typename Type::Stored* x, uint64_t count) {
-  Range range;
+  int32_t low = 0, high = 0;
   for (uint64_t i = 0; i < count; ++i) {
-    const float value = Type::load(x, i);
-    range.low = std::min(range.low, value);
-    range.high = std::max(range.high, value);
+    const int32_t order = order_of(Type::load(x, i));
+    low = order < low ? order : low;
+    high = order > high ? order : high;
   }
-  return range;
+  return {number_at(low), number_at(high)};
 }
 
 struct Affine {
