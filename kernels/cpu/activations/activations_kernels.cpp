@@ -14,17 +14,33 @@ using namespace activations;
 
 constexpr float kLargestE4M3 = 448.0f;
 
+// out[i] = value(x[i]); `value` takes a float, or lanes of them.
+template <typename Type, typename Out, typename Value>
+void convert(const typename Type::Stored* x, uint64_t count, Value value,
+             typename Out::Stored* out) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  i = for_each_line<Out>(
+      count, [&](uint64_t at) { return value(load_numbers<Type>(x + at)); },
+      [&](uint64_t at, Line line) { store(out + at, line); });
+#endif
+  for (; i < count; ++i) Out::store(out, i, value(Type::load(x, i)));
+}
+
 template <typename Type, typename Out>
 void round_integers(const ActivationRounding& rounding, const typename Type::Stored* x,
                     uint64_t count, typename Out::Stored* out) {
   const Affine affine = integer_affine<Type>(rounding, range_of<Type>(x, count));
   const float inverse = inverse_of<Type>(rounding, affine);
   const bool wide = rounding.rule == ActivationRule::torchao_integer;
-  for (uint64_t i = 0; i < count; ++i) {
-    const float value =
-        centred_code<Type>(rounding, affine, inverse, Type::load(x, i)) * affine.scale;
-    Out::store(out, i, wide ? value : Type::round(value));
-  }
+  convert<Type, Out>(
+      x, count,
+      [&](auto number) {
+        const auto value = centred_code<Type>(rounding, affine, inverse, number) *
+                           all_of<decltype(number)>(affine.scale);
+        return wide ? value : round_as<Type>(value);
+      },
+      out);
 }
 
 // A number within E4M3FN's range, rounded to it.
@@ -45,19 +61,6 @@ inline Floats e4m3(Floats value) {
   return as_floats(as_ints(rounded) | sign);
 }
 #endif
-
-// out[i] = value(x[i]); `value` takes a float, or lanes of them.
-template <typename Type, typename Out, typename Value>
-void convert(const typename Type::Stored* x, uint64_t count, Value value,
-             typename Out::Stored* out) {
-  uint64_t i = 0;
-#if PRECIS_LANES > 1
-  i = for_each_line<Out>(
-      count, [&](uint64_t at) { return value(load_numbers<Type>(x + at)); },
-      [&](uint64_t at, Line line) { store(out + at, line); });
-#endif
-  for (; i < count; ++i) Out::store(out, i, value(Type::load(x, i)));
-}
 
 template <typename Type, typename Out>
 void round_float8(const ActivationRounding& rounding, const typename Type::Stored* x,

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "kernels/cpu/activations/activations.h"
+#include "kernels/cpu/common/output.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -82,20 +83,57 @@ bool all_finite(const typename Type::Stored* x, uint64_t count) {
   return absmax_of<Type>(x, 0, count) <= std::numeric_limits<float>::max();
 }
 
-// The code of a number, its zero point taken off, for the rules of integers.
-template <typename Type>
-float centred_code(const ActivationRounding& rounding, const Affine& affine, float inverse,
-                   float value) {
-  const auto low = static_cast<float>(rounding.low), high = static_cast<float>(rounding.high);
-  if (rounding.rule == ActivationRule::torchao_integer)
-    return clamp(round_to_even(bounded(value * inverse)) + affine.zero, low, high) - affine.zero;
-  if (rounding.rule == ActivationRule::torchao_fake_integer) {
-    const float nearest = round_to_even(bounded(Type::round(value * inverse)));
-    return Type::round(clamp(Type::round(nearest + affine.zero), low, high) - affine.zero);
-  }
-  const float moved = Type::round(Type::round(value / affine.scale) + affine.zero);
-  return Type::round(round_to_even(clamp(moved, low, high)) - affine.zero);
+#if PRECIS_LANES > 1
+// Of numbers without a NaN.
+inline Floats clamp(Floats value, float low, float high) {
+  return max(min(value, Floats::of(high)), Floats::of(low));
 }
+inline Floats bounded(Floats value) {
+  return clamp(value, -65536.0f, 65536.0f);
+}
+#endif
+
+// The code of a number, or of lanes of them, its zero point taken off, for the rules of integers.
+template <typename Type, typename Value>
+Value centred_code(const ActivationRounding& rounding, const Affine& affine, float inverse,
+                   Value value) {
+  const auto low = static_cast<float>(rounding.low), high = static_cast<float>(rounding.high);
+  const Value zero = all_of<Value>(affine.zero), factor = all_of<Value>(inverse);
+  if (rounding.rule == ActivationRule::torchao_integer)
+    return clamp(round_to_even(bounded(value * factor)) + zero, low, high) - zero;
+  if (rounding.rule == ActivationRule::torchao_fake_integer) {
+    const Value nearest = round_to_even(bounded(round_as<Type>(value * factor)));
+    return round_as<Type>(clamp(round_as<Type>(nearest + zero), low, high) - zero);
+  }
+  const Value quotient = round_as<Type>(value / all_of<Value>(affine.scale));
+  const Value moved = round_as<Type>(quotient + zero);
+  return round_as<Type>(round_to_even(clamp(moved, low, high)) - zero);
+}
+
+// The centred codes of `count` numbers, which 8 bits hold; returns their sum.
+template <typename Type>
+int32_t encode_codes(const ActivationRounding& rounding, const Affine& affine, float inverse,
+                     const float* values, uint64_t count, int8_t* codes) {
+  int32_t sum = 0;
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  Ints sums = Ints::of(0);
+  for (; i + kLanes <= count; i += kLanes) {
+    const Ints code =
+        truncate(centred_code<Type>(rounding, affine, inverse, Floats::load(values + i)));
+    store_bytes(reinterpret_cast<uint8_t*>(codes + i), code);
+    sums = sums + code;
+  }
+  sum = sum_of(sums);
+#endif
+  for (; i < count; ++i) {
+    const float code = centred_code<Type>(rounding, affine, inverse, values[i]);
+    codes[i] = static_cast<int8_t>(static_cast<int32_t>(code));
+    sum += codes[i];
+  }
+  return sum;
+}
+
 // What centred_code takes as `inverse`.
 template <typename Type>
 float inverse_of(const ActivationRounding& rounding, const Affine& affine) {

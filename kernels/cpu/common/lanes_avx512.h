@@ -178,6 +178,9 @@ inline float largest_of(Floats a) {
 inline float sum_of(Floats a) {
   return _mm512_reduce_add_ps(a.v);
 }
+inline int32_t sum_of(Ints a) {
+  return _mm512_reduce_add_epi32(a.v);
+}
 inline int32_t largest_of(Ints a) {
   return _mm512_reduce_max_epi32(a.v);
 }

@@ -52,6 +52,12 @@ inline Value all_of(float value) {
     return value;
 }
 
+// round_to_even of each lane.
+inline Floats round_to_even(Floats value) {
+  const Floats shift = Floats::of(12582912.0f);
+  return (value + shift) - shift;
+}
+
 // Type::round of each lane.
 template <typename Type>
 inline Floats round_as(Floats value) {

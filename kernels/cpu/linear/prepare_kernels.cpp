@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/cpu/activations/rules.h"
+#include "kernels/cpu/activations/llm_int8.h"
 #include "kernels/cpu/common/numbers.h"
 #include "kernels/cpu/linear/entry_points.h"
 #include "kernels/cpu/linear/tile_shape.h"
@@ -94,13 +94,7 @@ template <typename Type, typename Destination>
 RowStatistics prepare_int8_row(const LinearWeight& weight, const typename Type::Stored* row,
                                const uint8_t* outlier, const Destination& to) {
   const float threshold = weight.threshold > 0 ? weight.threshold : kNaN;
-  int32_t best = 0;
-  for (uint64_t i = 0; i < weight.in_features; ++i) {
-    const int32_t bits = std::bit_cast<int32_t>(F16::round(Type::load(row, i))) & 0x7fffffff;
-    const bool is_outlier = std::bit_cast<float>(bits) >= threshold;
-    best = bits > best && !is_outlier ? bits : best;
-  }
-  RowStatistics statistics{std::bit_cast<float>(best)};
+  RowStatistics statistics{activations::absmax_below<Type>(row, weight.in_features, threshold)};
   // torch computes 127 / scale as the reciprocal times 127: two roundings.
   const float factor = (1.0f / statistics.scale) * 127.0f;
   for_strips(weight.in_features, [&](uint64_t begin, uint64_t end) {
@@ -108,15 +102,8 @@ RowStatistics prepare_int8_row(const LinearWeight& weight, const typename Type::
     int8_t codes[kStrip];
     const uint64_t count = load_strip<Type>(row, begin, end, strip);
     std::fill(codes + (end - begin), codes + count, int8_t{0});
-    int32_t sum = 0;
-    for (uint64_t i = 0; i < end - begin; ++i) {
-      const float scaled = F16::round(strip[i]) * factor;
-      const bool kept = outlier[begin + i] == 0 && scaled == scaled;
-      const float rounded = round_to_even(kept ? scaled : 0.0f);
-      codes[i] = static_cast<int8_t>(static_cast<int32_t>(rounded));
-      sum += codes[i];
-    }
-    statistics.sum += sum;
+    statistics.sum +=
+        activations::encode_but_outliers(strip, outlier + begin, factor, end - begin, codes);
     to.put(codes, begin, count);
   });
   // An infinity leaves nothing to scale by: the row becomes NaN.
@@ -140,13 +127,10 @@ RowStatistics prepare_rounded_row(const LinearWeight& weight, const typename Typ
     int8_t codes[kStrip];
     const uint64_t count = load_strip<Type>(row, begin, end, strip);
     std::fill(codes, codes + count, int8_t{0});
-    int32_t sum = 0;
-    for (uint64_t i = 0; i < end - begin && finite; ++i) {
-      codes[i] = static_cast<int8_t>(static_cast<int32_t>(
-          activations::centred_code<Type>(rounding, affine, inverse, strip[i])));
-      sum += codes[i];
+    if (finite) {
+      statistics.sum +=
+          activations::encode_codes<Type>(rounding, affine, inverse, strip, end - begin, codes);
     }
-    statistics.sum += sum;
     to.put(codes, begin, count);
   });
   return statistics;
@@ -252,10 +236,7 @@ void find_outliers(const Activations& x, float threshold, uint64_t begin, uint64
     using Type = decltype(tag);
     for (uint64_t row = 0; row < x.rows; ++row) {
       const auto* values = static_cast<const typename Type::Stored*>(x.data) + row * x.stride;
-      for (uint64_t i = begin; i < end; ++i) {
-        const float value = F16::round(Type::load(values, i));
-        outlier[i] |= static_cast<uint8_t>(value >= threshold || value <= -threshold);
-      }
+      activations::mark_outliers<Type>(values + begin, end - begin, threshold, outlier + begin);
     }
   });
 }
