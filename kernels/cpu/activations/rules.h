@@ -26,17 +26,7 @@ struct Range {
   float largest() const { return std::max(-low, high); }
 };
 
-// The bits of a finite number as an integer of the same order, and back.
-inline int32_t order_of(float value) {
-  const auto bits = std::bit_cast<int32_t>(value);
-  return bits ^ (bits >> 31 & 0x7fffffff);
-}
-inline float number_at(int32_t order) {
-  return std::bit_cast<float>(order ^ (order >> 31 & 0x7fffffff));
-}
-
-// Of finite numbers; 0 counts. By their order: compilers keep the order of operations of float
-// minimums, one after another.
+// Of finite numbers; 0 counts.
 template <typename Type>
 Range range_of(const typename Type::Stored* x, uint64_t count) {
   int32_t low = 0, high = 0;

@@ -7,7 +7,27 @@
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-// What a byte stands for.
+#if PRECIS_LANES > 1
+// The nearest 8-bit floating-point codes of values clamped to +-largest, ties to even; a NaN gives
+// `nan`. dropped: bits that the mantissa loses; bias: by how much its exponents are smaller than
+// float32's. Below smallest_normal, adding `shifter` leaves the rounded mantissa in the low bits.
+inline Ints float8_codes(Floats value, float largest, int dropped, int bias, float smallest_normal,
+                         float shifter, int nan) {
+  const Floats clamped = min(Floats::of(largest), max(Floats::of(-largest), value));
+  const Ints magnitude = as_ints(clamped) & Ints::of(0x7fffffff);
+  const Ints sign = (as_ints(clamped) >> 24) & Ints::of(0x80);
+  const Ints odd = (magnitude >> dropped) & Ints::of(1);
+  const Ints rounded = magnitude + Ints::of((1 << (dropped - 1)) - 1) + odd;
+  const Ints normal = (rounded >> dropped) - Ints::of(bias << (23 - dropped));
+  const Ints subnormal =
+      as_ints(as_floats(magnitude) + Floats::of(shifter)) - as_ints(Floats::of(shifter));
+  const Floats code = select(as_floats(magnitude) < Floats::of(smallest_normal),
+                             as_floats(subnormal), as_floats(normal));
+  return as_ints(select(value == value, as_floats(as_ints(code) | sign), as_floats(Ints::of(nan))));
+}
+#endif
+
+// What a byte stands for. codes(values, nan): the nearest codes, saturated.
 struct SignedBytes {
   static float number(uint8_t code) { return static_cast<float>(static_cast<int8_t>(code)); }
 #if PRECIS_LANES > 1
@@ -30,6 +50,9 @@ struct Float8E4M3FN {
   static Floats numbers(const uint8_t* codes) {
     return load_float8_e4m3fn(codes);
   }
+  static Ints codes(Floats values, int nan) {
+    return float8_codes(values, 448.0f, 20, 120, 0x1p-6f, 16384.0f, nan);
+  }
 #endif
 };
 struct Float8E5M2 {
@@ -37,6 +60,9 @@ struct Float8E5M2 {
 #if PRECIS_LANES > 1
   static Floats numbers(const uint8_t* codes) {
     return half_bits_to_floats(Ints::load(codes) << 8);
+  }
+  static Ints codes(Floats values, int nan) {
+    return float8_codes(values, 57344.0f, 21, 112, 0x1p-14f, 128.0f, nan);
   }
 #endif
 };

@@ -41,6 +41,7 @@ struct Ints {
   static Ints load(const uint16_t* from) {
     return {_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
   }
+  void store(int32_t* to) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
 };
 
 inline Floats operator+(Floats a, Floats b) {

@@ -40,6 +40,7 @@ struct Ints {
   static Ints load(const uint16_t* from) {
     return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
   }
+  void store(int32_t* to) const { _mm512_storeu_si512(to, v); }
 };
 
 inline Floats operator+(Floats a, Floats b) {

@@ -84,6 +84,16 @@ void with_types(WeightType first, WeightType second, Body&& body) {
   with_type(first, [&](auto a) { with_type(second, [&](auto b) { body(a, b); }); });
 }
 
+// The bits of a number without NaN as an integer of the same order, and back. Compilers keep the
+// order of operations of float minimums, one after another; integers they take many at once.
+inline int32_t order_of(float value) {
+  const auto bits = std::bit_cast<int32_t>(value);
+  return bits ^ (bits >> 31 & 0x7fffffff);
+}
+inline float number_at(int32_t order) {
+  return std::bit_cast<float>(order ^ (order >> 31 & 0x7fffffff));
+}
+
 // The largest |value|; a NaN among the values wins, as torch's amax has it.
 template <typename Type>
 inline float absmax_of(const typename Type::Stored* data, uint64_t begin, uint64_t end) {

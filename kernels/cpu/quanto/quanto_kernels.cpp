@@ -1,6 +1,5 @@
 // Compiled once for each instruction set. Decoding is bound by writing.
-#include "kernels/cpu/common/float8.h"
-#include "kernels/cpu/common/output.h"
+#include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/quanto/quanto.h"
 
 namespace precis::kernels {
@@ -13,27 +12,6 @@ inline float clamp(float value, float low, float high) {
   value = value < low ? low : value;
   return value > high ? high : value;
 }
-
-#if PRECIS_LANES > 1
-// The nearest 8-bit floating-point codes of values clamped to +-largest, ties to even; a NaN gives
-// kNanByte. dropped: bits that the mantissa loses; bias: by how much its exponents are smaller than
-// float32's. Below smallest_normal, adding `shifter` leaves the rounded mantissa in the low bits.
-inline Ints encode_float8_lanes(Floats value, float largest, int dropped, int bias,
-                                float smallest_normal, float shifter) {
-  const Floats clamped = min(Floats::of(largest), max(Floats::of(-largest), value));
-  const Ints magnitude = as_ints(clamped) & Ints::of(0x7fffffff);
-  const Ints sign = (as_ints(clamped) >> 24) & Ints::of(0x80);
-  const Ints odd = (magnitude >> dropped) & Ints::of(1);
-  const Ints rounded = magnitude + Ints::of((1 << (dropped - 1)) - 1) + odd;
-  const Ints normal = (rounded >> dropped) - Ints::of(bias << (23 - dropped));
-  const Ints subnormal =
-      as_ints(as_floats(magnitude) + Floats::of(shifter)) - as_ints(Floats::of(shifter));
-  const Floats code = select(as_floats(magnitude) < Floats::of(smallest_normal),
-                             as_floats(subnormal), as_floats(normal));
-  return as_ints(
-      select(value == value, as_floats(as_ints(code) | sign), as_floats(Ints::of(kNanByte))));
-}
-#endif
 
 struct Int8 {
   static constexpr float kMax = 127.0f;
@@ -61,15 +39,10 @@ struct E4M3 {
   static float decode(uint8_t code) { return float8_e4m3fn_to_float(code); }
 #if PRECIS_LANES > 1
   static Ints encode_lanes(Floats value) {
-    return encode_float8_lanes(value, kMax, 20, 120, 0x1p-6f, 16384.0f);
+    return Float8E4M3FN::codes(value, kNanByte);
   }
-  // As a float16 of the same bits, whose exponents are 8 lower; only the NaNs are not among them.
   static Floats decode_lanes(const uint8_t* codes) {
-    const Ints code = Ints::load(codes), magnitude = code & Ints::of(0x7f);
-    const Ints sign = (code & Ints::of(0x80)) << 8;
-    const Floats value = half_bits_to_floats(sign | (magnitude << 7)) * Floats::of(256.0f);
-    const Floats nan = as_floats((sign << 16) | Ints::of(0x7ff00000));
-    return select(magnitude == Ints::of(0x7f), nan, value);
+    return Float8E4M3FN::numbers(codes);
   }
 #endif
 };
@@ -81,10 +54,10 @@ struct E5M2 {
   static float decode(uint8_t code) { return float8_e5m2_to_float(code); }
 #if PRECIS_LANES > 1
   static Ints encode_lanes(Floats value) {
-    return encode_float8_lanes(value, kMax, 21, 112, 0x1p-14f, 128.0f);
+    return Float8E5M2::codes(value, kNanByte);
   }
   static Floats decode_lanes(const uint8_t* codes) {
-    return half_bits_to_floats(Ints::load(codes) << 8);
+    return Float8E5M2::numbers(codes);
   }
 #endif
 };

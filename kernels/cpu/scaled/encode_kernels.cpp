@@ -41,13 +41,13 @@ template <typename Type>
 ValueRange range_of(const typename Type::Stored* weight, uint64_t begin, uint64_t end) {
   const float absmax = absmax_of<Type>(weight, begin, end);
   if (std::isnan(absmax)) return {absmax, absmax};
-  ValueRange range;
+  int32_t low = 0, high = 0;  // 0 counts
   for (uint64_t i = begin; i < end; ++i) {
-    const float value = Type::load(weight, i);
-    range.low = value < range.low ? value : range.low;
-    range.high = value > range.high ? value : range.high;
+    const int32_t order = order_of(Type::load(weight, i));
+    low = order < low ? order : low;
+    high = order > high ? order : high;
   }
-  return range;
+  return {number_at(low), number_at(high)};
 }
 
 // A NaN of either side wins.
@@ -257,6 +257,54 @@ int narrow(const ScaledEncoding& encoding, float value) {
   return std::isnan(value) ? 0 : static_cast<int>(round_to_even(clamp(value, -half, half - 1)));
 }
 
+#if PRECIS_LANES > 1
+bool has_lanes(const ScaledEncoding& encoding) {
+  if (encoding.rows.type == NarrowType::float4_e2m1)
+    return encoding.scale_rule != ScaleRule::exponent_above;
+  return encoding.rows.type != NarrowType::float6_e2m3;
+}
+
+// float_to_float4_e2m1 of each lane.
+Ints float4_codes(Floats value) {
+  const Floats magnitude = abs(value);
+  Ints code = Ints::of(0);
+  for (const float bound : {0.25f, 1.25f, 2.5f, 5.0f})
+    code = add_where(Floats::of(bound) < magnitude, code, Ints::of(1));
+  for (const float bound : {0.75f, 1.75f, 3.5f})
+    code = add_where(Floats::of(bound) <= magnitude, code, Ints::of(1));
+  return add_where(value < Floats::of(0), code, Ints::of(8));
+}
+
+// The same of lanes, where has_lanes.
+Ints narrow(const ScaledEncoding& encoding, Floats value) {
+  if (encoding.rows.type == NarrowType::float8_e4m3fn) {
+    const Floats sum = value + Floats::of(0);
+    return Float8E4M3FN::codes(encoding.given_scales == nullptr ? sum : value, 0x7f);
+  }
+  if (encoding.rows.type == NarrowType::float4_e2m1) return float4_codes(value);
+  const auto half = static_cast<float>(1 << (encoding.bits - 1));
+  const Floats number = select(value == value, value, Floats::of(0));
+  return truncate(round_to_even(min(max(number, Floats::of(-half)), Floats::of(half - 1))));
+}
+#endif
+
+// The codes of `count` numbers of a tile.
+template <typename Type, typename Quotient>
+void encode_run(const ScaledEncoding& encoding, const typename Type::Stored* weight, float divisor,
+                float zero, uint64_t count, int* codes) {
+  const auto moved = [&](auto number) {
+    using Value = decltype(number);
+    const Value quotient = round_as<Quotient>(number / all_of<Value>(divisor));
+    return encoding.symmetric ? quotient : round_as<Quotient>(quotient + all_of<Value>(zero));
+  };
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  for (; i + kLanes <= count && has_lanes(encoding); i += kLanes)
+    narrow(encoding, moved(load_numbers<Type>(weight + i))).store(codes + i);
+#endif
+  for (; i < count; ++i) codes[i] = narrow(encoding, moved(Type::load(weight, i)));
+}
+
 template <typename Type, typename Quotient>
 void encode_row(const ScaledEncoding& encoding, const typename Type::Stored* weight, float global,
                 uint64_t row, void* codes, const void* scales, const void* zeros) {
@@ -270,11 +318,9 @@ void encode_row(const ScaledEncoding& encoding, const typename Type::Stored* wei
       const float divisor =
           stored_divisor<Type>(encoding, scales, row / tiles.rows * tiles.per_row + tile, global);
       const float zero = load_zero(encoding.zero_type, encoding.rows, tiles, zeros, row, tile);
-      for (; i < stop; ++i) {
-        const float quotient = Quotient::round(Type::load(weight, row * columns + i) / divisor);
-        numbers[i - begin] =
-            narrow(encoding, encoding.symmetric ? quotient : Quotient::round(quotient + zero));
-      }
+      encode_run<Type, Quotient>(encoding, weight + row * columns + i, divisor, zero, stop - i,
+                                 numbers + (i - begin));
+      i = stop;
     }
     store_row(encoding.rows, numbers, begin, end - begin, codes, row);
   }
