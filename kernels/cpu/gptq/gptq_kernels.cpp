@@ -1,6 +1,7 @@
 // Compiled once for each instruction set.
 #include <vector>
 
+#include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/gptq/gptq.h"
 #include "kernels/cpu/gptq/packing.h"
 
@@ -28,12 +29,14 @@ int rounded(float value) {
 template <typename Type>
 Affine group_parameters(const typename Type::Stored* values, uint64_t begin, uint64_t end,
                         int levels, bool symmetric) {
-  float low = 0, high = 0;
+  int32_t lowest = 0, highest = 0;  // NaNs do not count
   for (uint64_t i = begin; i < end; ++i) {
     const float value = Type::load(values, i);
-    low = value < low ? value : low;
-    high = value > high ? value : high;
+    const int32_t order = value == value ? order_of(value) : 0;
+    lowest = order < lowest ? order : lowest;
+    highest = order > highest ? order : highest;
   }
+  float low = number_at(lowest), high = number_at(highest);
   if (symmetric) {
     high = std::max(-low, high);
     if (low < 0) low = -high;
@@ -49,6 +52,29 @@ Affine group_parameters(const typename Type::Stored* values, uint64_t begin, uin
 uint8_t code_of(float value, const Affine& group, int levels) {
   const int code = rounded(value / group.scale) + group.zero;
   return static_cast<uint8_t>(code < 0 ? 0 : code > levels ? levels : code);
+}
+
+// The codes of kTogether numbers of one group.
+template <typename Type>
+void codes_of(const typename Type::Stored* values, const Affine& group, int levels,
+              uint8_t* codes) {
+#if PRECIS_LANES > 1
+  for (uint64_t i = 0; i < kTogether; i += kLanes) {
+    const Floats quotient = load_numbers<Type>(values + i) / Floats::of(group.scale);
+    const Floats bounded = min(max(quotient, Floats::of(-1024)), Floats::of(1024));
+    const Floats number = select(quotient == quotient, bounded, Floats::of(0));
+    const Ints code = truncate(round_to_even(number)) + Ints::of(group.zero);
+    store_bytes(codes + i, min(max(code, Ints::of(0)), Ints::of(levels)));
+  }
+#else
+  for (uint64_t i = 0; i < kTogether; ++i) codes[i] = code_of(Type::load(values, i), group, levels);
+#endif
+}
+
+// Whether kTogether columns from `column` on, a multiple of it, are of one group.
+bool is_one_group(const GptqShape& shape, const int32_t* group_of, uint64_t column) {
+  return group_of == nullptr &&
+         column / shape.group_size == (column + kTogether - 1) / shape.group_size;
 }
 
 // group_of: null, or the group of each column. affine(row, group) gives scale and zero point.
@@ -73,10 +99,14 @@ void quantize_block(const typename Type::Stored* weight, const GptqFormat& forma
     for (uint64_t i = 0; i < kTogether; ++i) {
       const auto* values = weight + (row_begin + i) * shape.columns + column;
       uint8_t codes[kTogether];
-      for (uint64_t j = 0; j < kTogether; ++j) {
-        const uint64_t group = group_of == nullptr ? (column + j) / shape.group_size
-                                                   : static_cast<uint64_t>(group_of[column + j]);
-        codes[j] = code_of(Type::load(values, j), groups[group * kTogether + i], levels);
+      if (is_one_group(shape, group_of, column)) {
+        codes_of<Type>(values, groups[column / shape.group_size * kTogether + i], levels, codes);
+      } else {
+        for (uint64_t j = 0; j < kTogether; ++j) {
+          const uint64_t group = group_of == nullptr ? (column + j) / shape.group_size
+                                                     : static_cast<uint64_t>(group_of[column + j]);
+          codes[j] = code_of(Type::load(values, j), groups[group * kTogether + i], levels);
+        }
       }
       uint32_t words[8];
       pack_codes(format, codes, words);
@@ -140,6 +170,15 @@ void read_groups(GptqFormat format, GptqShape shape, const uint32_t* qzeros, Wei
   });
 }
 
+// The value of a code: its difference to the zero point is exact.
+template <typename Scale>
+auto value_of(const Affine& group) {
+  return [scale = group.scale, zero = static_cast<float>(group.zero)](auto code) {
+    using Value = decltype(code);
+    return round_as<Scale>(all_of<Value>(scale) * (code - all_of<Value>(zero)));
+  };
+}
+
 template <typename Scale, typename Out>
 void dequantize_row(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
                     const uint32_t* qzeros, const typename Scale::Stored* scales,
@@ -157,6 +196,11 @@ void dequantize_row(const GptqFormat& format, const GptqShape& shape, const uint
       words[word] = qweight[(column / 32 * bits + word) * shape.rows + row];
     uint8_t codes[kTogether];
     unpack_codes(format, words, codes);
+    if (is_one_group(shape, group_of, column)) {
+      const Affine& group = groups[column / shape.group_size];
+      decode_bytes<UnsignedBytes, Out>(codes, kTogether, value_of<Scale>(group), out + column);
+      continue;
+    }
     for (uint64_t j = 0; j < kTogether; ++j) {
       const uint64_t index = group_of == nullptr ? (column + j) / shape.group_size
                                                  : static_cast<uint64_t>(group_of[column + j]);
@@ -234,6 +278,12 @@ void decode_row(const GptqProduct& weight, uint64_t row, uint64_t begin, uint64_
     uint8_t codes[kTogether];
     load_codes(weight, row, column, codes);
     typename Out::Stored* to = out + (column - begin);
+    if (is_one_group(weight.shape, weight.group_of, column)) {
+      const uint64_t group = column / weight.shape.group_size;
+      decode_bytes<UnsignedBytes, Out>(codes, kTogether,
+                                       value_of<Scale>({scales[group], zeros[group]}), to);
+      continue;
+    }
     for (uint64_t j = 0; j < kTogether; ++j) {
       const uint64_t group = weight.group_of == nullptr
                                  ? (column + j) / weight.shape.group_size
