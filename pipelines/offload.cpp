@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/base/byte_size.h"
+#include "core/engine/memory_usage.h"
 #include "runtime/offload/device_map.h"
 #include "runtime/offload/mapped_tensor.h"
 
@@ -142,6 +143,8 @@ void Turns::add(std::shared_ptr<torch::nn::Module> network, Offload offload) {
 void Turns::begin(const torch::nn::Module& network) {
   if (current_ == &network) return;
   end();
+  // What the network before freed would add to this one's peak.
+  release_freed_memory();
   current_ = &network;
   for (const Waiting& waiting : waiting_) {
     if (waiting.network.get() == &network && waiting.offload == Offload::model) {

@@ -122,6 +122,7 @@ Result<std::unique_ptr<Pipeline>> Pipeline::make(const std::filesystem::path& di
     auto pipeline = family->make(loader);
     loader.place();
     if (load) loader.fill();
+    release_freed_memory();
     pipeline->components_ = std::move(loader.reports());
     for (const Component& component : checkpoint.components) {
       pipeline->configs_[component.name] = component.config;

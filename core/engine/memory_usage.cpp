@@ -1,5 +1,9 @@
 #include "core/engine/memory_usage.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <fstream>
@@ -54,6 +58,12 @@ std::optional<uint64_t> available_memory_bytes() {
   const uint64_t swap = number_of("/proc/meminfo", "SwapFree:").value_or(0);
   const uint64_t available = (*memory + swap) * 1024;
   return std::min(available, available_in_group().value_or(available));
+}
+
+void release_freed_memory() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
 }
 
 PeakMemory::PeakMemory()

@@ -17,6 +17,10 @@ uint64_t anonymous_memory_bytes();
 // tell.
 std::optional<uint64_t> available_memory_bytes();
 
+// Gives the system back what was freed and the C library keeps for later (glibc does, by tens of
+// MB). [any thread]
+void release_freed_memory();
+
 // The peak of anonymous memory while it lives, looked at every two milliseconds.
 class PeakMemory {
  public:
