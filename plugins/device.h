@@ -1,15 +1,11 @@
-// A plugin's work on devices: tensors in device memory, and products over kernels/device.
-//
-// A plugin with device kernels has one source that is compiled once for each back end of the build
-// (precis_plugin_devices in CMake), and reaches it by a table: bitsandbytes/device.h is the
+// Methods on devices. A plugin with device kernels has a device.cpp, compiled once for each back
+// end of the build (precis_plugin_devices in CMake): a DeviceMethod for each of its quantizers,
+// made from plugins/back_end.h. OnDevices or WeightsOnDevices lets a quantizer use them: fp8 is the
 // pattern.
 #pragma once
 
-#include <precis/plugin.hpp>
+#include <precis/weight_quantizer.hpp>
 #include <string>
-
-#include "plugins/parts.h"
-#include "plugins/weight_type.h"
 
 namespace precis::plugins {
 
@@ -41,118 +37,148 @@ inline std::string device_name(precis_device device) {
   }
 }
 
-// What a kernel's launcher answered. Throws PRECIS_DEVICE_ERROR.
-inline void require_launched(const char* error) {
-  if (error != nullptr) throw sdk::PluginError(PRECIS_DEVICE_ERROR, error);
+// What `Quantizer` does, for tensors in the memory of one back end's devices; work goes to the
+// call's stream.
+template <typename Quantizer>
+class DeviceMethod {
+ public:
+  virtual ~DeviceMethod() = default;
+
+  virtual int32_t type() const = 0;  // of precis_device
+  // Why device `index` cannot be used; empty: it can.
+  virtual std::string fault(int32_t index) const = 0;
+  // Throws PRECIS_UNSUPPORTED for a weight that has no kernels.
+  virtual void check(const Quantizer&, const precis_param&) const {}
+
+  virtual void quantize(const Quantizer& quantizer, const precis_call& call,
+                        const precis_param& param, const precis_tensor& weight,
+                        const sdk::Parts& parts) const = 0;
+  virtual void dequantize(const Quantizer& quantizer, const precis_call& call,
+                          const precis_param& param, const sdk::ConstParts& parts,
+                          sdk::RowRange rows, const precis_tensor& weight) const = 0;
+  virtual void plan_linear(const Quantizer& quantizer, const precis_linear_options& options,
+                           const precis_param& param, sdk::PlanWriter& plan) const = 0;
+  virtual std::unique_ptr<sdk::Linear> prepare_linear(
+      const Quantizer& quantizer, const precis_call& call, const precis_linear_options& options,
+      const precis_param& param, const sdk::ConstParts& parts, const sdk::Parts& packed) const = 0;
+};
+
+// One back end's; PRECIS_DEVICE_METHOD in device.cpp defines them.
+namespace device_cuda {
+template <typename Quantizer>
+const DeviceMethod<Quantizer>& method();
+}
+namespace device_simt {
+template <typename Quantizer>
+const DeviceMethod<Quantizer>& method();
 }
 
-// The entry of the build's tables that has the device's type and can use it. Throws
-// PRECIS_UNSUPPORTED with the reason where there is none. Table: has `type` and `fault(index)`.
-template <typename Table>
-const Table& usable_device(const std::vector<const Table*>& tables, precis_device device) {
-  for (const Table* table : tables) {
-    if (table->type != device.type) continue;
-    const std::string fault = table->fault(device.index);
-    if (fault.empty()) return *table;
+// Those of this build; empty without nvcc.
+template <typename Quantizer>
+const std::vector<const DeviceMethod<Quantizer>*>& device_methods() {
+  static const std::vector<const DeviceMethod<Quantizer>*> list {
+#if defined(PRECIS_PLUGIN_CUDA)
+    &device_cuda::method<Quantizer>(),
+#endif
+#if defined(PRECIS_PLUGIN_EXECUTOR)
+        &device_simt::method<Quantizer>(),
+#endif
+  };
+  return list;
+}
+
+// The one that has the device's type and can use it. Throws PRECIS_UNSUPPORTED with the reason
+// where there is none.
+template <typename Quantizer>
+const DeviceMethod<Quantizer>& usable_device(precis_device device) {
+  for (const auto* method : device_methods<Quantizer>()) {
+    if (method->type() != device.type) continue;
+    const std::string fault = method->fault(device.index);
+    if (fault.empty()) return *method;
     throw sdk::PluginError(PRECIS_UNSUPPORTED, device_name(device) + ": " + fault);
   }
   throw sdk::PluginError(PRECIS_UNSUPPORTED,
                          device_name(device) + ": this build of the plugin has no kernels for it");
 }
 
-// The CPU and, for every index, the devices of the tables: precis_method.devices. The tables live
-// as long as the process.
-template <typename Table>
-void add_devices(const std::vector<const Table*>& tables, precis_method& method) {
-  static const std::vector<precis_device> devices = [&] {
+// The method with the devices of the build, of every index, beside the CPU.
+template <typename Quantizer>
+precis_method on_devices(precis_method method) {
+  static const std::vector<precis_device> devices = [] {
     std::vector<precis_device> list{sdk::kAnyCpu};
-    for (const Table* table : tables) list.push_back({table->type, -1});
+    for (const auto* found : device_methods<Quantizer>()) list.push_back({found->type(), -1});
     return list;
   }();
   method.devices = devices.data();
   method.device_count = static_cast<uint32_t>(devices.size());
+  return method;
 }
 
-// [out_features, in_features] of a product on a device. Throws PRECIS_UNSUPPORTED for what none
-// takes.
-inline sdk::Matrix device_product_shape(const precis_linear_options& options,
-                                        const precis_param& param) {
-  using sdk::PluginError;
-  if (weight_type(options.activation) == kernels::WeightType::f32)
-    throw PluginError(PRECIS_UNSUPPORTED,
-                      "products on a device take activations in float16 or bfloat16");
-  if (param.ndim != 2)
-    throw PluginError(PRECIS_UNSUPPORTED, "'" + std::string(sdk::view(param.name)) +
-                                              "' is not a matrix [out_features, in_features]");
-  if (options.max_rows < 1) throw PluginError(PRECIS_INVALID_ARGUMENT, "max_rows is below 1");
-  const sdk::Matrix matrix = sdk::matrix(param);
-  if (matrix.columns % 8 != 0)
-    throw PluginError(PRECIS_UNSUPPORTED,
-                      "in_features " + std::to_string(matrix.columns) + " is not a multiple of 8");
-  if (matrix.rows >= 1u << 31 || matrix.columns >= 1u << 31)
-    throw PluginError(PRECIS_UNSUPPORTED, "a side of the weight is 2^31 or more");
-  return matrix;
-}
-
-// The start of a tensor that kernels read: on `device`, contiguous, aligned to 16 bytes.
-template <typename T>
-T* device_data(const precis_tensor& tensor, precis_device device, const char* name) {
-  const precis_device found = tensor.view.device;
-  if (found.type != device.type || found.index != device.index)
-    throw sdk::PluginError(
-        PRECIS_INVALID_ARGUMENT,
-        std::string(name) + " is on " + device_name(found) + ", not on " + device_name(device));
-  T* data = sdk::data<T>(tensor);
-  if (reinterpret_cast<uintptr_t>(data) % 16 != 0)
-    throw sdk::PluginError(PRECIS_UNSUPPORTED, std::string(name) + " is not aligned to 16 bytes");
-  return data;
-}
-
-// y = x W^T + bias on a device: checks the tensors and launches.
-class DeviceProduct : public sdk::Linear {
+template <typename Quantizer>
+class ProductsOnDevices : public Quantizer {
  public:
-  struct Arguments {
-    const void *x, *bias;
-    void* y;
-    uint32_t m;
-    kernels::WeightType activation;
-  };
+  using Quantizer::Quantizer;
 
-  DeviceProduct(const precis_linear_options& options, const sdk::Matrix& matrix)
-      : options_(options), matrix_(matrix) {}
-
-  void forward(const precis_call& call, const precis_tensor& x, const precis_tensor* bias,
-               precis_tensor& y) const final {
-    const auto fits = [this](const precis_tensor& tensor, uint64_t columns) {
-      return sdk::same(tensor.view.dtype, options_.activation) && tensor.view.ndim == 2 &&
-             static_cast<uint64_t>(tensor.view.shape[1]) == columns;
-    };
-    if (!fits(x, matrix_.columns) || !fits(y, matrix_.rows) || x.view.shape[0] != y.view.shape[0] ||
-        x.view.shape[0] > options_.max_rows) {
-      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
-                             "x must be [rows, " + std::to_string(matrix_.columns) +
-                                 "] and y [rows, " + std::to_string(matrix_.rows) +
-                                 "] of the planned dtype, with at most the planned " +
-                                 std::to_string(options_.max_rows) + " rows");
-    }
-    if (bias != nullptr && (!sdk::same(bias->view.dtype, options_.activation) ||
-                            sdk::elements(bias->view.ndim, bias->view.shape) != matrix_.rows))
-      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
-                             "the bias has not the planned shape or dtype");
-    const auto rows = static_cast<uint32_t>(x.view.shape[0]);
-    if (rows == 0 || matrix_.rows == 0) return;
-    launch(call,
-           {device_data<const void>(x, options_.device, "x"),
-            bias == nullptr ? nullptr : device_data<const void>(*bias, options_.device, "the bias"),
-            device_data<void>(y, options_.device, "y"), rows, weight_type(options_.activation)});
+  void check_device(precis_device device, const precis_param& param) const override {
+    if (!on_cpu(device)) usable_device<Quantizer>(device).check(*this, param);
   }
 
- protected:
-  // Enqueues the product on the call's stream: no allocation, no synchronisation.
-  virtual void launch(const precis_call& call, const Arguments& arguments) const = 0;
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override {
+    if (on_cpu(options.device)) return Quantizer::plan_linear(options, param, plan);
+    usable_device<Quantizer>(options.device).plan_linear(*this, options, param, plan);
+  }
 
-  precis_linear_options options_;
-  sdk::Matrix matrix_;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override {
+    if (on_cpu(options.device))
+      return Quantizer::prepare_linear(call, options, param, parts, packed);
+    return usable_device<Quantizer>(options.device)
+        .prepare_linear(*this, call, options, param, parts, packed);
+  }
+};
+
+// A quantizer with its devices.
+template <typename Quantizer>
+class OnDevices final : public ProductsOnDevices<Quantizer> {
+ public:
+  using ProductsOnDevices<Quantizer>::ProductsOnDevices;
+
+  void quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+                const sdk::Parts& parts) const override {
+    if (on_cpu(weight)) return Quantizer::quantize(call, param, weight, parts);
+    usable_device<Quantizer>(weight.view.device).quantize(*this, call, param, weight, parts);
+  }
+
+  void dequantize(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+                  int64_t row_begin, precis_tensor& weight) const override {
+    if (on_cpu(weight)) return Quantizer::dequantize(call, param, parts, row_begin, weight);
+    usable_device<Quantizer>(weight.view.device)
+        .dequantize(*this, call, param, parts, sdk::rows_of(param, row_begin, weight), weight);
+  }
+};
+
+// A WeightQuantizer with its devices, behind the checks of its frame.
+template <typename Quantizer>
+class WeightsOnDevices final : public ProductsOnDevices<Quantizer> {
+ public:
+  using ProductsOnDevices<Quantizer>::ProductsOnDevices;
+
+ protected:
+  void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+              const sdk::Parts& parts) const override {
+    if (on_cpu(weight)) return Quantizer::encode(call, param, weight, parts);
+    usable_device<Quantizer>(weight.view.device).quantize(*this, call, param, weight, parts);
+  }
+
+  void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& out) const override {
+    if (on_cpu(out)) return Quantizer::decode(call, param, parts, rows, out);
+    usable_device<Quantizer>(out.view.device).dequantize(*this, call, param, parts, rows, out);
+  }
 };
 
 }  // namespace precis::plugins

@@ -199,7 +199,7 @@ const char* plan_rows(const GroupedTensor& weight, GroupedRows* out) {
   });
 }
 
-const char* regroup(const GroupedTensor& weight, uint32_t* codes, float* scales, void* stream) {
+const char* repack(const GroupedTensor& weight, uint32_t* codes, float* scales, void* stream) {
   GroupedRows rows;
   if (const char* error = plan_rows(weight, &rows)) return error;
   if (rows.rows == 0 || rows.columns == 0) return nullptr;
@@ -210,11 +210,11 @@ const char* regroup(const GroupedTensor& weight, uint32_t* codes, float* scales,
     constexpr Packing kPacking = decltype(tag)::value;
     if constexpr (kPacking != Packing::bytes) {
       if (rows.bits == 4)
-        return launch_regroup<kPacking, 4>(from, rows.group_size, codes, pairs, stream);
+        return launch_repack<kPacking, 4>(from, rows.group_size, codes, pairs, stream);
     }
     if constexpr (kPacking == Packing::bytes || kPacking == Packing::gptq ||
                   kPacking == Packing::gptq_planar || kPacking == Packing::hqq) {
-      return launch_regroup<kPacking, 8>(from, rows.group_size, codes, pairs, stream);
+      return launch_repack<kPacking, 8>(from, rows.group_size, codes, pairs, stream);
     }
     return "products on a device: this packing has at most 4 bits";
   });

@@ -1,7 +1,7 @@
 // Group-wise integers on a device: GPTQ, AWQ, HQQ, optimum-quanto's qint4 and qint2, torchao's int8
 // and int4. The rules of kernels/device/bitsandbytes.h hold.
 //
-// Stored weights are decoded as they are. Products want the codes in rows: `regroup` brings them
+// Stored weights are decoded as they are. Products want the codes in rows: `repack` brings them
 // there once, when a weight is loaded.
 #pragma once
 
@@ -85,7 +85,7 @@ struct GroupedRows {
 const char* plan_rows(const GroupedTensor& weight, GroupedRows* out);
 
 // Fills codes, null where they are used in place, and scales, of the size that plan_rows gives.
-const char* regroup(const GroupedTensor& weight, uint32_t* codes, float* scales, void* stream);
+const char* repack(const GroupedTensor& weight, uint32_t* codes, float* scales, void* stream);
 
 // y[m][rows] = x[m][columns] W^T + bias, as linear_4bit.
 const char* linear_groups(const GroupedRows& weight, WeightType activation, const void* x,

@@ -180,7 +180,7 @@ TEST_F(DeviceTraffic, GroupedCodes) {
                         WeightType::f16,  scales.data(),  nullptr};
   expect(dequantize_groups(gptq, WeightType::f16, out.data(), nullptr), {2.0, 1.3});
   simt::trace_reset();
-  expect(regroup(gptq, codes.data(), row_scales.data(), nullptr), {2.0, 1.3});
+  expect(repack(gptq, codes.data(), row_scales.data(), nullptr), {2.0, 1.3});
   EXPECT_EQ(simt::trace_report().global_bytes_read, 64u * 256 / 2 + 2 * 64 * 2 + 2 * 64 / 2);
   EXPECT_EQ(simt::trace_report().global_bytes_written, 64u * 256 / 2 + 64 * 2 * 8);
   GroupedRows rows;

@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kUnpackThreads)
 // group_size are multiples of 8.
 template <Packing P, int Bits>
 __global__ void __launch_bounds__(kUnpackThreads)
-    regroup_kernel(PRECIS_PARAMETER StoredGroups weight, uint32_t group_size, uint32_t* codes,
+    repack_kernel(PRECIS_PARAMETER StoredGroups weight, uint32_t group_size, uint32_t* codes,
                    GroupScale* scales) {
   PRECIS_SHARED(CodeTile, tile);
   const uint32_t first_column = blockIdx.x * kUnpackRuns * kRun;
@@ -138,9 +138,9 @@ const char* launch_dequantize_groups(const StoredGroups& weight, bool runs_share
 }
 
 template <Packing P, int Bits>
-const char* launch_regroup(const StoredGroups& weight, uint32_t group_size, uint32_t* codes,
+const char* launch_repack(const StoredGroups& weight, uint32_t group_size, uint32_t* codes,
                            GroupScale* scales, void* stream) {
-  return PRECIS_LAUNCH((regroup_kernel<P, Bits>), unpack_grid(weight), dim3(kUnpackThreads), 0,
+  return PRECIS_LAUNCH((repack_kernel<P, Bits>), unpack_grid(weight), dim3(kUnpackThreads), 0,
                        stream, weight, group_size, codes, scales);
 }
 

@@ -185,7 +185,7 @@ std::string check_linear(const StoredWeight& weight, WeightType activation, uint
   const DeviceArray<uint32_t> codes(rows.code_words());
   const DeviceArray<float> scales(rows.scale_count());
   if (const char* error =
-          regroup(tensor, rows.in_place ? nullptr : codes.data(), scales.data(), nullptr))
+          repack(tensor, rows.in_place ? nullptr : codes.data(), scales.data(), nullptr))
     return error;
   if (!rows.in_place) rows.codes = codes.data();
   rows.scales = scales.data();

@@ -1,8 +1,6 @@
 #include <precis/module_match.hpp>
 
-#include "plugins/bitsandbytes/device.h"
 #include "plugins/bitsandbytes/quantizer.h"
-#include "plugins/device.h"
 
 namespace precis::bitsandbytes {
 
@@ -12,10 +10,6 @@ bool BitsAndBytesQuantizer::skipped(std::string_view module,
       config_.library == "transformers" && config_.library_version.substr(0, 2) != "4.";
   if (by_pattern) return sdk::kept_by_pattern(module, list);
   return sdk::kept_by_leaf_or_segment(module, list);
-}
-
-void BitsAndBytesQuantizer::check_device(precis_device device, const precis_param&) const {
-  if (!plugins::on_cpu(device)) plugins::usable_device(device_methods(), device);
 }
 
 void BitsAndBytesQuantizer::storage(const precis_param& param, precis_storage& out) const {

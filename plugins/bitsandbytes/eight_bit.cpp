@@ -1,7 +1,5 @@
 #include "kernels/cpu/bitsandbytes/int8.h"
-#include "plugins/bitsandbytes/device.h"
 #include "plugins/bitsandbytes/quantizer.h"
-#include "plugins/device.h"
 #include "plugins/weight_type.h"
 
 namespace precis::bitsandbytes {
@@ -36,13 +34,14 @@ uint64_t EightBitQuantizer::stored_bytes(const precis_param& param) const {
   return matrix.elements() + matrix.rows * sizeof(float) + 1;
 }
 
-void EightBitQuantizer::quantize(const precis_call& call, const precis_param& param,
-                                 const precis_tensor& weight, const sdk::Parts& parts) const {
+void EightBitQuantizer::require_planned(const sdk::Parts& parts) const {
   if (parts.size() != 3)
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
-  if (!plugins::on_cpu(weight))
-    return plugins::usable_device(device_methods(), weight.view.device)
-        .quantize_eight_bit(call, param, weight, parts);
+}
+
+void EightBitQuantizer::quantize(const precis_call& call, const precis_param& param,
+                                 const precis_tensor& weight, const sdk::Parts& parts) const {
+  require_planned(parts);
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto type = plugins::weight_type(param.dtype);
   const void* values = sdk::data<const void>(weight);
@@ -57,12 +56,9 @@ void EightBitQuantizer::quantize(const precis_call& call, const precis_param& pa
   *sdk::data<uint8_t>(*parts[2]) = 0;  // row-major
 }
 
-void EightBitQuantizer::dequantize(const precis_call& call, const precis_param& param,
+void EightBitQuantizer::dequantize(const precis_call&, const precis_param& param,
                                    const sdk::ConstParts& parts, int64_t row_begin,
                                    precis_tensor& weight) const {
-  if (!plugins::on_cpu(weight))
-    return plugins::usable_device(device_methods(), weight.view.device)
-        .dequantize_eight_bit(call, param, parts, row_begin, weight);
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto begin = static_cast<uint64_t>(row_begin);
   const uint64_t end =

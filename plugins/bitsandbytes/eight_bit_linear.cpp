@@ -1,43 +1,35 @@
-#include "plugins/bitsandbytes/device.h"
 #include "plugins/bitsandbytes/quantizer.h"
-#include "plugins/device.h"
 #include "plugins/linear.h"
 
 namespace precis::bitsandbytes {
 namespace {
 
-// Sums of products of 8-bit codes stay within 32 bits.
-constexpr uint64_t kMostColumns = 65536;
-
 struct NoFormat {};
 
 }  // namespace
 
+void require_exact_sums(const sdk::Matrix& matrix) {
+  constexpr uint64_t kMostColumns = 65536;
+  if (matrix.columns <= kMostColumns) return;
+  throw sdk::PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(matrix.columns) +
+                                                 " is above " + std::to_string(kMostColumns) +
+                                                 ": sums of 8-bit products could overflow");
+}
+
 void EightBitQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                     sdk::PlanWriter& plan) const {
-  const sdk::Matrix matrix = sdk::matrix(param);
-  if (matrix.columns > kMostColumns) {
-    throw sdk::PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(matrix.columns) +
-                                                   " is above " + std::to_string(kMostColumns) +
-                                                   ": sums of 8-bit products could overflow");
-  }
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  require_exact_sums(matrix);
   plan.keeps_parts();
-  if (!plugins::on_cpu(options.device))
-    return plan.workspace(plugins::usable_device(device_methods(), options.device)
-                              .eight_bit_workspace(options, param));
-  plugins::product_shape(options, param);
   plan.workspace(
       plugins::product_workspace(options, kernels::Arithmetic::int8_rows, matrix.columns));
 }
 
-std::unique_ptr<sdk::Linear> EightBitQuantizer::prepare_linear(const precis_call& call,
+std::unique_ptr<sdk::Linear> EightBitQuantizer::prepare_linear(const precis_call&,
                                                                const precis_linear_options& options,
                                                                const precis_param& param,
                                                                const sdk::ConstParts& parts,
                                                                const sdk::Parts&) const {
-  if (!plugins::on_cpu(options.device))
-    return plugins::usable_device(device_methods(), options.device)
-        .prepare_eight_bit(call, options, param, config_.int8_threshold, parts);
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   if (parts.size() < 2)
     throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");

@@ -2,21 +2,13 @@
 #include <map>
 
 #include "kernels/cpu/bitsandbytes/blockwise.h"
-#include "plugins/bitsandbytes/device.h"
 #include "plugins/bitsandbytes/quantizer.h"
-#include "plugins/device.h"
 #include "plugins/weight_type.h"
 
 namespace precis::bitsandbytes {
 namespace {
 
 using sdk::PluginError;
-
-// The tensors of a 4-bit weight in the order of the plan; the nested ones only with double
-// quantization.
-struct FourBitParts {
-  static constexpr std::size_t kPlain = 4, kNested = 6;
-};
 
 constexpr uint64_t kBlocksAtOnce = 1024;  // a grain of about 64 Ki elements
 
@@ -104,14 +96,14 @@ uint64_t FourBitQuantizer::stored_bytes(const precis_param& param) const {
   return packed_and_map + blocks + nested * sizeof(float);
 }
 
+void FourBitQuantizer::require_planned(const sdk::Parts& parts) const {
+  if (parts.size() != (config_.double_quant ? FourBitParts::kNested : FourBitParts::kPlain))
+    throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+}
+
 void FourBitQuantizer::quantize(const precis_call& call, const precis_param& param,
                                 const precis_tensor& weight, const sdk::Parts& parts) const {
-  if (parts.size() != (config_.double_quant ? FourBitParts::kNested : FourBitParts::kPlain)) {
-    throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
-  }
-  if (!plugins::on_cpu(weight))
-    return plugins::usable_device(device_methods(), weight.view.device)
-        .quantize_four_bit(call, config_, param, weight, parts);
+  require_planned(parts);
   const uint64_t n = sdk::matrix(param).elements();
   const uint64_t blocks = block_count(n, config_.blocksize);
   const auto type = plugins::weight_type(param.dtype);
@@ -140,12 +132,9 @@ void FourBitQuantizer::quantize(const precis_call& call, const precis_param& par
   std::memcpy(sdk::data<char>(*parts.back()), json.data(), json.size());
 }
 
-void FourBitQuantizer::dequantize(const precis_call& call, const precis_param& param,
+void FourBitQuantizer::dequantize(const precis_call&, const precis_param& param,
                                   const sdk::ConstParts& parts, int64_t row_begin,
                                   precis_tensor& weight) const {
-  if (!plugins::on_cpu(weight))
-    return plugins::usable_device(device_methods(), weight.view.device)
-        .dequantize_four_bit(call, param, parts, row_begin, weight);
   const sdk::Matrix matrix = sdk::matrix(param);
   const QuantState state = parse_quant_state(text_of(*parts.back()));
   const uint64_t rows = weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]);

@@ -1,7 +1,5 @@
 #include "kernels/cpu/bitsandbytes/linear.h"
-#include "plugins/bitsandbytes/device.h"
 #include "plugins/bitsandbytes/quantizer.h"
-#include "plugins/device.h"
 #include "plugins/linear.h"
 
 namespace precis::bitsandbytes {
@@ -16,27 +14,16 @@ uint64_t block_count(uint64_t elements, uint64_t blocksize) {
 void FourBitQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                    sdk::PlanWriter& plan) const {
   plan.keeps_parts();
-  if (!plugins::on_cpu(options.device)) {
-    plugins::usable_device(device_methods(), options.device);
-    const sdk::Matrix matrix = plugins::device_product_shape(options, param);
-    if (config_.double_quant)
-      plan.add_numbers("absmax", sdk::kFloat32,
-                       {static_cast<int64_t>(block_count(matrix.elements(), config_.blocksize))});
-    return;
-  }
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   plan.workspace(
       plugins::product_workspace(options, plugins::float_arithmetic(options), matrix.columns));
 }
 
-std::unique_ptr<sdk::Linear> FourBitQuantizer::prepare_linear(const precis_call& call,
+std::unique_ptr<sdk::Linear> FourBitQuantizer::prepare_linear(const precis_call&,
                                                               const precis_linear_options& options,
                                                               const precis_param& param,
                                                               const sdk::ConstParts& parts,
-                                                              const sdk::Parts& packed) const {
-  if (!plugins::on_cpu(options.device))
-    return plugins::usable_device(device_methods(), options.device)
-        .prepare_four_bit(call, options, param, parts, packed);
+                                                              const sdk::Parts&) const {
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   if (parts.size() < 4)
     throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");

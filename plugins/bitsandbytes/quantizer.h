@@ -14,7 +14,8 @@ class BitsAndBytesQuantizer : public sdk::Quantizer {
  public:
   explicit BitsAndBytesQuantizer(Config config) : config_(std::move(config)) {}
 
-  void check_device(precis_device device, const precis_param&) const override;
+  const Config& settings() const { return config_; }
+
   void storage(const precis_param& param, precis_storage& out) const override;
   std::string config(const precis_component& component) const override;
 
@@ -24,6 +25,12 @@ class BitsAndBytesQuantizer : public sdk::Quantizer {
   virtual uint64_t stored_bytes(const precis_param& param) const = 0;
 
   Config config_;
+};
+
+// The tensors of a 4-bit weight in the order of the plan; the nested ones only with double
+// quantization.
+struct FourBitParts {
+  static constexpr std::size_t kPlain = 4, kNested = 6;
 };
 
 // NF4 and FP4 in blocks, optionally with quantized block maxima.
@@ -47,6 +54,9 @@ class FourBitQuantizer : public BitsAndBytesQuantizer {
                                               const precis_param& param,
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
+
+  // Throws PRECIS_INVALID_ARGUMENT for parts that are not as many as planned.
+  void require_planned(const sdk::Parts& parts) const;
 
  protected:
   uint64_t stored_bytes(const precis_param& param) const override;
@@ -77,9 +87,15 @@ class EightBitQuantizer : public BitsAndBytesQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
+  // Throws PRECIS_INVALID_ARGUMENT for parts that are not as many as planned.
+  void require_planned(const sdk::Parts& parts) const;
+
  protected:
   uint64_t stored_bytes(const precis_param& param) const override;
 };
+
+// Sums of products of 8-bit codes must stay within 32 bits. Throws PRECIS_UNSUPPORTED.
+void require_exact_sums(const sdk::Matrix& matrix);
 
 // Throws PRECIS_UNSUPPORTED when the bytes of weight_format, the third part of an 8-bit weight,
 // name another layout.

@@ -1,19 +1,17 @@
-// Compiled once for each back end, with PRECIS_DEVICE defined as its namespace.
-#include "plugins/gguf/device.h"
+// Blocks of q8_0, q4_0 and q4_k on devices.
+#include "kernels/device/gguf.h"
 
 #include <optional>
 
-#include "kernels/device/gguf.h"
-#include "kernels/device/host_runtime.h"
-#include "plugins/device.h"
+#include "plugins/back_end.h"
+#include "plugins/gguf/quantizer.h"
 
 namespace precis::gguf::PRECIS_DEVICE {
 namespace {
 
 namespace device = kernels::PRECIS_DEVICE;
+using namespace plugins::PRECIS_DEVICE;
 using device::GgufType;
-using plugins::device_data;
-using plugins::require_launched;
 
 std::optional<GgufType> find_type(std::string_view name) {
   if (name == "q8_0") return GgufType::q8_0;
@@ -22,85 +20,58 @@ std::optional<GgufType> find_type(std::string_view name) {
   return std::nullopt;
 }
 
-bool knows(std::string_view type) {
-  return find_type(type).has_value();
+GgufType type_of(const kernels::GgufCodec& codec) {
+  if (const auto type = find_type(codec.name)) return *type;
+  throw sdk::PluginError(
+      PRECIS_UNSUPPORTED,
+      "on a device there are kernels for q8_0, q4_0 and q4_k, not for " + std::string(codec.name));
 }
 
-void quantize(const precis_call& call, std::string_view type, const precis_param& param,
-              const precis_tensor& weight, const precis_tensor& blocks) {
-  if (param.importance != nullptr)
-    throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                           "on a device blocks are encoded without an importance matrix");
-  const precis_device where = weight.view.device;
-  const device::CurrentDevice current(where.index);
-  const sdk::Matrix matrix = sdk::matrix(param);
-  require_launched(device::quantize_gguf(
-      *find_type(type), plugins::weight_type(param.dtype),
-      device_data<const void>(weight, where, "the weight"), static_cast<uint32_t>(matrix.rows),
-      static_cast<uint32_t>(matrix.columns), device_data<uint8_t>(blocks, where, "the blocks"),
-      call.stream));
-}
-
-void dequantize(const precis_call& call, std::string_view type, const precis_tensor& blocks,
-                uint64_t first, const precis_tensor& weight) {
-  const precis_device where = weight.view.device;
-  const device::CurrentDevice current(where.index);
-  const uint64_t count = sdk::elements(weight.view.ndim, weight.view.shape);
-  if (first % 16 != 0 || count >= uint64_t{1} << 32)
-    throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                           "on a device the rows begin at a multiple of 16 bytes, and there are "
-                           "fewer than 2^32 elements");
-  const device::GgufTensor tensor{*find_type(type), 1, static_cast<uint32_t>(count),
-                                  device_data<const uint8_t>(blocks, where, "the blocks") + first};
-  require_launched(device::dequantize_gguf(tensor, plugins::weight_type(weight.view.dtype),
-                                           device_data<void>(weight, where, "the weight"),
-                                           call.stream));
-}
-
-class Product final : public plugins::DeviceProduct {
+class Blocks final : public BackEnd<GgufQuantizer> {
  public:
-  Product(const precis_linear_options& options, const sdk::Matrix& matrix,
-          const device::GgufTensor& weight)
-      : DeviceProduct(options, matrix), weight_(weight) {}
-
- private:
-  void launch(const precis_call& call, const Arguments& a) const override {
-    const device::CurrentDevice current(options_.device.index);
-    require_launched(
-        device::linear_gguf(weight_, a.activation, a.x, a.bias, a.y, a.m, call.stream));
+  // A config that only reads knows no type; each tensor is asked then.
+  void check(const GgufQuantizer& quantizer, const precis_param& param) const override {
+    if (!quantizer.settings().type.empty()) type_of(quantizer.codec_for(param));
   }
-  device::GgufTensor weight_;
+
+ protected:
+  void encode(const GgufQuantizer&, const Work& work, const precis_tensor& weight,
+              const sdk::Parts& parts) const override {
+    const GgufType type = type_of(planned_codec(work.param(), parts));
+    if (importance_of(work.param()) != nullptr)
+      throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                             "on a device blocks are encoded without an importance matrix");
+    require_launched(device::quantize_gguf(
+        type, work.type(), work.data<const void>(weight, "the weight"), narrow(work.matrix().rows),
+        narrow(work.matrix().columns), work.data<uint8_t>(*parts[0], "the blocks"), work.stream()));
+  }
+
+  void decode(const GgufQuantizer&, const Work& work, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& weight) const override {
+    const StoredRows stored = stored_rows(work.param(), parts, rows);
+    require_aligned(stored.begin);
+    // As one row: blocks run on across the rows of the weight.
+    const device::GgufTensor tensor{
+        type_of(stored.codec), 1, narrow(stored.blocks * stored.codec.block_size),
+        work.data<const uint8_t>(*parts[0], "the blocks") + stored.begin};
+    require_launched(device::dequantize_gguf(tensor, plugins::weight_type(weight.view.dtype),
+                                             work.data<void>(weight, "the weight"), work.stream()));
+  }
+
+  std::unique_ptr<sdk::Linear> prepare(const GgufQuantizer&, const Work& work,
+                                       const precis_linear_options& options,
+                                       const sdk::ConstParts& parts,
+                                       const sdk::Parts&) const override {
+    const device::GgufTensor tensor{type_of(stored_matrix(work.param(), parts).codec),
+                                    narrow(work.matrix().rows), narrow(work.matrix().columns),
+                                    work.data<const uint8_t>(*parts[0], "the blocks")};
+    return device_product(options, work, [tensor](const ProductArguments& a) {
+      return device::linear_gguf(tensor, a.activation, a.x, a.bias, a.y, a.m, a.call.stream);
+    });
+  }
 };
 
-std::unique_ptr<sdk::Linear> prepare(const precis_linear_options& options,
-                                     const precis_param& param, std::string_view type,
-                                     const precis_tensor& blocks) {
-  const sdk::Matrix matrix = plugins::device_product_shape(options, param);
-  return std::make_unique<Product>(
-      options, matrix,
-      device::GgufTensor{*find_type(type), static_cast<uint32_t>(matrix.rows),
-                         static_cast<uint32_t>(matrix.columns),
-                         device_data<const uint8_t>(blocks, options.device, "the blocks")});
-}
-
-constexpr int32_t device_type() {
-#if defined(PRECIS_DEVICE_SIMT)
-  return plugins::kExecutorDevice;
-#else
-  return PRECIS_DEVICE_CUDA;
-#endif
-}
-
-std::string fault(int32_t index) {
-  return device::device_fault(index);
-}
-
 }  // namespace
-
-const DeviceMethods& methods() {
-  static constexpr DeviceMethods kMethods{device_type(), fault,      knows,
-                                          quantize,      dequantize, prepare};
-  return kMethods;
-}
-
 }  // namespace precis::gguf::PRECIS_DEVICE
+
+PRECIS_DEVICE_METHOD(gguf::GgufQuantizer, gguf::PRECIS_DEVICE::Blocks)

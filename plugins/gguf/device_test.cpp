@@ -30,7 +30,7 @@ TEST(GgufOnDevice, TypesWithoutKernels) {
   Answer answer;
   plugin.planned_parts(kExecutor, param, &workspace, &answer);
   EXPECT_EQ(answer.status, PRECIS_UNSUPPORTED);
-  EXPECT_EQ(answer.message, "executor:0: there are kernels for q8_0, q4_0 and q4_k, not for q6_k");
+  EXPECT_EQ(answer.message, "on a device there are kernels for q8_0, q4_0 and q4_k, not for q6_k");
 }
 
 }  // namespace

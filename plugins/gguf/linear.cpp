@@ -1,7 +1,5 @@
 #include "kernels/cpu/gguf/linear.h"
 
-#include "plugins/device.h"
-#include "plugins/gguf/device.h"
 #include "plugins/gguf/quantizer.h"
 #include "plugins/linear.h"
 
@@ -18,16 +16,21 @@ const Entry* find(std::span<const Entry> entries, std::string_view name) {
 
 }  // namespace
 
+StoredRows stored_matrix(const precis_param& param, const sdk::ConstParts& parts) {
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const StoredRows stored = stored_rows(param, parts, {0, matrix.rows});
+  if (matrix.columns % stored.codec.block_size == 0) return stored;
+  throw sdk::PluginError(PRECIS_DATA_LOSS, "in_features " + std::to_string(matrix.columns) +
+                                               " is not a multiple of the block size of " +
+                                               std::string(stored.codec.name));
+}
+
 // Each tensor of a file has a type of its own, known when it is prepared: room for the largest.
 // diffusers decodes a weight and multiplies in floating point; ggml rounds the activations to 8
 // bits and multiplies integers, which the host must allow.
 void GgufQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                 sdk::PlanWriter& plan) const {
   plan.keeps_parts();
-  if (!plugins::on_cpu(options.device)) {
-    plugins::device_product_shape(options, param);
-    return;
-  }
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   plan.workspace(std::max(
       plugins::product_workspace(options, plugins::float_arithmetic(options), matrix.columns),
@@ -39,22 +42,9 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
                                                            const precis_param& param,
                                                            const sdk::ConstParts& parts,
                                                            const sdk::Parts&) const {
-  const bool on_cpu = plugins::on_cpu(options.device);
-  const sdk::Matrix matrix = on_cpu ? plugins::product_shape(options, param)
-                                    : plugins::device_product_shape(options, param);
-  if (parts.size() != 1)
-    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "a GGUF weight is one tensor");
-  const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
-  if (matrix.columns % codec.block_size != 0) {
-    throw sdk::PluginError(PRECIS_DATA_LOSS, "in_features " + std::to_string(matrix.columns) +
-                                                 " is not a multiple of the block size of " +
-                                                 std::string(codec.name));
-  }
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  const kernels::GgufCodec& codec = stored_matrix(param, parts).codec;
   const uint64_t row_bytes = matrix.columns / codec.block_size * codec.block_bytes;
-  plugins::require_bytes(*parts[0], matrix.rows * row_bytes);
-  if (!on_cpu)
-    return device_methods(options.device, codec.name)
-        .prepare(options, param, codec.name, *parts[0]);
   kernels::LinearWeight weight{};
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;

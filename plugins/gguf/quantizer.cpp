@@ -3,8 +3,6 @@
 #include <cstring>
 #include <precis/module_match.hpp>
 
-#include "plugins/device.h"
-#include "plugins/gguf/device.h"
 #include "plugins/weight_type.h"
 
 namespace precis::gguf {
@@ -22,12 +20,6 @@ std::string_view smaller_block(std::string_view name) {
   if (name == "q4_k") return "q5_0";
   if (name == "q5_k") return "q5_1";
   return name == "q6_k" ? "q8_0" : "";
-}
-
-// Hosts of minor 0 do not have the member yet.
-const precis_tensor* importance_of(const precis_param& param) {
-  constexpr std::size_t kEnd = offsetof(precis_param, importance) + sizeof param.importance;
-  return param.struct_size >= kEnd ? param.importance : nullptr;
 }
 
 void require_importance(const kernels::GgufCodec& codec, const precis_param& param) {
@@ -57,6 +49,11 @@ const float* row_of(const void* values, kernels::WeightType type, uint64_t row, 
 
 }  // namespace
 
+const precis_tensor* importance_of(const precis_param& param) {
+  constexpr std::size_t kEnd = offsetof(precis_param, importance) + sizeof param.importance;
+  return param.struct_size >= kEnd ? param.importance : nullptr;
+}
+
 const kernels::GgufCodec& codec_of(const char* encoding, precis_dtype dtype) {
   const std::string_view text =
       encoding == nullptr ? std::string_view() : std::string_view(encoding);
@@ -70,6 +67,26 @@ const kernels::GgufCodec& codec_of(const char* encoding, precis_dtype dtype) {
   if (codec == nullptr)
     throw PluginError(PRECIS_UNSUPPORTED, "the encoding '" + std::string(text) + "' is not known");
   return *codec;
+}
+
+const kernels::GgufCodec& planned_codec(const precis_param& param, const sdk::Parts& parts) {
+  if (parts.size() != 1)
+    throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+  const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
+  require_importance(codec, param);
+  return codec;
+}
+
+StoredRows stored_rows(const precis_param& param, const sdk::ConstParts& parts,
+                       sdk::RowRange rows) {
+  if (parts.size() != 1) throw PluginError(PRECIS_INVALID_ARGUMENT, "a GGUF weight is one tensor");
+  const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const uint64_t begin = rows.begin * matrix.columns, count = rows.count() * matrix.columns;
+  if (begin % codec.block_size != 0 || count % codec.block_size != 0 ||
+      parts[0]->nbytes < matrix.elements() / codec.block_size * codec.block_bytes)
+    throw PluginError(PRECIS_DATA_LOSS, "the blocks do not fit the weight's shape");
+  return {codec, begin / codec.block_size * codec.block_bytes, count / codec.block_size};
 }
 
 GgufQuantizer::GgufQuantizer(Config config) : config_(std::move(config)) {
@@ -103,13 +120,6 @@ const kernels::GgufCodec& GgufQuantizer::codec_for(const precis_param& param) co
   return *codec;
 }
 
-// A config that only reads knows no type; each tensor is asked then.
-void GgufQuantizer::check_device(precis_device device, const precis_param& param) const {
-  if (plugins::on_cpu(device)) return;
-  plugins::usable_device(device_methods(), device);
-  if (!config_.type.empty()) device_methods(device, codec_for(param).name);
-}
-
 void GgufQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const {
   plugins::weight_type(param.dtype);
   const sdk::Matrix matrix = sdk::matrix(param);
@@ -127,17 +137,10 @@ void GgufQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const
 
 void GgufQuantizer::quantize(const precis_call& call, const precis_param& param,
                              const precis_tensor& weight, const sdk::Parts& parts) const {
-  if (parts.size() != 1)
-    throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
-  const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
+  const kernels::GgufCodec& codec = planned_codec(param, parts);
   const uint64_t columns = row_length(param),
                  rows = columns == 0 ? 0 : sdk::matrix(param).elements() / columns;
   const uint64_t row_bytes = columns / codec.block_size * codec.block_bytes;
-  require_importance(codec, param);
-  if (!plugins::on_cpu(weight)) {
-    return device_methods(weight.view.device, codec.name)
-        .quantize(call, codec.name, param, weight, *parts[0]);
-  }
   const float* importance = nullptr;
   if (const precis_tensor* given = importance_of(param)) {
     if (given->nbytes != columns * sizeof(float)) {
@@ -162,29 +165,13 @@ void GgufQuantizer::quantize(const precis_call& call, const precis_param& param,
       });
 }
 
-void GgufQuantizer::dequantize(const precis_call& call, const precis_param& param,
+void GgufQuantizer::dequantize(const precis_call&, const precis_param& param,
                                const sdk::ConstParts& parts, int64_t row_begin,
                                precis_tensor& weight) const {
-  if (parts.size() != 1) throw PluginError(PRECIS_INVALID_ARGUMENT, "a GGUF weight is one tensor");
-  const kernels::GgufCodec& codec = codec_of(parts[0]->encoding, parts[0]->view.dtype);
-  const sdk::Matrix matrix = sdk::matrix(param);
-  const uint64_t begin = static_cast<uint64_t>(row_begin) * matrix.columns;
-  const uint64_t count = sdk::elements(weight.view.ndim, weight.view.shape);
-  if (begin % codec.block_size != 0 || count % codec.block_size != 0 ||
-      begin + count > matrix.elements() ||
-      parts[0]->nbytes < matrix.elements() / codec.block_size * codec.block_bytes) {
-    throw PluginError(PRECIS_DATA_LOSS, "the blocks do not fit the weight's shape");
-  }
-  if (!plugins::on_cpu(weight)) {
-    return device_methods(weight.view.device, codec.name)
-        .dequantize(call, codec.name, *parts[0], begin / codec.block_size * codec.block_bytes,
-                    weight);
-  }
-  const uint8_t* blocks =
-      sdk::data<const uint8_t>(*parts[0]) + begin / codec.block_size * codec.block_bytes;
-  const auto out_type = plugins::weight_type(weight.view.dtype);
-  kernels::gguf_dequantize(kernels::current_isa(), codec, blocks, count / codec.block_size,
-                           out_type, sdk::data<void>(weight));
+  const StoredRows stored = stored_rows(param, parts, sdk::rows_of(param, row_begin, weight));
+  kernels::gguf_dequantize(kernels::current_isa(), stored.codec,
+                           sdk::data<const uint8_t>(*parts[0]) + stored.begin, stored.blocks,
+                           plugins::weight_type(weight.view.dtype), sdk::data<void>(weight));
 }
 
 void GgufQuantizer::storage(const precis_param& param, precis_storage& out) const {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <map>
-#include <precis/plugin.hpp>
+#include <precis/weight_quantizer.hpp>
 
 #include "kernels/cpu/gguf/gguf.h"
 #include "plugins/gguf/config.h"
@@ -13,7 +13,11 @@ class GgufQuantizer : public sdk::Quantizer {
  public:
   explicit GgufQuantizer(Config config);
 
-  void check_device(precis_device device, const precis_param& param) const override;
+  const Config& settings() const { return config_; }
+  // The codec a weight is written with: the config's, or the one that takes its place when rows are
+  // no multiple of its block.
+  const kernels::GgufCodec& codec_for(const precis_param& param) const;
+
   void plan(const precis_param& param, sdk::PlanWriter& plan) const override;
   void quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                 const sdk::Parts& parts) const override;
@@ -35,9 +39,6 @@ class GgufQuantizer : public sdk::Quantizer {
   std::string metadata(const precis_component& component) const override;
 
  private:
-  // The codec a weight is written with: the config's, or the one that takes its place when rows are
-  // no multiple of its block.
-  const kernels::GgufCodec& codec_for(const precis_param& param) const;
   // The same, null where no block fits.
   const kernels::GgufCodec* fitting_codec(const precis_param& param) const;
 
@@ -47,5 +48,23 @@ class GgufQuantizer : public sdk::Quantizer {
 
 // The codec of a stored tensor: blocks by their encoding, F16 and BF16 by their dtype.
 const kernels::GgufCodec& codec_of(const char* encoding, precis_dtype dtype);
+
+// Null: the host has none for this weight, or is of minor 0, which does not have the member yet.
+const precis_tensor* importance_of(const precis_param& param);
+
+// The codec of the one part that was planned. Throws PRECIS_FAILED_PRECONDITION where it needs an
+// importance matrix and there is none.
+const kernels::GgufCodec& planned_codec(const precis_param& param, const sdk::Parts& parts);
+
+// Rows of a stored weight: its one part from byte `begin` on.
+struct StoredRows {
+  const kernels::GgufCodec& codec;
+  uint64_t begin, blocks;
+};
+// Throws PRECIS_DATA_LOSS where the blocks are not those of the weight's shape.
+StoredRows stored_rows(const precis_param& param, const sdk::ConstParts& parts, sdk::RowRange rows);
+
+// All rows, for products, whose rows are whole blocks.
+StoredRows stored_matrix(const precis_param& param, const sdk::ConstParts& parts);
 
 }  // namespace precis::gguf

@@ -204,13 +204,7 @@ void HqqQuantizer::encode(const precis_call& call, const precis_param& param,
 void HqqQuantizer::dequantize(const precis_call& call, const precis_param& param,
                               const sdk::ConstParts& parts, int64_t row_begin,
                               precis_tensor& weight) const {
-  const sdk::Matrix whole = sdk::matrix(param);
-  const auto begin = static_cast<uint64_t>(row_begin);
-  const sdk::RowRange rows{
-      begin, begin + (weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]))};
-  if (row_begin < 0 || rows.end > whole.rows)
-    throw PluginError(PRECIS_INVALID_ARGUMENT, "the rows are outside of the weight");
-  decode(call, param, parts, rows, weight);
+  decode(call, param, parts, sdk::rows_of(param, row_begin, weight), weight);
 }
 
 void HqqQuantizer::decode(const precis_call&, const precis_param& param,

@@ -1,5 +1,3 @@
-#include "plugins/device.h"
-#include "plugins/quanto/device.h"
 #include "plugins/quanto/format.h"
 #include "plugins/quanto/quantizer.h"
 #include "plugins/weight_type.h"
@@ -25,10 +23,6 @@ void fill_ones(const precis_tensor& tensor) {
 }
 
 }  // namespace
-
-void QuantoQuantizer::check_device(precis_device device, const precis_param&) const {
-  if (!plugins::on_cpu(device)) plugins::usable_device(device_methods(), device);
-}
 
 void QuantoQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) const {
   plugins::weight_type(param.dtype);
@@ -57,14 +51,14 @@ void QuantoQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) con
   plan.add_numbers("output_scale", param.dtype, {});
 }
 
-void QuantoQuantizer::quantize(const precis_call& call, const precis_param& param,
-                               const precis_tensor& weight, const sdk::Parts& parts) const {
+void QuantoQuantizer::require_planned(const sdk::Parts& parts) const {
   if (parts.size() != (config_.bits() == 8 ? 4u : 5u))
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
-  if (!plugins::on_cpu(weight)) {
-    return plugins::usable_device(device_methods(), weight.view.device)
-        .quantize(call, config_, param, weight, parts);
-  }
+}
+
+void QuantoQuantizer::quantize(const precis_call& call, const precis_param& param,
+                               const precis_tensor& weight, const sdk::Parts& parts) const {
+  require_planned(parts);
   if (config_.bits() == 8)
     quantize_bytes(call, param, weight, parts);
   else
@@ -110,22 +104,15 @@ void QuantoQuantizer::quantize_groups(const precis_call& call, const precis_para
   sdk::Host::get().parallel_for(groups.packed_rows, grain, [&](uint64_t begin, uint64_t end) {
     kernels::pack_planes(config_.bits(), codes, groups.count, groups.size, begin, end, packed);
   });
-  const bool through_tinygemm = config_.bits() == 4 && sdk::same(param.dtype, sdk::kBFloat16) &&
-                                groups.size == 128 && param.ndim == 2 && matrix.rows % 16 == 0 &&
-                                matrix.columns % 128 == 0;
-  if (through_tinygemm) {
+  if (through_tinygemm(config_, param, groups)) {
     kernels::tinygemm_shift(static_cast<const uint16_t*>(scales), static_cast<uint16_t*>(shifts),
                             groups.count);
   }
 }
 
-void QuantoQuantizer::dequantize(const precis_call& call, const precis_param& param,
+void QuantoQuantizer::dequantize(const precis_call&, const precis_param& param,
                                  const sdk::ConstParts& parts, int64_t row_begin,
                                  precis_tensor& weight) const {
-  if (!plugins::on_cpu(weight)) {
-    return plugins::usable_device(device_methods(), weight.view.device)
-        .dequantize(call, config_, param, parts, row_begin, weight);
-  }
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto begin = static_cast<uint64_t>(row_begin);
   const uint64_t end =

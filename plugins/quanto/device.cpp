@@ -1,35 +1,23 @@
-// Compiled once for each back end, with PRECIS_DEVICE defined as its namespace.
-#include "plugins/quanto/device.h"
-
 #include "kernels/device/float8.h"
-#include "kernels/device/grouped.h"
-#include "kernels/device/host_runtime.h"
-#include "plugins/device.h"
+#include "plugins/grouped_back_end.h"
 #include "plugins/quanto/format.h"
+#include "plugins/quanto/quantizer.h"
 
 namespace precis::quanto::PRECIS_DEVICE {
 namespace {
 
 namespace device = kernels::PRECIS_DEVICE;
+using namespace plugins::PRECIS_DEVICE;
 using kernels::WeightType;
-using plugins::device_data;
 using plugins::require_bytes;
-using plugins::require_launched;
 using sdk::PluginError;
 
-uint32_t narrow(uint64_t size) {
-  if (size >= uint64_t{1} << 31)
-    throw PluginError(PRECIS_UNSUPPORTED, "a side of the weight is 2^31 or more");
-  return static_cast<uint32_t>(size);
-}
-
 // 1.0 in the tensor's dtype.
-void put_one(const precis_call& call, const precis_tensor& tensor) {
+void put_one(const Work& work, const precis_tensor& tensor) {
   const uint32_t one = sdk::same(tensor.view.dtype, sdk::kFloat32)   ? 0x3f800000u
                        : sdk::same(tensor.view.dtype, sdk::kFloat16) ? 0x3c00u
                                                                      : 0x3f80u;
-  void* to = sdk::data<void>(tensor);
-  require_launched(device::write_device(to, &one, tensor.view.dtype.bits / 8u, call.stream));
+  work.write(tensor, &one, tensor.view.dtype.bits / 8u);
 }
 
 // Every group has its own scale and shift; that of a weight of one group is the library's special
@@ -41,32 +29,6 @@ Groups groups_of(const sdk::Matrix& matrix, int bits) {
   return groups;
 }
 
-void quantize(const precis_call& call, const Config& config, const precis_param& param,
-              const precis_tensor& weight, const sdk::Parts& parts) {
-  const precis_device where = weight.view.device;
-  const device::CurrentDevice current(where.index);
-  const sdk::Matrix matrix = sdk::matrix(param);
-  const WeightType type = plugins::weight_type(param.dtype);
-  const auto* values = device_data<const void>(weight, where, "the weight");
-  auto* data = device_data<uint8_t>(*parts[kData], where, "_data");
-  auto* scales = device_data<void>(*parts[kScale], where, "_scale");
-  if (config.bits() == 8) {
-    require_launched(device::quantize_quanto_bytes(byte_type(config.weights), type, values,
-                                                   narrow(matrix.rows), narrow(matrix.columns),
-                                                   data, scales, call.stream));
-  } else {
-    const Groups groups = groups_of(matrix, config.bits());
-    const bool through_tinygemm = config.bits() == 4 && type == WeightType::bf16 &&
-                                  groups.size == 128 && param.ndim == 2 && matrix.rows % 16 == 0 &&
-                                  matrix.columns % 128 == 0;
-    require_launched(device::quantize_quanto_groups(
-        config.bits(), type, values, groups.count, narrow(groups.size), through_tinygemm, data,
-        scales, device_data<void>(*parts[kShift], where, "_shift"), call.stream));
-  }
-  put_one(call, *parts[parts.size() - 2]);
-  put_one(call, *parts[parts.size() - 1]);
-}
-
 struct StoredBytes {
   uint64_t rows, columns;
   const uint8_t* codes;
@@ -75,19 +37,19 @@ struct StoredBytes {
   bool one_scale;
 };
 
-StoredBytes stored_bytes(const sdk::Matrix& matrix, const sdk::ConstParts& parts,
-                         precis_device where) {
+StoredBytes stored_bytes(const Work& work, const sdk::ConstParts& parts) {
   if (parts.size() < 2)
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+  const sdk::Matrix& matrix = work.matrix();
   const precis_tensor& scale = *parts[kScale];
   const uint64_t scales = sdk::elements(scale.view.ndim, scale.view.shape);
   require_bytes(*parts[kData], matrix.elements());
   if (scales != 1) require_bytes(scale, matrix.rows * (scale.view.dtype.bits / 8u));
   return {matrix.rows,
           matrix.columns,
-          device_data<const uint8_t>(*parts[kData], where, "_data"),
+          work.data<const uint8_t>(*parts[kData], "_data"),
           plugins::weight_type(scale.view.dtype),
-          device_data<const void>(scale, where, "_scale"),
+          work.data<const void>(scale, "_scale"),
           scales == 1};
 }
 
@@ -119,9 +81,10 @@ device::TorchaoTensor int8_tensor(const StoredBytes& stored) {
   return out;
 }
 
-device::QuantoGroupsTensor groups_tensor(const sdk::Matrix& matrix, const Config& config,
-                                         const sdk::ConstParts& parts, precis_device where) {
+device::QuantoGroupsTensor groups_tensor(const Work& work, const Config& config,
+                                         const sdk::ConstParts& parts) {
   if (parts.size() < 3) throw PluginError(PRECIS_DATA_LOSS, "the shifts are missing");
+  const sdk::Matrix& matrix = work.matrix();
   const Groups groups = groups_of(matrix, config.bits());
   const precis_dtype dtype = parts[kScale]->view.dtype;
   require_bytes(*parts[kData], groups.packed_rows * groups.size);
@@ -133,144 +96,96 @@ device::QuantoGroupsTensor groups_tensor(const sdk::Matrix& matrix, const Config
           narrow(matrix.rows),
           narrow(matrix.columns),
           narrow(groups.size),
-          device_data<const uint8_t>(*parts[kData], where, "_data"),
+          work.data<const uint8_t>(*parts[kData], "_data"),
           plugins::weight_type(dtype),
-          device_data<const void>(*parts[kScale], where, "_scale"),
-          device_data<const void>(*parts[kShift], where, "_shift")};
+          work.data<const void>(*parts[kScale], "_scale"),
+          work.data<const void>(*parts[kShift], "_shift")};
 }
 
-void dequantize(const precis_call& call, const Config& config, const precis_param& param,
-                const sdk::ConstParts& parts, int64_t row_begin, precis_tensor& weight) {
-  const precis_device where = weight.view.device;
-  const device::CurrentDevice current(where.index);
-  const sdk::Matrix matrix = sdk::matrix(param);
-  const uint64_t rows = weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]);
-  const WeightType out_type = plugins::weight_type(weight.view.dtype);
-  auto* out = device_data<void>(weight, where, "the weight");
-  if (config.bits() != 8) {
-    if (rows != matrix.rows)
-      throw PluginError(PRECIS_UNSUPPORTED, "on a device groups are decoded all at once");
-    require_launched(device::dequantize_groups(groups_tensor(matrix, config, parts, where),
-                                               out_type, out, call.stream));
-    return;
-  }
-  StoredBytes stored = stored_bytes(matrix, parts, where);
-  const auto begin = static_cast<uint64_t>(row_begin);
-  if (begin * matrix.columns % 16 != 0)
-    throw PluginError(PRECIS_UNSUPPORTED, "on a device the rows begin at a multiple of 16 bytes");
-  stored.rows = rows;
-  stored.codes += begin * matrix.columns;
-  if (!stored.one_scale)
-    stored.scales = static_cast<const uint8_t*>(stored.scales) +
-                    begin * (stored.scale_type == WeightType::f32 ? 4 : 2);
-  if (config.weights == "int8")
-    require_launched(device::dequantize_groups(int8_tensor(stored), out_type, out, call.stream));
-  else
-    require_launched(
-        device::dequantize_float8(float8_tensor(stored, config), out_type, out, call.stream));
+bool is_float8(const Config& config) {
+  return config.bits() == 8 && config.weights != "int8";
 }
 
-class Float8Product final : public plugins::DeviceProduct {
- public:
-  Float8Product(const precis_linear_options& options, const sdk::Matrix& matrix,
-                const device::Float8Tensor& weight)
-      : DeviceProduct(options, matrix), weight_(weight) {}
-
- private:
-  void launch(const precis_call& call, const Arguments& a) const override {
-    const device::CurrentDevice current(options_.device.index);
-    require_launched(
-        device::linear_float8(weight_, a.activation, a.x, a.bias, a.y, a.m, call.stream));
+class Quanto final : public BackEnd<QuantoQuantizer> {
+ protected:
+  void encode(const QuantoQuantizer& quantizer, const Work& work, const precis_tensor& weight,
+              const sdk::Parts& parts) const override {
+    const Config& config = quantizer.settings();
+    quantizer.require_planned(parts);
+    const sdk::Matrix& matrix = work.matrix();
+    const auto* values = work.data<const void>(weight, "the weight");
+    auto* data = work.data<uint8_t>(*parts[kData], "_data");
+    auto* scales = work.data<void>(*parts[kScale], "_scale");
+    if (config.bits() == 8) {
+      require_launched(device::quantize_quanto_bytes(byte_type(config.weights), work.type(), values,
+                                                     narrow(matrix.rows), narrow(matrix.columns),
+                                                     data, scales, work.stream()));
+    } else {
+      const Groups groups = groups_of(matrix, config.bits());
+      require_launched(device::quantize_quanto_groups(
+          config.bits(), work.type(), values, groups.count, narrow(groups.size),
+          through_tinygemm(config, work.param(), groups), data, scales,
+          work.data<void>(*parts[kShift], "_shift"), work.stream()));
+    }
+    put_one(work, *parts[parts.size() - 2]);
+    put_one(work, *parts[parts.size() - 1]);
   }
-  device::Float8Tensor weight_;
+
+  void decode(const QuantoQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& weight) const override {
+    const Config& config = quantizer.settings();
+    if (config.bits() != 8)
+      return decode_groups(work, groups_tensor(work, config, parts), rows, weight);
+    const WeightType out_type = plugins::weight_type(weight.view.dtype);
+    auto* out = work.data<void>(weight, "the weight");
+    StoredBytes stored = stored_bytes(work, parts);
+    require_aligned(rows.begin * stored.columns);
+    stored.rows = rows.count();
+    stored.codes += rows.begin * stored.columns;
+    if (!stored.one_scale)
+      stored.scales = static_cast<const uint8_t*>(stored.scales) +
+                      rows.begin * (stored.scale_type == WeightType::f32 ? 4 : 2);
+    if (is_float8(config))
+      require_launched(
+          device::dequantize_float8(float8_tensor(stored, config), out_type, out, work.stream()));
+    else
+      require_launched(
+          device::dequantize_groups(int8_tensor(stored), out_type, out, work.stream()));
+  }
+
+  void plan_product(const QuantoQuantizer& quantizer, const precis_linear_options&,
+                    const precis_param& param, sdk::PlanWriter& plan) const override {
+    const Config& config = quantizer.settings();
+    const sdk::Matrix matrix = sdk::matrix(param);
+    if (is_float8(config)) return;
+    if (config.bits() == 8)
+      return plan_groups(
+          int8_tensor({matrix.rows, matrix.columns, nullptr, WeightType::f32, nullptr, false}),
+          plan);
+    const uint32_t group_size = narrow(groups_of(matrix, config.bits()).size);
+    plan_groups(
+        device::QuantoGroupsTensor{config.bits(), narrow(matrix.rows), narrow(matrix.columns),
+                                   group_size, nullptr, WeightType::f32, nullptr, nullptr},
+        plan);
+  }
+
+  std::unique_ptr<sdk::Linear> prepare(const QuantoQuantizer& quantizer, const Work& work,
+                                       const precis_linear_options& options,
+                                       const sdk::ConstParts& parts,
+                                       const sdk::Parts& packed) const override {
+    const Config& config = quantizer.settings();
+    if (config.bits() != 8)
+      return groups_product(work, options, groups_tensor(work, config, parts), packed);
+    const StoredBytes stored = stored_bytes(work, parts);
+    if (!is_float8(config)) return groups_product(work, options, int8_tensor(stored), packed);
+    const device::Float8Tensor tensor = float8_tensor(stored, config);
+    return device_product(options, work, [tensor](const ProductArguments& a) {
+      return device::linear_float8(tensor, a.activation, a.x, a.bias, a.y, a.m, a.call.stream);
+    });
+  }
 };
-
-class GroupsProduct final : public plugins::DeviceProduct {
- public:
-  GroupsProduct(const precis_linear_options& options, const sdk::Matrix& matrix,
-                const device::GroupedRows& weight)
-      : DeviceProduct(options, matrix), weight_(weight) {}
-
- private:
-  void launch(const precis_call& call, const Arguments& a) const override {
-    const device::CurrentDevice current(options_.device.index);
-    require_launched(
-        device::linear_groups(weight_, a.activation, a.x, a.bias, a.y, a.m, call.stream));
-  }
-  device::GroupedRows weight_;
-};
-
-device::GroupedRows planned_rows(const device::GroupedTensor& weight) {
-  device::GroupedRows rows;
-  if (const char* error = device::plan_rows(weight, &rows))
-    throw PluginError(PRECIS_UNSUPPORTED, error);
-  return rows;
-}
-
-// Integers go in rows: scales, and for groups the codes too, as the kernels read them.
-void plan_linear(const precis_linear_options& options, const Config& config,
-                 const precis_param& param, sdk::PlanWriter& plan) {
-  const sdk::Matrix matrix = plugins::device_product_shape(options, param);
-  plan.keeps_parts();
-  if (config.bits() == 8 && config.weights != "int8") return;
-  device::GroupedRows rows;
-  if (config.bits() == 8) {
-    rows = planned_rows(
-        int8_tensor({matrix.rows, matrix.columns, nullptr, WeightType::f32, nullptr, false}));
-  } else {
-    rows = planned_rows(device::QuantoGroupsTensor{
-        config.bits(), narrow(matrix.rows), narrow(matrix.columns),
-        narrow(groups_of(matrix, config.bits()).size), nullptr, WeightType::f32, nullptr, nullptr});
-  }
-  plan.add_numbers("scales", sdk::kFloat32, {static_cast<int64_t>(rows.scale_count())});
-  if (!rows.in_place)
-    plan.add_numbers("codes", sdk::kInt32, {static_cast<int64_t>(rows.code_words())});
-}
-
-std::unique_ptr<sdk::Linear> prepare(const precis_call& call, const precis_linear_options& options,
-                                     const Config& config, const precis_param& param,
-                                     const sdk::ConstParts& parts, const sdk::Parts& packed) {
-  const precis_device where = options.device;
-  const device::CurrentDevice current(where.index);
-  const sdk::Matrix matrix = plugins::device_product_shape(options, param);
-  if (config.bits() == 8 && config.weights != "int8")
-    return std::make_unique<Float8Product>(
-        options, matrix, float8_tensor(stored_bytes(matrix, parts, where), config));
-  device::GroupedTensor weight;
-  if (config.bits() == 8)
-    weight = int8_tensor(stored_bytes(matrix, parts, where));
-  else
-    weight = groups_tensor(matrix, config, parts, where);
-  device::GroupedRows rows = planned_rows(weight);
-  if (packed.size() != (rows.in_place ? 1u : 2u))
-    throw PluginError(PRECIS_INVALID_ARGUMENT, "the packed tensors are not those of the plan");
-  auto* scales = device_data<float>(*packed[0], where, "the planned scales");
-  uint32_t* codes =
-      rows.in_place ? nullptr : device_data<uint32_t>(*packed[1], where, "the planned codes");
-  require_launched(device::regroup(weight, codes, scales, call.stream));
-  if (!rows.in_place) rows.codes = codes;
-  rows.scales = scales;
-  return std::make_unique<GroupsProduct>(options, matrix, rows);
-}
-
-constexpr int32_t device_type() {
-#if defined(PRECIS_DEVICE_SIMT)
-  return plugins::kExecutorDevice;
-#else
-  return PRECIS_DEVICE_CUDA;
-#endif
-}
-
-std::string fault(int32_t index) {
-  return device::device_fault(index);
-}
 
 }  // namespace
-
-const DeviceMethods& methods() {
-  static constexpr DeviceMethods kMethods{device_type(), fault,       quantize,
-                                          dequantize,    plan_linear, prepare};
-  return kMethods;
-}
-
 }  // namespace precis::quanto::PRECIS_DEVICE
+
+PRECIS_DEVICE_METHOD(quanto::QuantoQuantizer, quanto::PRECIS_DEVICE::Quanto)

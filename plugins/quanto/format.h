@@ -4,6 +4,7 @@
 #include <precis/plugin.hpp>
 
 #include "kernels/cpu/quanto/quanto.h"
+#include "plugins/quanto/config.h"
 
 namespace precis::quanto {
 
@@ -33,5 +34,12 @@ struct Groups {
     return {static_cast<int64_t>(count), 1};
   }
 };
+
+// Whether the library packs bfloat16 groups by way of tinygemm, which changes their shifts.
+inline bool through_tinygemm(const Config& config, const precis_param& param,
+                             const Groups& groups) {
+  return config.bits() == 4 && sdk::same(param.dtype, sdk::kBFloat16) && groups.size == 128 &&
+         param.ndim == 2 && param.shape[0] % 16 == 0 && param.shape[1] % 128 == 0;
+}
 
 }  // namespace precis::quanto

@@ -1,8 +1,6 @@
 #include "kernels/cpu/quanto/linear.h"
 
-#include "plugins/device.h"
 #include "plugins/linear.h"
-#include "plugins/quanto/device.h"
 #include "plugins/quanto/format.h"
 #include "plugins/quanto/quantizer.h"
 
@@ -67,25 +65,17 @@ std::unique_ptr<sdk::Linear> prepare_groups(const Config& config,
 
 void QuantoQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                   sdk::PlanWriter& plan) const {
-  if (!plugins::on_cpu(options.device)) {
-    return plugins::usable_device(device_methods(), options.device)
-        .plan_linear(options, config_, param, plan);
-  }
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   plan.keeps_parts();
   plan.workspace(
       plugins::product_workspace(options, plugins::float_arithmetic(options), matrix.columns));
 }
 
-std::unique_ptr<sdk::Linear> QuantoQuantizer::prepare_linear(const precis_call& call,
+std::unique_ptr<sdk::Linear> QuantoQuantizer::prepare_linear(const precis_call&,
                                                              const precis_linear_options& options,
                                                              const precis_param& param,
                                                              const sdk::ConstParts& parts,
-                                                             const sdk::Parts& packed) const {
-  if (!plugins::on_cpu(options.device)) {
-    return plugins::usable_device(device_methods(), options.device)
-        .prepare(call, options, config_, param, parts, packed);
-  }
+                                                             const sdk::Parts&) const {
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   if (parts.size() < 2)
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");

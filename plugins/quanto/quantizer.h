@@ -12,7 +12,10 @@ class QuantoQuantizer : public sdk::Quantizer {
  public:
   explicit QuantoQuantizer(Config config) : config_(std::move(config)) {}
 
-  void check_device(precis_device device, const precis_param& param) const override;
+  const Config& settings() const { return config_; }
+  // Throws PRECIS_INVALID_ARGUMENT for parts that are not as many as planned.
+  void require_planned(const sdk::Parts& parts) const;
+
   void plan(const precis_param& param, sdk::PlanWriter& plan) const override;
   void quantize(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                 const sdk::Parts& parts) const override;

@@ -139,6 +139,17 @@ struct RowRange {
   uint64_t count() const { return end - begin; }
 };
 
+// The rows of `param` that `weight` holds, from row_begin on. Throws PRECIS_INVALID_ARGUMENT where
+// the parameter has no such rows.
+inline RowRange rows_of(const precis_param& param, int64_t row_begin, const precis_tensor& weight) {
+  const auto begin = static_cast<uint64_t>(row_begin);
+  const RowRange rows{
+      begin, begin + (weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]))};
+  if (row_begin < 0 || rows.end > matrix(param).rows)
+    throw PluginError(PRECIS_INVALID_ARGUMENT, "the rows are outside of the weight");
+  return rows;
+}
+
 inline bool is_float(precis_dtype dtype) {
   return dtype.code == PRECIS_TYPE_FLOAT || dtype.code == PRECIS_TYPE_BFLOAT ||
          (dtype.code >= PRECIS_TYPE_FLOAT8_E3M4 && dtype.code <= PRECIS_TYPE_FLOAT4_E2M1FN);
@@ -183,11 +194,7 @@ class WeightQuantizer : public Quantizer {
 
   void dequantize(const precis_call& call, const precis_param& param, const ConstParts& parts,
                   int64_t row_begin, precis_tensor& weight) const override {
-    const Matrix whole = matrix(param);
-    RowRange rows{static_cast<uint64_t>(row_begin), static_cast<uint64_t>(row_begin)};
-    rows.end += weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]);
-    if (row_begin < 0 || rows.end > whole.rows)
-      throw PluginError(PRECIS_INVALID_ARGUMENT, "the rows are outside of the weight");
+    const RowRange rows = rows_of(param, row_begin, weight);
     check_parts(param, parts);
     decode(call, param, parts, rows, weight);
   }
@@ -264,6 +271,13 @@ class WeightQuantizer : public Quantizer {
     return object.dump();
   }
 
+  // Compares parts with the layout; throws PRECIS_DATA_LOSS where they are not those of `param`.
+  void check_parts(const precis_param& param, const ConstParts& parts) const {
+    compare_parts(param, parts.size(), [&](std::size_t i) {
+      return Described{parts[i]->view.dtype, parts[i]->view.ndim, parts[i]->view.shape};
+    });
+  }
+
  protected:
   // The tensors that `param` is stored as, in the order of every `parts`. Throws PRECIS_UNSUPPORTED
   // where no stored form has this shape.
@@ -299,13 +313,6 @@ class WeightQuantizer : public Quantizer {
   // Writes the list of kept modules into the config that is saved.
   virtual void write_skip_list(const ModuleList& modules, Json& config) const {
     config[skip_.key] = modules;
-  }
-
-  // Compares parts with the layout; throws PRECIS_DATA_LOSS where they are not those of `param`.
-  void check_parts(const precis_param& param, const ConstParts& parts) const {
-    compare_parts(param, parts.size(), [&](std::size_t i) {
-      return Described{parts[i]->view.dtype, parts[i]->view.ndim, parts[i]->view.shape};
-    });
   }
 
   bool keeps(std::string_view module) const { return skip_.keeps(module, skip_.modules); }

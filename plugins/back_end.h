@@ -1,0 +1,252 @@
+// What every device.cpp shares. Compiled with it once for each back end of the build, with
+// PRECIS_DEVICE defined as its namespace.
+#pragma once
+
+#include "kernels/device/host_runtime.h"
+#include "plugins/device.h"
+#include "plugins/parts.h"
+#include "plugins/weight_type.h"
+
+namespace precis::plugins::PRECIS_DEVICE {
+
+namespace device = kernels::PRECIS_DEVICE;
+
+// What a kernel's launcher answered. Throws PRECIS_DEVICE_ERROR.
+inline void require_launched(const char* error) {
+  if (error != nullptr) throw sdk::PluginError(PRECIS_DEVICE_ERROR, error);
+}
+
+// A size as kernels count it. Throws PRECIS_UNSUPPORTED.
+inline uint32_t narrow(uint64_t size) {
+  if (size >= uint64_t{1} << 31)
+    throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                           "on a device sizes are below 2^31, not " + std::to_string(size));
+  return static_cast<uint32_t>(size);
+}
+
+// The start of a tensor that kernels read: on `where`, contiguous, aligned to 16 bytes.
+template <typename T>
+T* device_data(const precis_tensor& tensor, precis_device where, const char* name) {
+  const precis_device found = tensor.view.device;
+  if (found.type != where.type || found.index != where.index)
+    throw sdk::PluginError(
+        PRECIS_INVALID_ARGUMENT,
+        std::string(name) + " is on " + device_name(found) + ", not on " + device_name(where));
+  T* data = sdk::data<T>(tensor);
+  if (reinterpret_cast<uintptr_t>(data) % 16 != 0)
+    throw sdk::PluginError(PRECIS_UNSUPPORTED, std::string(name) + " is not aligned to 16 bytes");
+  return data;
+}
+
+// A call for one parameter, on the device of its tensors.
+class Work {
+ public:
+  Work(const precis_call& call, const precis_param& param, precis_device where)
+      : call_(call), param_(param), where_(where), matrix_(sdk::matrix(param)) {}
+
+  const precis_param& param() const { return param_; }
+  const sdk::Matrix& matrix() const { return matrix_; }
+  kernels::WeightType type() const { return weight_type(param_.dtype); }
+  void* stream() const { return call_.stream; }
+
+  template <typename T>
+  T* data(const precis_tensor& tensor, const char* name) const {
+    return device_data<T>(tensor, where_, name);
+  }
+  template <typename T>
+  T* workspace(uint64_t count) const {
+    if (call_.workspace_size < count * sizeof(T))
+      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
+    return static_cast<T*>(call_.workspace);
+  }
+
+  // A small part as the host has it, wherever it is; these wait for the stream.
+  std::string read(const precis_tensor& part) const {
+    std::string bytes(part.nbytes, '\0');
+    const void* from = sdk::data<const void>(part);
+    if (on_cpu(part))
+      std::memcpy(bytes.data(), from, bytes.size());
+    else
+      require_launched(device::read_device(bytes.data(), from, bytes.size(), call_.stream));
+    return bytes;
+  }
+  void write(const precis_tensor& part, const void* from, uint64_t bytes) const {
+    require_bytes(part, bytes);
+    void* to = sdk::data<void>(part);
+    if (on_cpu(part))
+      std::memcpy(to, from, bytes);
+    else
+      require_launched(device::write_device(to, from, bytes, call_.stream));
+  }
+
+ private:
+  const precis_call& call_;
+  const precis_param& param_;
+  precis_device where_;
+  sdk::Matrix matrix_;
+};
+
+// Throws PRECIS_UNSUPPORTED for rows whose decoding does not begin where kernels can load.
+inline void require_aligned(uint64_t bytes) {
+  if (bytes % 16 != 0)
+    throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                           "on a device the rows begin at a multiple of 16 bytes");
+}
+
+// [out_features, in_features] of a product. Throws PRECIS_UNSUPPORTED for what none takes.
+inline sdk::Matrix device_product_shape(const precis_linear_options& options,
+                                        const precis_param& param) {
+  using sdk::PluginError;
+  if (weight_type(options.activation) == kernels::WeightType::f32)
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "products on a device take activations in float16 or bfloat16");
+  if (param.ndim != 2)
+    throw PluginError(PRECIS_UNSUPPORTED, "'" + std::string(sdk::view(param.name)) +
+                                              "' is not a matrix [out_features, in_features]");
+  if (options.max_rows < 1) throw PluginError(PRECIS_INVALID_ARGUMENT, "max_rows is below 1");
+  const sdk::Matrix matrix = sdk::matrix(param);
+  if (matrix.columns % 8 != 0)
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "in_features " + std::to_string(matrix.columns) + " is not a multiple of 8");
+  narrow(matrix.rows);
+  narrow(matrix.columns);
+  narrow(static_cast<uint64_t>(options.max_rows));
+  return matrix;
+}
+
+// A DeviceMethod of this back end; what a plugin says of it stands in the virtual functions below,
+// which run with the work's device as the current one.
+template <typename Quantizer>
+class BackEnd : public DeviceMethod<Quantizer> {
+ public:
+  int32_t type() const final {
+#if defined(PRECIS_DEVICE_SIMT)
+    return kExecutorDevice;
+#else
+    return PRECIS_DEVICE_CUDA;
+#endif
+  }
+  std::string fault(int32_t index) const final {
+    return device::device_fault(index);
+  }
+
+  void quantize(const Quantizer& quantizer, const precis_call& call, const precis_param& param,
+                const precis_tensor& weight, const sdk::Parts& parts) const final {
+    const device::CurrentDevice current(weight.view.device.index);
+    encode(quantizer, Work(call, param, weight.view.device), weight, parts);
+  }
+  void dequantize(const Quantizer& quantizer, const precis_call& call, const precis_param& param,
+                  const sdk::ConstParts& parts, sdk::RowRange rows,
+                  const precis_tensor& weight) const final {
+    const device::CurrentDevice current(weight.view.device.index);
+    decode(quantizer, Work(call, param, weight.view.device), parts, rows, weight);
+  }
+  void plan_linear(const Quantizer& quantizer, const precis_linear_options& options,
+                   const precis_param& param, sdk::PlanWriter& plan) const final {
+    device_product_shape(options, param);
+    plan.keeps_parts();
+    plan_product(quantizer, options, param, plan);
+  }
+  std::unique_ptr<sdk::Linear> prepare_linear(const Quantizer& quantizer, const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const final {
+    const device::CurrentDevice current(options.device.index);
+    device_product_shape(options, param);
+    return prepare(quantizer, Work(call, param, options.device), options, parts, packed);
+  }
+
+ protected:
+  virtual void encode(const Quantizer&, const Work&, const precis_tensor& /*weight*/,
+                      const sdk::Parts& /*parts*/) const {
+    throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                           "on a device such weights are decoded and multiplied; they are encoded "
+                           "on the CPU");
+  }
+  virtual void decode(const Quantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
+                      sdk::RowRange rows, const precis_tensor& weight) const = 0;
+  // What the product needs beside the parts, which are kept; default: nothing.
+  virtual void plan_product(const Quantizer&, const precis_linear_options&, const precis_param&,
+                            sdk::PlanWriter&) const {}
+  virtual std::unique_ptr<sdk::Linear> prepare(const Quantizer& quantizer, const Work& work,
+                                               const precis_linear_options& options,
+                                               const sdk::ConstParts& parts,
+                                               const sdk::Parts& packed) const = 0;
+};
+
+// Of a product, y = x W^T + bias.
+struct ProductArguments {
+  const precis_call& call;
+  const void *x, *bias;
+  void* y;
+  uint32_t m;
+  kernels::WeightType activation;
+};
+
+// Launch: const char*(const ProductArguments&), which enqueues the product on the call's stream: no
+// allocation, no synchronisation.
+template <typename Launch>
+class DeviceProduct final : public sdk::Linear {
+ public:
+  DeviceProduct(const precis_linear_options& options, const sdk::Matrix& matrix, Launch launch)
+      : options_(options), matrix_(matrix), launch_(std::move(launch)) {}
+
+  void forward(const precis_call& call, const precis_tensor& x, const precis_tensor* bias,
+               precis_tensor& y) const override {
+    const auto fits = [this](const precis_tensor& tensor, uint64_t columns) {
+      return sdk::same(tensor.view.dtype, options_.activation) && tensor.view.ndim == 2 &&
+             static_cast<uint64_t>(tensor.view.shape[1]) == columns;
+    };
+    if (!fits(x, matrix_.columns) || !fits(y, matrix_.rows) || x.view.shape[0] != y.view.shape[0] ||
+        x.view.shape[0] > options_.max_rows) {
+      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
+                             "x must be [rows, " + std::to_string(matrix_.columns) +
+                                 "] and y [rows, " + std::to_string(matrix_.rows) +
+                                 "] of the planned dtype, with at most the planned " +
+                                 std::to_string(options_.max_rows) + " rows");
+    }
+    if (bias != nullptr && (!sdk::same(bias->view.dtype, options_.activation) ||
+                            sdk::elements(bias->view.ndim, bias->view.shape) != matrix_.rows))
+      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
+                             "the bias has not the planned shape or dtype");
+    const auto rows = static_cast<uint32_t>(x.view.shape[0]);
+    if (rows == 0 || matrix_.rows == 0) return;
+    const device::CurrentDevice current(options_.device.index);
+    require_launched(launch_(ProductArguments{
+        call, device_data<const void>(x, options_.device, "x"),
+        bias == nullptr ? nullptr : device_data<const void>(*bias, options_.device, "the bias"),
+        device_data<void>(y, options_.device, "y"), rows, weight_type(options_.activation)}));
+  }
+
+ private:
+  precis_linear_options options_;
+  sdk::Matrix matrix_;
+  Launch launch_;
+};
+
+template <typename Launch>
+std::unique_ptr<sdk::Linear> device_product(const precis_linear_options& options, const Work& work,
+                                            Launch launch) {
+  return std::make_unique<DeviceProduct<Launch>>(options, work.matrix(), std::move(launch));
+}
+
+template <typename Quantizer>
+struct MethodOf;
+template <typename Quantizer>
+const DeviceMethod<Quantizer>& method() {
+  static const typename MethodOf<Quantizer>::Type instance;
+  return instance;
+}
+
+}  // namespace precis::plugins::PRECIS_DEVICE
+
+// At namespace scope, outside of any: `Method` is the BackEnd of `Quantizer`.
+#define PRECIS_DEVICE_METHOD(Quantizer, Method)                \
+  namespace precis::plugins::PRECIS_DEVICE {                   \
+  template <>                                                  \
+  struct MethodOf<Quantizer> {                                 \
+    using Type = Method;                                       \
+  };                                                           \
+  template const DeviceMethod<Quantizer>& method<Quantizer>(); \
+  }

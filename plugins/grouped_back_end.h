@@ -1,0 +1,55 @@
+// Group-wise integers on a device, for the methods that kernels/device/grouped.h knows.
+#pragma once
+
+#include "kernels/device/grouped.h"
+#include "plugins/back_end.h"
+
+namespace precis::plugins::PRECIS_DEVICE {
+
+inline device::GroupedRows planned_rows(const device::GroupedTensor& weight) {
+  device::GroupedRows rows;
+  if (const char* error = device::plan_rows(weight, &rows))
+    throw sdk::PluginError(PRECIS_UNSUPPORTED, error);
+  return rows;
+}
+
+// All rows at once: groups and words of codes may cross them.
+inline void decode_groups(const Work& work, const device::GroupedTensor& stored, sdk::RowRange rows,
+                          const precis_tensor& weight) {
+  if (rows.count() != work.matrix().rows)
+    throw sdk::PluginError(PRECIS_UNSUPPORTED, "on a device groups are decoded all at once");
+  require_launched(device::dequantize_groups(stored, weight_type(weight.view.dtype),
+                                             work.data<void>(weight, "the weight"), work.stream()));
+}
+
+// Products read scales, and codes but for those that stand so, in rows. weight: without its parts.
+inline void plan_groups(const device::GroupedTensor& weight, sdk::PlanWriter& plan) {
+  const device::GroupedRows rows = planned_rows(weight);
+  plan.add_numbers("scales", sdk::kFloat32, {static_cast<int64_t>(rows.scale_count())});
+  if (!rows.in_place)
+    plan.add_numbers("codes", sdk::kInt32, {static_cast<int64_t>(rows.code_words())});
+}
+
+inline std::unique_ptr<sdk::Linear> groups_product(const Work& work,
+                                                   const precis_linear_options& options,
+                                                   const device::GroupedTensor& weight,
+                                                   const sdk::Parts& packed) {
+  device::GroupedRows rows = planned_rows(weight);
+  if (packed.size() != (rows.in_place ? 1u : 2u))
+    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the packed tensors are not those of the plan");
+  require_bytes(*packed[0], rows.scale_count() * sizeof(float));
+  auto* scales = work.data<float>(*packed[0], "the planned scales");
+  uint32_t* codes = nullptr;
+  if (!rows.in_place) {
+    require_bytes(*packed[1], rows.code_words() * sizeof(uint32_t));
+    codes = work.data<uint32_t>(*packed[1], "the planned codes");
+  }
+  require_launched(device::repack(weight, codes, scales, work.stream()));
+  if (!rows.in_place) rows.codes = codes;
+  rows.scales = scales;
+  return device_product(options, work, [rows](const ProductArguments& a) {
+    return device::linear_groups(rows, a.activation, a.x, a.bias, a.y, a.m, a.call.stream);
+  });
+}
+
+}  // namespace precis::plugins::PRECIS_DEVICE
