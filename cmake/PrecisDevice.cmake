@@ -33,12 +33,11 @@ endif()
 
 # precis_plugin_devices(NAME SOURCES source... TEST source...): gives plugin NAME its device kernels. SOURCES are compiled
 # once for each back end of the build, with PRECIS_DEVICE as its namespace; the plugin's other sources see
-# PRECIS_PLUGIN_CUDA where there is one for CUDA. NAME_device_test is the plugin with the executor as its device
-# (PRECIS_PLUGIN_EXECUTOR), and TEST.
+# PRECIS_PLUGIN_CUDA where there is one for CUDA. NAME_device_test is the plugin with the executor as its device, and
+# TEST: plugin.cpp, the one source that asks for devices, is compiled again for it with PRECIS_PLUGIN_EXECUTOR.
 function(precis_plugin_devices name)
   cmake_parse_arguments(arg "" "" "SOURCES;TEST" ${ARGN})
   set(plugin precis_plugin_${name})
-  get_target_property(plugin_sources ${plugin} SOURCES)
   get_target_property(plugin_libraries ${plugin} LINK_LIBRARIES)
   if(TARGET precis_device_cuda)
     find_package(CUDAToolkit REQUIRED)
@@ -57,7 +56,9 @@ function(precis_plugin_devices name)
   if(NOT PRECIS_TESTS OR PRECIS_SANITIZE STREQUAL "thread")
     return()
   endif()
-  precis_add_test(${name}_device_test SOURCES ${arg_TEST} ${plugin_sources} ${arg_SOURCES}
+  precis_add_test(${name}_device_test
+                  SOURCES ${arg_TEST} plugin.cpp ${arg_SOURCES}
+                          $<FILTER:$<TARGET_OBJECTS:${plugin}>,EXCLUDE,/plugin\\.cpp\\.o$>
                   LINK ${plugin_libraries} precis_device_test precis_device_simt)
   target_compile_definitions(${name}_device_test PRIVATE PRECIS_DEVICE=device_simt PRECIS_PLUGIN_EXECUTOR
                              PRECIS_PLUGIN_VERSION="test")

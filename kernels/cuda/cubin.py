@@ -1,4 +1,5 @@
-"""Reads what ptxas wrote into a cubin: an ELF file with 128-bit instructions (sm_80 to sm_120).
+"""Reads what ptxas wrote into a cubin: an ELF file with 128-bit instructions (sm_80 to sm_120). Cubins
+stand as they are in the objects and archives that nvcc --no-compress makes.
 
 .nv.info holds (symbol, registers) and (symbol, stack frame); .nv.info.KERNEL the launch bounds;
 .nv.shared.KERNEL the static shared memory; .text.KERNEL the code. The low 9 bits of an instruction
@@ -12,6 +13,7 @@ import subprocess
 
 ATTRIBUTE_MAX_THREADS, ATTRIBUTE_REGISTERS, ATTRIBUTE_FRAME = 0x05, 0x2F, 0x11
 OPERATION_NOP, OPERATION_BRANCH = 0x118, 0x147
+MACHINE_CUDA = 190
 
 
 @dataclasses.dataclass
@@ -92,9 +94,16 @@ def demangle(names):
     return out
 
 
-def kernels(path):
+def cubins(path):
     with open(path, "rb") as file:
-        elf = Elf(file.read())
+        data = file.read()
+    for start in (found.start() for found in re.finditer(b"\x7fELF", data)):
+        (machine,) = struct.unpack_from("<H", data, start + 0x12)
+        if machine == MACHINE_CUDA:
+            yield Elf(data[start:])
+
+
+def kernels(elf):
     number = elf.flags >> 8 & 0xFF or elf.flags & 0xFF
     symbols = elf.symbols()
     registers, frames = {}, {}

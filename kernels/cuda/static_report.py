@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What ptxas made of every kernel, compared with the checked-in table.
 
-    static_report.py --nvcc VERSION --table FILE CUBINS            compares
-    static_report.py --nvcc VERSION --table FILE CUBINS --write    writes the table
+    static_report.py --nvcc VERSION --table FILE --targets LIST ARCHIVE            compares
+    static_report.py --nvcc VERSION --table FILE --targets LIST ARCHIVE --write    writes the table
 
 A kernel fails when it has a stack, when its registers, instructions or longest loop grew by more
 than 10 %, when fewer warps fit on a multiprocessor, or when the table lacks it. The numbers are
@@ -10,7 +10,6 @@ those of one version of nvcc; under another the comparison is left out and only 
 """
 
 import argparse
-import glob
 import os
 import sys
 
@@ -50,19 +49,19 @@ def row_of(kernel):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cubins")
+    parser.add_argument("archive")
+    parser.add_argument("--targets", required=True, help="those of the archive, as CMake has them: 80-real;90a-real")
     parser.add_argument("--nvcc", required=True)
     parser.add_argument("--table", required=True)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    kernels = [k for path in sorted(glob.glob(os.path.join(arguments.cubins, "*.cubin"))) for k in cubin.kernels(path)]
-    if not kernels:
-        sys.exit(f"no cubins in {arguments.cubins}: build the target precis_device_cuda first")
+    kernels = [k for elf in cubin.cubins(arguments.archive) for k in cubin.kernels(elf)]
+    targets = {"sm_" + name.split("-")[0].rstrip("a") for name in arguments.targets.split(";")}
     version = ".".join(arguments.nvcc.split(".")[:2])
     table = static_table.Table(f"nvcc {version}", COLUMNS, ("registers", "instructions", "longest loop"), ("warps",))
     table.rows = {(k.name, k.target): row_of(k) for k in kernels}
     faults = [f"{k.name} on {k.target}: {k.stack} bytes of stack" for k in kernels if k.stack]
-    static_table.report(table, arguments.table, faults, arguments.write)
+    static_table.report(table, arguments.table, targets, faults, arguments.write)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,9 @@ Float8Encoding encoding_of(Float8Rule rule, Float8Type format, uint32_t rows, ui
           tile_rows,
           tile_columns,
           (columns + tile_columns - 1) / tile_columns,
-          static_cast<uint32_t>(std::bit_width(tile_columns - 1))};
+          static_cast<uint32_t>(std::bit_width(tile_columns - 1)),
+          0.0f,
+          0.0f};
 }
 
 }  // namespace
@@ -98,12 +100,15 @@ const char* linear_float8(const Float8Tensor& weight, WeightType activation, con
 }
 
 const char* quantize_float8_tiles(WeightType type, const void* matrix, uint32_t rows,
-                                  uint32_t columns, Float8TileShape tile, uint8_t* codes,
-                                  float* scales, uint32_t* workspace, void* stream) {
+                                  uint32_t columns, Float8TileShape tile, Fp8ScaleType scale_type,
+                                  uint8_t* codes, void* scales, uint32_t* workspace, void* stream) {
   if (const char* error = check(tile, rows, columns)) return error;
   if (rows == 0 || columns == 0) return nullptr;
+  if (scale_type != Fp8ScaleType::f32 && scale_type != Fp8ScaleType::e8m0)
+    return "float8: scales are encoded in float32 or E8M0";
   const Float8Encoding encoding =
-      encoding_of(Float8Rule::tiles, Float8Type::e4m3fn, rows, columns, tile);
+      encoding_of(scale_type == Fp8ScaleType::f32 ? Float8Rule::tiles : Float8Rule::tiles_e8m0,
+                  Float8Type::e4m3fn, rows, columns, tile);
   const bool whole = encoding.tile_rows == rows && encoding.tile_columns == columns && rows > 1;
   if (whole && workspace == nullptr) return "float8: a scale of the whole matrix needs a workspace";
   return with_element(type, [&](auto element) {
@@ -118,12 +123,30 @@ const char* quantize_float8_tiles(WeightType type, const void* matrix, uint32_t 
 const char* quantize_float8_rows(WeightType type, const void* matrix, uint32_t rows,
                                  uint32_t columns, uint8_t* codes, float* scales, void* stream) {
   if (rows == 0 || columns == 0) return nullptr;
-  const Float8Encoding encoding =
+  Float8Encoding encoding =
       encoding_of(Float8Rule::rows, Float8Type::e4m3fn, rows, columns, {1, 0});
+  encoding.smallest = 1.0f / (448.0f * 512.0f);
   return with_element(type, [&](auto element) {
     using Element = decltype(element);
     return launch_quantize_float8<Element, false>(encoding, static_cast<const Element*>(matrix),
                                                   codes, scales, stream);
+  });
+}
+
+const char* quantize_float8_activations(WeightType type, const void* x, uint32_t m,
+                                        uint32_t columns, const Float8ActivationRule& rule,
+                                        uint8_t* codes, float* scales, void* stream) {
+  const Float8TileShape tile{1, rule.columns};
+  if (const char* error = check(tile, m, columns)) return error;
+  if (m == 0 || columns == 0) return nullptr;
+  Float8Encoding encoding =
+      encoding_of(Float8Rule::activations, Float8Type::e4m3fn, m, columns, tile);
+  encoding.bound = rule.largest;
+  encoding.smallest = rule.smallest_scale;
+  return with_activation(type, [&](auto element) {
+    using Element = decltype(element);
+    return launch_quantize_float8<Element, false>(encoding, static_cast<const Element*>(x), codes,
+                                                  scales, stream);
   });
 }
 

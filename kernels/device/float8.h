@@ -42,16 +42,26 @@ const char* linear_float8(const Float8Tensor& weight, WeightType activation, con
 // Words of workspace that quantize_float8_tiles takes for a tile that covers the matrix.
 inline constexpr uint32_t kFloat8WorkspaceWords = 1024;
 
-// kernels/cpu/fp8's quantize_tiles with float32 scales: weights by tiles of 128 x 128 or as a
-// whole, activations by 1 x 128 or by rows. workspace may be null where a tile does not cover the
-// matrix.
+// kernels/cpu/fp8's quantize_tiles, by tiles or as a whole; scales are float32 or E8M0. workspace
+// may be null where a tile does not cover the matrix.
 const char* quantize_float8_tiles(WeightType type, const void* matrix, uint32_t rows,
-                                  uint32_t columns, Float8TileShape tile, uint8_t* codes,
-                                  float* scales, uint32_t* workspace, void* stream);
+                                  uint32_t columns, Float8TileShape tile, Fp8ScaleType scale_type,
+                                  uint8_t* codes, void* scales, uint32_t* workspace, void* stream);
 
 // kernels/cpu/fp8's quantize_rows: one float32 scale a row.
 const char* quantize_float8_rows(WeightType type, const void* matrix, uint32_t rows,
                                  uint32_t columns, uint8_t* codes, float* scales, void* stream);
+
+// kernels/cpu/activations' rule float8, of `columns` neighbours (0: a row): scales are at least
+// `smallest_scale`, magnitudes count up to `largest` (0: all do). x with an infinity or a NaN has
+// NaN for its scale.
+struct Float8ActivationRule {
+  uint32_t columns;
+  float largest, smallest_scale;
+};
+const char* quantize_float8_activations(WeightType type, const void* x, uint32_t m,
+                                        uint32_t columns, const Float8ActivationRule& rule,
+                                        uint8_t* codes, float* scales, void* stream);
 
 // kernels/cpu/quanto's quantize_bytes: int8 or float8 with one scale of dtype `type` a row.
 const char* quantize_quanto_bytes(QuantoByteType format, WeightType type, const void* matrix,

@@ -153,8 +153,8 @@ TEST_F(DeviceTraffic, Float8Tiles) {
   const Array<uint16_t> matrix(8 * 1024), out(8 * 1024), y(16 * 8);
   const Array<uint8_t> codes(8 * 1024), x(16 * 1024);
   const Array<float> scales(8), x_scales(16 * 8);
-  expect(quantize_float8_tiles(WeightType::bf16, matrix.data(), 8, 1024, {128, 128}, codes.data(),
-                               scales.data(), nullptr, nullptr),
+  expect(quantize_float8_tiles(WeightType::bf16, matrix.data(), 8, 1024, {128, 128},
+                               Fp8ScaleType::f32, codes.data(), scales.data(), nullptr, nullptr),
          {1.1, 1.0});
   const Float8Tensor weight{
       Float8Type::e4m3fn, 8, 1024, codes.data(), {128, 128}, Fp8ScaleType::f32, scales.data(),

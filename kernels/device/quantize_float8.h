@@ -9,9 +9,11 @@ namespace precis::kernels::PRECIS_DEVICE {
 
 // How scale and codes follow from a tile's largest magnitude.
 enum class Float8Rule : uint32_t {
-  tiles,   // transformers': the factor is the reciprocal times 448; a tile of zeros has scale 1
-  rows,    // FBGEMM's: divided by the scale, which is at least 1 / (448 * 512)
-  quanto,  // optimum-quanto's: each step rounded to the weight's dtype; NaN becomes 0xff
+  tiles,       // transformers': the factor is the reciprocal times 448; a tile of zeros has scale 1
+  tiles_e8m0,  // the same with the power of two that is not below the scale, as its exponent
+  rows,        // FBGEMM's: divided by the scale, which is at least `smallest`
+  activations,  // 1/448 of the largest, of what counts up to `bound`, rounded to the dtype of x
+  quanto,       // optimum-quanto's: each step rounded to the weight's dtype; NaN becomes 0xff
   quanto_int8,  // the same for integers; NaN becomes 0
 };
 
@@ -21,6 +23,7 @@ struct Float8Encoding {
   float largest;  // finite number of the format
   uint32_t rows, columns, tile_rows, tile_columns, tiles_per_row;
   uint32_t column_shift;  // of tile_columns, where a tile has several rows
+  float smallest, bound;  // of scales, and of magnitudes; 0: none
 };
 
 inline constexpr unsigned kFloat8Threads = 256;
@@ -35,6 +38,25 @@ inline constexpr Rounding kRoundingOf = std::is_same_v<Element, Half>       ? Ro
                                         : std::is_same_v<Element, BFloat16> ? Rounding::bfloat16
                                                                             : Rounding::none;
 
+// The power of two that is not below `scale`, NaN beyond 2^127. The logarithm is rounded to float32
+// before it is rounded up, as torch has it: so much above 2^e counts as 2^e.
+PRECIS_FUNCTION float power_of_two_above(float scale) {
+  const float normal = scale < 0x1p-126f ? 0x1p-126f : scale;
+  const uint32_t bits = bits_as<uint32_t>(normal), mantissa = bits & 0x7fffffu;
+  const int exponent = static_cast<int>(bits >> 23) - 127;
+  // Half the distance from e to the next float32 above it is 2^(j - 24), j the exponent of e, or
+  // one less where e is the negative of a power of two.
+  uint32_t magnitude = static_cast<uint32_t>(exponent < 0 ? -exponent - 1 : exponent);
+  uint32_t as_two = 0;  // ln 2 * 2^(j - 1), in units of the mantissa
+  as_two = magnitude >= 4 ? 1 : as_two;
+  as_two = magnitude >= 8 ? 2 : as_two;
+  as_two = magnitude >= 16 ? 5 : as_two;
+  as_two = magnitude >= 32 ? 11 : as_two;
+  as_two = magnitude >= 64 ? 22 : as_two;
+  const uint32_t rounded = (bits >> 23) + (mantissa > as_two ? 1u : 0u);
+  return bits_as<float>(rounded >= 255 ? 0x7fc00000u : rounded << 23);
+}
+
 // A tile's scale, and what its elements are multiplied (`tiles`) or divided by.
 struct Float8TileScale {
   float scale, operand;
@@ -46,14 +68,20 @@ PRECIS_FUNCTION Float8TileScale float8_tile_scale(const Float8Encoding& encoding
     const float scale = round_to(kRoundingOf<Element>, absmax / encoding.largest);
     return {scale, scale};
   } else {
-    if (encoding.rule == Float8Rule::tiles) {
+    if (encoding.rule == Float8Rule::tiles || encoding.rule == Float8Rule::tiles_e8m0) {
       const float factor = absmax > 0 ? 1.0f / absmax * encoding.largest : 1.0f;
-      return {1.0f / factor, factor};
+      if (encoding.rule == Float8Rule::tiles) return {1.0f / factor, factor};
+      const float scale = power_of_two_above(1.0f / factor);
+      return {scale, 1.0f / scale};
     }
-    constexpr float kSmallest = 1.0f / (448.0f * 512.0f);
-    const float wanted = absmax / encoding.largest;
-    const float scale = wanted < kSmallest ? kSmallest : wanted;
-    return {scale, scale};
+    float wanted = absmax / encoding.largest;
+    if (encoding.rule == Float8Rule::activations) {
+      const float counted = encoding.bound > 0 && absmax > encoding.bound ? encoding.bound : absmax;
+      wanted = round_to(kRoundingOf<Element>, counted / encoding.largest);
+      if (!(absmax < bits_as<float>(0x7f800000u))) wanted = bits_as<float>(0x7fc00000u);
+    }
+    const float scale = wanted < encoding.smallest ? encoding.smallest : wanted;
+    return {scale, scale == 0 ? 1.0f : scale};
   }
 }
 
@@ -69,7 +97,9 @@ PRECIS_FUNCTION uint8_t float8_encode(const Float8Encoding& encoding, float valu
     }
     if (!(scaled == scaled)) return 0xff;
   } else {
-    scaled = encoding.rule == Float8Rule::tiles ? value * operand : value / operand;
+    const bool multiplies =
+        encoding.rule == Float8Rule::tiles || encoding.rule == Float8Rule::tiles_e8m0;
+    scaled = multiplies ? value * operand : value / operand;
   }
   return float8_code(encoding.encoder, clamp_between(scaled, -encoding.largest, encoding.largest));
 }
@@ -109,8 +139,18 @@ PRECIS_FUNCTION uint32_t block_max(uint32_t best, uint32_t (&of_warps)[kFloat8Th
   return best;
 }
 
-// One block of threads, or (WarpTiles) one warp, for each tile. Scales are float32, quanto's of the
-// weight's dtype. Four blocks on a multiprocessor: for more of them ptxas would spill.
+template <class Scale>
+PRECIS_FUNCTION void store_tile_scale(const Float8Encoding& encoding, void* scales, uint32_t tile,
+                                      float scale) {
+  if (encoding.rule == Float8Rule::tiles_e8m0)
+    static_cast<uint8_t*>(scales)[tile] = static_cast<uint8_t>(bits_as<uint32_t>(scale) >> 23);
+  else
+    static_cast<Scale*>(scales)[tile] = from_float<Scale>(scale);
+}
+
+// One block of threads, or (WarpTiles) one warp, for each tile. Scales are float32 or exponents,
+// quanto's of the weight's dtype. Four blocks on a multiprocessor: for more of them ptxas would
+// spill.
 template <class Element, bool Quanto, bool WarpTiles>
 __global__ void __launch_bounds__(kFloat8Threads, 4)
     quantize_float8_kernel(PRECIS_PARAMETER Float8Encoding encoding, const Element* weight,
@@ -136,7 +176,7 @@ __global__ void __launch_bounds__(kFloat8Threads, 4)
   }
   const Float8TileScale made = float8_tile_scale<Element, Quanto>(encoding, bits_as<float>(best));
   using Scale = std::conditional_t<Quanto, Element, float>;
-  if (begin == 0) static_cast<Scale*>(scales)[tile] = from_float<Scale>(made.scale);
+  if (begin == 0) store_tile_scale<Scale>(encoding, scales, tile, made.scale);
   range.for_each(encoding, begin, kStep, [&](uint64_t i) {
     codes[i] = float8_encode<Element, Quanto>(encoding, to_float(weight[i]), made.operand);
   });

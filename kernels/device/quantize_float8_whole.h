@@ -26,7 +26,7 @@ template <class Element>
 __global__ void __launch_bounds__(kFloat8Threads)
     quantize_float8_whole_kernel(PRECIS_PARAMETER Float8Encoding encoding, const Element* weight,
                                  uint64_t count, const uint32_t* partials, uint8_t* codes,
-                                 float* scale) {
+                                 void* scale) {
   using OfWarps = uint32_t[kFloat8Threads / kWarp];
   PRECIS_SHARED(OfWarps, of_warps);
   uint32_t best = 0;
@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(kFloat8Threads)
   best = block_max(best, of_warps);
   const Float8TileScale made = float8_tile_scale<Element, false>(encoding, bits_as<float>(best));
   const uint64_t first = uint64_t{blockIdx.x} * kFloat8Threads + threadIdx.x;
-  if (first == 0) *scale = made.scale;
+  if (first == 0) store_tile_scale<float>(encoding, scale, 0, made.scale);
   for (uint64_t i = first; i < count; i += uint64_t{gridDim.x} * kFloat8Threads)
     codes[i] = float8_encode<Element, false>(encoding, to_float(weight[i]), made.operand);
 }
@@ -45,7 +45,7 @@ inline constexpr unsigned kFloat8Partials = 1024;
 // partials: kFloat8Partials words.
 template <class Element>
 const char* launch_quantize_float8_whole(const Float8Encoding& encoding, const Element* weight,
-                                         uint8_t* codes, float* scale, uint32_t* partials,
+                                         uint8_t* codes, void* scale, uint32_t* partials,
                                          void* stream) {
   const uint64_t count = uint64_t{encoding.rows} * encoding.columns;
   const uint64_t pieces = (count + kFloat8Threads * 8 - 1) / (kFloat8Threads * 8);

@@ -13,78 +13,79 @@ PRECIS_FUNCTION int clamp_int(int value, int low, int high) {
   return value < low ? low : value > high ? high : value;
 }
 
-// Q4_K: what the search finds for a sub-block of 32, and by what its codes came out.
-struct KSearch {
+// A sub-block of 32 as scale * code - minimum, and what its codes were rounded with.
+struct SubBlockFit {
   float scale, minimum;
-  float inverse, base;  // code = (x - base) * inverse; an inverse of 0: all codes are 0
+  float inverse_scale, origin;  // code = (x - origin) * inverse_scale; 0: all codes are 0
 };
 
-PRECIS_FUNCTION int k_code(float x, float inverse, float base) {
-  return clamp_int(nearest_int(inverse * (x - base)), 0, 15);
+PRECIS_FUNCTION int code_of(float x, float inverse_scale, float origin) {
+  return clamp_int(nearest_int(inverse_scale * (x - origin)), 0, 15);
 }
 
 // ggml's make_qkx2_quants for 15 levels, in its order of operations.
-PRECIS_FUNCTION KSearch search_q4_k(const float (&x)[32]) {
-  float squares = 0;
+PRECIS_FUNCTION SubBlockFit fit_sub_block(const float (&x)[32]) {
+  float square_sum = 0;
   PRECIS_UNROLL
-  for (int i = 0; i < 32; ++i) squares += x[i] * x[i];
-  const float average = square_root(squares / 32.0f);
-  const auto weight = [&](int i) { return average + magnitude_of(x[i]); };
-  float low = x[0], high = x[0], sum_w = weight(0), sum_x = sum_w * x[0];
+  for (int i = 0; i < 32; ++i) square_sum += x[i] * x[i];
+  const float root_mean_square = square_root(square_sum / 32.0f);
+  const auto weight = [&](int i) { return root_mean_square + magnitude_of(x[i]); };
+  float low = x[0], high = x[0], weight_sum = weight(0), x_sum = weight_sum * x[0];
   PRECIS_UNROLL
   for (int i = 1; i < 32; ++i) {
     if (x[i] < low) low = x[i];
     if (x[i] > high) high = x[i];
     const float w = weight(i);
-    sum_w += w;
-    sum_x += w * x[i];
+    weight_sum += w;
+    x_sum += w * x[i];
   }
   if (low > 0) low = 0;
   if (high == low) return {0.0f, -low, 0.0f, 0.0f};
-  KSearch found{0, low, 15.0f / (high - low), low};
-  found.scale = 1.0f / found.inverse;
-  const auto error_of = [&](float inverse, float base, float scale, float minimum) {
+  SubBlockFit fit{0, low, 15.0f / (high - low), low};
+  fit.scale = 1.0f / fit.inverse_scale;
+  const auto error_of = [&](float inverse_scale, float origin, float scale, float minimum) {
     float error = 0;
     PRECIS_UNROLL
     for (int i = 0; i < 32; ++i) {
-      float difference = scale * static_cast<float>(k_code(x[i], inverse, base)) + minimum - x[i];
+      float difference =
+          scale * static_cast<float>(code_of(x[i], inverse_scale, origin)) + minimum - x[i];
       difference = difference * difference;
       error += weight(i) * difference;
     }
     return error;
   };
-  float best = error_of(found.inverse, low, found.scale, low);
+  float least_error = error_of(fit.inverse_scale, low, fit.scale, low);
   for (int step = 0; step <= 20; ++step) {
-    const float base = found.minimum;
-    const float inverse = (-1.0f + 0.1f * static_cast<float>(step) + 15.0f) / (high - base);
-    float sum_l = 0, sum_l2 = 0, sum_xl = 0;
+    const float origin = fit.minimum;
+    const float inverse_scale = (-1.0f + 0.1f * static_cast<float>(step) + 15.0f) / (high - origin);
+    float code_sum = 0, code_square_sum = 0, x_code_sum = 0;
     PRECIS_UNROLL
     for (int i = 0; i < 32; ++i) {
-      const float level = static_cast<float>(k_code(x[i], inverse, base)), w = weight(i);
-      sum_l += w * level;
-      sum_l2 += w * level * level;
-      sum_xl += w * level * x[i];
+      const float code = static_cast<float>(code_of(x[i], inverse_scale, origin)), w = weight(i);
+      code_sum += w * code;
+      code_square_sum += w * code * code;
+      x_code_sum += w * code * x[i];
     }
-    const float determinant = sum_w * sum_l2 - sum_l * sum_l;
+    const float determinant = weight_sum * code_square_sum - code_sum * code_sum;
     if (!(determinant > 0)) continue;
-    float scale = (sum_w * sum_xl - sum_x * sum_l) / determinant;
-    float minimum = (sum_l2 * sum_x - sum_l * sum_xl) / determinant;
+    float scale = (weight_sum * x_code_sum - x_sum * code_sum) / determinant;
+    float minimum = (code_square_sum * x_sum - code_sum * x_code_sum) / determinant;
     if (minimum > 0) {
       minimum = 0;
-      scale = sum_xl / sum_l2;
+      scale = x_code_sum / code_square_sum;
     }
-    const float error = error_of(inverse, base, scale, minimum);
-    if (error < best) {
-      best = error;
-      found = {scale, minimum, inverse, base};
+    const float error = error_of(inverse_scale, origin, scale, minimum);
+    if (error < least_error) {
+      least_error = error;
+      fit = {scale, minimum, inverse_scale, origin};
     }
   }
-  found.minimum = -found.minimum;
-  return found;
+  fit.minimum = -fit.minimum;
+  return fit;
 }
 
 // The largest over the eight lanes of a super-block, at least 0.
-PRECIS_FUNCTION float top_of_eight(float value) {
+PRECIS_FUNCTION float largest_of_sub_blocks(float value) {
   value = value > 0 ? value : 0.0f;
   PRECIS_UNROLL
   for (int lanes = 4; lanes > 0; lanes /= 2) {
@@ -95,9 +96,9 @@ PRECIS_FUNCTION float top_of_eight(float value) {
 }
 
 // One code of 6 bits for a scale or a minimum.
-PRECIS_FUNCTION uint32_t six_bits(float value, float top) {
-  const float inverse = top > 0 ? 63.0f / top : 0.0f;
-  return static_cast<uint32_t>(clamp_int(nearest_int(inverse * value), -255, 63)) & 0xffu;
+PRECIS_FUNCTION uint32_t six_bit_code(float value, float largest) {
+  const float inverse_scale = largest > 0 ? 63.0f / largest : 0.0f;
+  return static_cast<uint32_t>(clamp_int(nearest_int(inverse_scale * value), -255, 63)) & 0xffu;
 }
 
 // One thread for each sub-block, eight for a super-block. Bound by arithmetic: 21 scales are tried
@@ -107,23 +108,25 @@ __global__ void __launch_bounds__(kGgufThreads)
     quantize_q4_k_kernel(const Element* weight, uint64_t count, uint8_t* blocks) {
   const uint64_t thread = uint64_t{blockIdx.x} * kGgufThreads + threadIdx.x;
   // Lanes beyond the last take part in the shuffles with the last's data.
-  const uint64_t mine = thread / 8 < count ? thread / 8 : count - 1;
-  const uint32_t j = threadIdx.x % 8;
+  const uint64_t super_block = thread / 8 < count ? thread / 8 : count - 1;
+  const uint32_t sub_block = threadIdx.x % 8;
   float x[32];
   PRECIS_UNROLL
   for (int i = 0; i < 4; ++i) {
     float eight[8];
-    load_8(weight + mine * 256 + j * 32 + static_cast<unsigned>(8 * i), eight);
+    load_8(weight + super_block * 256 + sub_block * 32 + static_cast<unsigned>(8 * i), eight);
     PRECIS_UNROLL
     for (int k = 0; k < 8; ++k) x[8 * i + k] = eight[k];
   }
-  const KSearch found = search_q4_k(x);
-  const float top_scale = top_of_eight(found.scale), top_minimum = top_of_eight(found.minimum);
-  const uint32_t scale_code = six_bits(found.scale, top_scale);
-  const uint32_t minimum_code = six_bits(found.minimum, top_minimum);
-  const uint16_t d = half_bits(top_scale / 63.0f), dmin = half_bits(top_minimum / 63.0f);
-  const float scale = half_value(d) * static_cast<float>(scale_code);
-  const float minimum = half_value(dmin) * static_cast<float>(minimum_code);
+  const SubBlockFit fit = fit_sub_block(x);
+  const float largest_scale = largest_of_sub_blocks(fit.scale),
+              largest_minimum = largest_of_sub_blocks(fit.minimum);
+  const uint32_t scale_code = six_bit_code(fit.scale, largest_scale);
+  const uint32_t minimum_code = six_bit_code(fit.minimum, largest_minimum);
+  const uint16_t block_scale = half_bits(largest_scale / 63.0f),
+                 block_minimum = half_bits(largest_minimum / 63.0f);
+  const float scale = half_value(block_scale) * static_cast<float>(scale_code);
+  const float minimum = half_value(block_minimum) * static_cast<float>(minimum_code);
   const uint32_t scale_above = shuffle_xor(scale_code, 4);
   const uint32_t minimum_above = shuffle_xor(minimum_code, 4);
 
@@ -135,15 +138,15 @@ __global__ void __launch_bounds__(kGgufThreads)
     for (int i = 0; i < 4; ++i) {
       const float value = x[4 * word + i];
       // Where the stored scale is zero, the codes of the search stay.
-      const int code = scale == 0
-                           ? (found.inverse == 0 ? 0 : k_code(value, found.inverse, found.base))
-                           : clamp_int(nearest_int((value + minimum) / scale), 0, 15);
+      const int code =
+          scale == 0 ? (fit.inverse_scale == 0 ? 0 : code_of(value, fit.inverse_scale, fit.origin))
+                     : clamp_int(nearest_int((value + minimum) / scale), 0, 15);
       codes |= static_cast<uint32_t>(code) << (8 * i);
     }
     words[word] = codes;
   }
   // Sub-blocks 2p and 2p + 1 share bytes: the even lane writes the first half of them.
-  const bool odd = j % 2 != 0;
+  const bool odd = sub_block % 2 != 0;
   uint32_t out[4];
   PRECIS_UNROLL
   for (int i = 0; i < 4; ++i) {
@@ -152,14 +155,15 @@ __global__ void __launch_bounds__(kGgufThreads)
     out[i] = odd ? got | words[4 + i] << 4 : words[i] | got << 4;
   }
   if (thread / 8 >= count) return;
-  uint8_t* block = blocks + mine * 144;
-  store_vector(block + 16 + 32 * (j / 2) + (odd ? 16 : 0),
+  uint8_t* block = blocks + super_block * 144;
+  store_vector(block + 16 + 32 * (sub_block / 2) + (odd ? 16 : 0),
                Words4{{out[0], out[1], out[2], out[3]}});
-  if (j == 0) *reinterpret_cast<uint32_t*>(block) = d | static_cast<uint32_t>(dmin) << 16;
-  if (j < 4) {
-    block[4 + j] = static_cast<uint8_t>(scale_code | (scale_above >> 4) << 6);
-    block[8 + j] = static_cast<uint8_t>(minimum_code | (minimum_above >> 4) << 6);
-    block[12 + j] = static_cast<uint8_t>((scale_above & 15u) | (minimum_above & 15u) << 4);
+  if (sub_block == 0)
+    *reinterpret_cast<uint32_t*>(block) = block_scale | static_cast<uint32_t>(block_minimum) << 16;
+  if (sub_block < 4) {
+    block[4 + sub_block] = static_cast<uint8_t>(scale_code | (scale_above >> 4) << 6);
+    block[8 + sub_block] = static_cast<uint8_t>(minimum_code | (minimum_above >> 4) << 6);
+    block[12 + sub_block] = static_cast<uint8_t>((scale_above & 15u) | (minimum_above & 15u) << 4);
   }
 }
 

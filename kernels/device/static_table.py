@@ -30,25 +30,37 @@ class Table:
         self.compiler, self.columns, self.growing, self.falling = compiler, columns, growing, falling
         self.rows = {}
 
-    def write(self, path):
+    def write(self, path, targets):
+        """Writes the rows of `targets`; those of others stay, where they are of the same compiler."""
+        kept = {key: row for key, row in (self._read(path) or {}).items() if key[1] not in targets}
         with open(path, "w") as file:
             file.write(f"# {self.compiler}\n# kernel | target | {' | '.join(self.columns)}\n")
-            for (name, target), row in sorted(self.rows.items()):
+            for (name, target), row in sorted({**kept, **self.rows}.items()):
                 file.write(f"{name} | {target} | {' | '.join(map(str, row))}\n")
 
-    def compare(self, path):
-        """Regressions against the table at `path`, or None when it is of another compiler."""
+    def _read(self, path):
+        """The rows of the table at `path`, or None when it is of another compiler or is not there."""
         if not os.path.exists(path):
-            return [f"{path} does not exist"]
+            return None
         with open(path) as file:
             lines = file.read().splitlines()
         if lines[0] != f"# {self.compiler}":
             print(f"left out: the table is of{lines[0][1:]}, this is {self.compiler}")
             return None
-        old = {}
+        rows = {}
         for line in lines[2:]:
             name, target, *numbers = (part.strip() for part in line.split("|"))
-            old[name, target] = tuple(map(int, numbers))
+            rows[name, target] = tuple(map(int, numbers))
+        return rows
+
+    def compare(self, path, targets):
+        """Regressions of `targets` against the table at `path`, or None when it is of another compiler."""
+        if not os.path.exists(path):
+            return [f"{path} does not exist"]
+        rows = self._read(path)
+        if rows is None:
+            return None
+        old = {key: row for key, row in rows.items() if key[1] in targets}
         faults = [f"{name} on {target} is in the table only" for name, target in old.keys() - self.rows.keys()]
         for key, row in self.rows.items():
             faults += self._regressions(key, old[key], row) if key in old else [f"{key[0]} on {key[1]} is not in the table"]
@@ -64,15 +76,17 @@ class Table:
         return faults
 
 
-def report(table, path, faults, write):
-    """Writes the table or compares with it, prints all faults and exits."""
+def report(table, path, targets, faults, write):
+    """Writes the table or compares with it, for `targets`, prints all faults and exits."""
+    built = {target for _, target in table.rows}
+    if built != set(targets):
+        sys.exit(f"kernels were built for {sorted(built)}, not for {sorted(targets)}")
     if write:
-        table.write(path)
-    faults = faults + (table.compare(path) or [])
+        table.write(path, targets)
+    faults = faults + (table.compare(path, targets) or [])
     for fault in faults:
         print("FAILED", fault)
-    targets = {target for _, target in table.rows}
-    print(f"{table.compiler}: {len(table.rows)} kernels and targets, {len(targets)} targets, {len(faults)} faults")
+    print(f"{table.compiler}: {len(table.rows)} kernels and targets, {len(built)} targets, {len(faults)} faults")
     if faults:
         print(f"when a change is meant: {' '.join(sys.argv)} --write")
     sys.exit(1 if faults else 0)

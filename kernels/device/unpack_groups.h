@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kUnpackThreads)
 template <Packing P, int Bits>
 __global__ void __launch_bounds__(kUnpackThreads)
     repack_kernel(PRECIS_PARAMETER StoredGroups weight, uint32_t group_size, uint32_t* codes,
-                   GroupScale* scales) {
+                  GroupScale* scales) {
   PRECIS_SHARED(CodeTile, tile);
   const uint32_t first_column = blockIdx.x * kUnpackRuns * kRun;
   for (uint32_t first_row = blockIdx.y * kUnpackRows; first_row < weight.rows;
@@ -139,7 +139,7 @@ const char* launch_dequantize_groups(const StoredGroups& weight, bool runs_share
 
 template <Packing P, int Bits>
 const char* launch_repack(const StoredGroups& weight, uint32_t group_size, uint32_t* codes,
-                           GroupScale* scales, void* stream) {
+                          GroupScale* scales, void* stream) {
   return PRECIS_LAUNCH((repack_kernel<P, Bits>), unpack_grid(weight), dim3(kUnpackThreads), 0,
                        stream, weight, group_size, codes, scales);
 }

@@ -1,8 +1,7 @@
 // Compiled by every back end.
 #include "kernels/selftest/backends.h"
 
-#include "kernels/selftest/device_memory.h"
-#if defined(__CUDACC__)
+#if !defined(PRECIS_DEVICE_SIMT)
 #include "kernels/selftest/speed_cuda.h"
 #endif
 
@@ -21,10 +20,10 @@ std::vector<Check> all_checks(CheckSize size) {
 }  // namespace
 
 SelftestBackend selftest_backend() {
-#if defined(__CUDACC__)
-  return {"cuda", device_name, all_checks, measure_speeds};
-#else
+#if defined(PRECIS_DEVICE_SIMT)
   return {"simt", [] { return std::string("the executor on the CPU"); }, all_checks, nullptr};
+#else
+  return {"cuda", device_name, all_checks, measure_speeds};
 #endif
 }
 

@@ -1,57 +1,23 @@
-// Memory of the back end at hand, as the self-test uses it.
+// Memory of the back end at hand, as the self-test uses it. Checks that launch no kernels of their
+// own need no compiler of devices: they are compiled with PRECIS_DEVICE defined as its namespace.
 #pragma once
 
-#include <cstdlib>
-#include <cstring>
-#include <new>
-#include <stdexcept>
-#include <string>
+#include <cstddef>
 #include <vector>
 
-#include "kernels/device/runtime.h"
+#if !defined(PRECIS_DEVICE)
+#error "include kernels/device/runtime.h, or define PRECIS_DEVICE as the back end to declare"
+#endif
 
 namespace precis::kernels::PRECIS_DEVICE {
 
-#if defined(PRECIS_DEVICE_SIMT)
+// Throw where the runtime fails.
+void* allocate(size_t bytes);
+void release(void* memory);
+void copy_to_device(void* to, const void* from, size_t bytes);
+void copy_to_host(void* to, const void* from, size_t bytes);
 
-inline void* allocate(size_t bytes) {
-  void* memory = nullptr;
-  if (posix_memalign(&memory, 256, bytes) != 0) throw std::bad_alloc();
-  return memory;
-}
-inline void release(void* memory) {
-  std::free(memory);
-}
-inline void copy_to_device(void* to, const void* from, size_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
-}
-inline void copy_to_host(void* to, const void* from, size_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
-}
-
-#elif defined(__CUDACC__)
-
-inline void require(cudaError_t error) {
-  if (error != cudaSuccess) throw std::runtime_error(cudaGetErrorString(error));
-}
-inline void* allocate(size_t bytes) {
-  void* memory = nullptr;
-  require(cudaMalloc(&memory, bytes > 0 ? bytes : 1));
-  return memory;
-}
-inline void release(void* memory) {
-  cudaFree(memory);
-}
-inline void copy_to_device(void* to, const void* from, size_t bytes) {
-  require(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
-}
-inline void copy_to_host(void* to, const void* from, size_t bytes) {
-  require(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost));
-}
-
-#endif
-
-// An array on the device, of exactly its size. Throws std::runtime_error where the runtime fails.
+// An array on the device, of exactly its size.
 template <class T>
 class DeviceArray {
  public:

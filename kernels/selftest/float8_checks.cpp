@@ -1,8 +1,11 @@
 // float8 by tiles, by rows and as a whole. Compiled by every back end.
 #include "kernels/selftest/device_memory.h"
 
+#include <cmath>
 #include <limits>
 
+#include "kernels/cpu/activations/activations.h"
+#include "kernels/cpu/common/float8.h"
 #include "kernels/cpu/quanto/quanto.h"
 #include "kernels/device/float8.h"
 #include "kernels/selftest/checks.h"
@@ -128,7 +131,7 @@ std::string compare_encoded(WeightType scale_type, const std::vector<uint8_t>& c
   return compare_equal("codes", codes, got);
 }
 
-enum class Encoder { tiles, rows };
+enum class Encoder { tiles, exponent_tiles, rows };
 
 std::string check_quantize(Encoder encoder, WeightType type, Shape shape) {
   Random random(shape.rows * 3 + shape.columns);
@@ -136,9 +139,11 @@ std::string check_quantize(Encoder encoder, WeightType type, Shape shape) {
   if (shape.tile.rows == 0)  // a NaN would be all that is left of the whole
     values = normal_values(random, values.size());
   const std::vector<uint8_t> matrix = encode(type, values);
-  std::vector<uint8_t> codes(values.size()), scales(shape.tile_count() * 4);
-  if (encoder == Encoder::tiles)
-    cpu().quantize_tiles(type, matrix.data(), shape.tiles(), Fp8ScaleType::f32, 0, shape.rows,
+  const bool exponents = encoder == Encoder::exponent_tiles;
+  const Fp8ScaleType scale_type = exponents ? Fp8ScaleType::e8m0 : Fp8ScaleType::f32;
+  std::vector<uint8_t> codes(values.size()), scales(shape.tile_count() * (exponents ? 1 : 4));
+  if (encoder != Encoder::rows)
+    cpu().quantize_tiles(type, matrix.data(), shape.tiles(), scale_type, 0, shape.rows,
                          codes.data(), scales.data());
   else
     cpu().quantize_rows(type, matrix.data(), shape.columns, 0, shape.rows, codes.data(),
@@ -146,15 +151,73 @@ std::string check_quantize(Encoder encoder, WeightType type, Shape shape) {
   const DeviceArray<uint8_t> device_matrix(matrix), device_codes(codes.size()),
       device_scales(scales.size());
   const DeviceArray<uint32_t> workspace(kFloat8WorkspaceWords);
-  auto* float_scales = reinterpret_cast<float*>(device_scales.data());
   const char* error =
-      encoder == Encoder::tiles
-          ? quantize_float8_tiles(type, device_matrix.data(), shape.rows, shape.columns, shape.tile,
-                                  device_codes.data(), float_scales, workspace.data(), nullptr)
-          : quantize_float8_rows(type, device_matrix.data(), shape.rows, shape.columns,
-                                 device_codes.data(), float_scales, nullptr);
+      encoder == Encoder::rows
+          ? quantize_float8_rows(type, device_matrix.data(), shape.rows, shape.columns,
+                                 device_codes.data(),
+                                 reinterpret_cast<float*>(device_scales.data()), nullptr)
+          : quantize_float8_tiles(type, device_matrix.data(), shape.rows, shape.columns, shape.tile,
+                                  scale_type, device_codes.data(), device_scales.data(),
+                                  workspace.data(), nullptr);
   if (error != nullptr) return error;
+  if (exponents) {
+    const std::string difference = compare_equal("scales", scales, device_scales.values());
+    return difference.empty() ? compare_equal("codes", codes, device_codes.values()) : difference;
+  }
   return compare_encoded(WeightType::f32, codes, scales, device_codes, device_scales);
+}
+
+// Largest magnitudes a little above 448 times a power of two.
+std::string check_exponents_near_powers_of_two() {
+  constexpr uint32_t kSteps = 32;
+  constexpr int kLeast = -110, kMost = 110;
+  const Shape shape{static_cast<uint32_t>(kMost - kLeast) * kSteps, 8, {1, 8}};
+  std::vector<float> values(uint64_t{shape.rows} * shape.columns);
+  for (uint32_t row = 0; row < shape.rows; ++row)
+    values[row * 8] = std::ldexp(448.0f * (1.0f + static_cast<float>(row % kSteps) * 0x1p-23f),
+                                 kLeast + static_cast<int>(row / kSteps));
+  std::vector<uint8_t> codes(values.size()), scales(shape.tile_count());
+  cpu().quantize_tiles(WeightType::f32, values.data(), shape.tiles(), Fp8ScaleType::e8m0, 0,
+                       shape.rows, codes.data(), scales.data());
+  const DeviceArray<float> matrix(values);
+  const DeviceArray<uint8_t> device_codes(codes.size()), device_scales(scales.size());
+  if (const char* error = quantize_float8_tiles(
+          WeightType::f32, matrix.data(), shape.rows, shape.columns, shape.tile, Fp8ScaleType::e8m0,
+          device_codes.data(), device_scales.data(), nullptr, nullptr))
+    return error;
+  return compare_equal("scales", scales, device_scales.values());
+}
+
+std::string check_activations(WeightType type, const Float8ActivationRule& rule) {
+  constexpr uint32_t kRows = 7, kColumns = 264;
+  Random random(rule.columns);
+  std::vector<float> values = odd_weights(random, kRows, kColumns);
+  values[3] = 2000.0f;
+  const std::vector<uint8_t> x = encode(type, values);
+  ActivationRounding rounding{ActivationRule::float8};
+  rounding.group = rule.columns;
+  rounding.largest = rule.largest;
+  rounding.smallest_scale = rule.smallest_scale;
+  std::vector<float> expected(values.size()), got(values.size());
+  activation_kernels(Isa::baseline)
+      .round(rounding, type, x.data(), kColumns, kRows, kColumns, WeightType::f32, expected.data());
+  const uint32_t tile = rule.columns == 0 ? kColumns : rule.columns;
+  const uint32_t tiles = (kColumns + tile - 1) / tile;
+  const DeviceArray<uint8_t> device_x(x), codes(values.size());
+  const DeviceArray<float> scales(kRows * tiles);
+  if (const char* error = quantize_float8_activations(type, device_x.data(), kRows, kColumns, rule,
+                                                      codes.data(), scales.data(), nullptr))
+    return error;
+  const std::vector<uint8_t> stored = codes.values();
+  const std::vector<float> of_tiles = scales.values();
+  for (uint32_t i = 0; i < kRows * kColumns; ++i) {
+    const float scale = of_tiles[i / kColumns * tiles + i % kColumns / tile];
+    got[i] = float8_e4m3fn_to_float(stored[i]) * scale;
+    // The host gives a row with an infinity or a NaN up as a whole, as its product does.
+    const float in_row = expected[i / kColumns * kColumns];
+    if (in_row != in_row) expected[i] = got[i];
+  }
+  return compare_equal("values", expected, got);
 }
 
 std::string check_quantize_quanto(QuantoByteType format, WeightType type, uint32_t columns) {
@@ -267,6 +330,8 @@ std::vector<Check> float8_checks(CheckSize size) {
     for (const Shape& shape : shapes) {
       checks.push_back({"float8 quantize " + name + " " + shape.text(),
                         [=] { return check_quantize(Encoder::tiles, type, shape); }});
+      checks.push_back({"float8 quantize, E8M0 scales, " + name + " " + shape.text(),
+                        [=] { return check_quantize(Encoder::exponent_tiles, type, shape); }});
       for (const Fp8ScaleType scale : {Fp8ScaleType::f32, Fp8ScaleType::e8m0})
         checks.push_back({"float8 dequantize to " + name + " " + shape.text(),
                           [=] { return check_dequantize(scale, type, shape); }});
@@ -286,6 +351,13 @@ std::vector<Check> float8_checks(CheckSize size) {
                           [=] { return check_dequantize_quanto(format, type, out_type); }});
     }
   }
+  checks.push_back({"float8 E8M0 scales near powers of two", check_exponents_near_powers_of_two});
+  for (const WeightType type : {WeightType::f16, WeightType::bf16})
+    for (const Float8ActivationRule& rule :
+         {Float8ActivationRule{128, 0, 0}, Float8ActivationRule{0, 0, 0},
+          Float8ActivationRule{0, 1200.0f, 1.0f / (448.0f * 512.0f)}})
+      checks.push_back({std::string("float8 activations ") + kernels::name_of(type),
+                        [=] { return check_activations(type, rule); }});
   add_linear_checks(checks, size);
   return checks;
 }

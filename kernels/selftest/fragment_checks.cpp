@@ -1,4 +1,6 @@
 // The matrix unit against a plain product, fragment by fragment. Compiled by every back end.
+#include "kernels/device/runtime.h"
+
 #include "kernels/selftest/device_memory.h"
 
 #include "kernels/device/matrix.h"

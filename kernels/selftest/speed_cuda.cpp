@@ -1,10 +1,13 @@
 // Compiled by nvcc.
+#include "kernels/device/runtime.h"
+
 #include "kernels/selftest/device_memory.h"
 
 #include "kernels/selftest/speed_cuda.h"
 
 #include <algorithm>
 #include <functional>
+#include <stdexcept>
 
 #include "kernels/device/bitsandbytes.h"
 #include "kernels/device/float8.h"
@@ -12,6 +15,13 @@
 #include "kernels/device/matrix.h"
 
 namespace precis::kernels::device_cuda {
+namespace {
+
+void require(cudaError_t error) {
+  if (error != cudaSuccess) throw std::runtime_error(cudaGetErrorString(error));
+}
+
+}  // namespace
 
 std::string device_name() {
   int count = 0;
@@ -194,8 +204,8 @@ void measure_float8(Measurements& to) {
   });
   to.bound_by_memory("float8 quantize from bf16", 3 * bytes, [&] {
     require_launched(quantize_float8_tiles(WeightType::bf16, wide.data(), kRows, kColumns,
-                                           {128, 128}, codes.data(), scales.data(), nullptr,
-                                           nullptr));
+                                           {128, 128}, Fp8ScaleType::f32, codes.data(),
+                                           scales.data(), nullptr, nullptr));
   });
   to.bound_by_memory("float8 x bf16, 1 row", bytes, [&] {
     require_launched(

@@ -35,6 +35,13 @@ class AwqQuantizer : public sdk::WeightQuantizer {
   void write_grid(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                   const sdk::ConstParts& grid, const sdk::Parts& parts) const override;
 
+  const Config& settings() const { return config_; }
+  kernels::AwqShape shape_of(const precis_param& param) const;
+  // Throws PRECIS_UNSUPPORTED where no stored form has this shape.
+  void check_layout(const precis_param& param) const { layout(param); }
+  // Throws PRECIS_DATA_LOSS where the dtypes of zeros and scales contradict each other.
+  void check_zeros(const sdk::ConstParts& parts) const;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -58,9 +65,6 @@ class AwqQuantizer : public sdk::WeightQuantizer {
   double encode_searched(const precis_call& call, const precis_param& param,
                          const kernels::AwqSearch& search, const std::vector<float>& scales,
                          const sdk::Parts& parts) const;
-  // Throws PRECIS_DATA_LOSS where the dtypes of zeros and scales contradict each other.
-  void check_zeros(const sdk::ConstParts& parts) const;
-  kernels::AwqShape shape_of(const precis_param& param) const;
   plugins::GridTiles tiles_of(const precis_param& param) const;
 
   Config config_;

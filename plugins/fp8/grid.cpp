@@ -88,7 +88,7 @@ void TileQuantizer::write_grid(const precis_call& call, const precis_param& para
 }
 
 uint64_t TileQuantizer::workspace(const precis_param& param) const {
-  return workspace_for(param, tiles(param));
+  return std::max(workspace_for(param, tiles(param)), config_.tile_rows == 0 ? kWholeWorkspace : 0);
 }
 
 void RowQuantizer::plan_grid(const precis_param& param, sdk::PlanWriter& grid) const {

@@ -70,7 +70,7 @@ std::unique_ptr<sdk::Linear> TileQuantizer::prepare_linear(const precis_call&,
 }
 
 // FBGEMM's quantize_fp8_per_row.
-ActivationRounding RowQuantizer::activations() const {
+Rounding RowQuantizer::activations() const {
   ActivationRounding rounding{kernels::ActivationRule::float8};
   const sdk::Json& bound = normalized()["activation_scale_ub"];
   if (bound.is_number()) rounding.largest = bound.get<float>();

@@ -12,6 +12,9 @@ namespace precis::fp8 {
 // Parts.
 inline constexpr std::size_t kCodes = 0, kScales = 1;
 
+// What finding one scale of a whole weight takes on a device.
+inline constexpr uint64_t kWholeWorkspace = 4096;
+
 // Throws PRECIS_DATA_LOSS for a dtype that no scales have.
 kernels::Fp8ScaleType scale_type(precis_dtype dtype);
 
@@ -33,6 +36,11 @@ class TileQuantizer : public sdk::WeightQuantizer {
   void write_grid(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                   const sdk::ConstParts& grid, const sdk::Parts& parts) const override;
 
+  const TileConfig& settings() const { return config_; }
+  kernels::Fp8Tiles tiles(const precis_param& param) const;
+  // How activations are rounded, or nothing.
+  std::optional<kernels::ActivationRounding> activations() const;
+
  protected:
   uint64_t workspace(const precis_param& param) const override;
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
@@ -45,9 +53,6 @@ class TileQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
-  kernels::Fp8Tiles tiles(const precis_param& param) const;
-  std::optional<kernels::ActivationRounding> activations() const;
-
   TileConfig config_;
 };
 
@@ -72,6 +77,9 @@ class RowQuantizer : public sdk::WeightQuantizer {
   void write_grid(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                   const sdk::ConstParts& grid, const sdk::Parts& parts) const override;
 
+  static kernels::Fp8Tiles tiles(const precis_param& param);
+  std::optional<kernels::ActivationRounding> activations() const;
+
  protected:
   uint64_t workspace(const precis_param& param) const override;
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
@@ -81,10 +89,6 @@ class RowQuantizer : public sdk::WeightQuantizer {
               const sdk::Parts& parts) const override;
   void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& out) const override;
-
- private:
-  static kernels::Fp8Tiles tiles(const precis_param& param);
-  kernels::ActivationRounding activations() const;
 };
 
 }  // namespace precis::fp8

@@ -78,17 +78,20 @@ void GptqQuantizer::encode(const precis_call& call, const precis_param& param,
   });
 }
 
+void check_groups(const int32_t* group_of, const kernels::GptqShape& shape) {
+  const auto count = static_cast<int32_t>(shape.groups());
+  for (uint64_t i = 0; i < shape.columns; ++i) {
+    if (group_of[i] >= 0 && group_of[i] < count) continue;
+    throw PluginError(PRECIS_DATA_LOSS, "g_idx names group " + std::to_string(group_of[i]) +
+                                            " of " + std::to_string(count));
+  }
+}
+
 const int32_t* GptqQuantizer::checked_groups(const precis_param& param,
                                              const sdk::ConstParts& parts) const {
   if (parts.size() <= kGroups) return nullptr;
-  const kernels::GptqShape shape = shape_of(param);
   const auto* groups = sdk::data<const int32_t>(*parts[kGroups]);
-  const auto count = static_cast<int32_t>(shape.groups());
-  for (uint64_t i = 0; i < shape.columns; ++i) {
-    if (groups[i] >= 0 && groups[i] < count) continue;
-    throw PluginError(PRECIS_DATA_LOSS, "g_idx names group " + std::to_string(groups[i]) + " of " +
-                                            std::to_string(count));
-  }
+  check_groups(groups, shape_of(param));
   return groups;
 }
 

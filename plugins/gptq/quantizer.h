@@ -36,6 +36,11 @@ class GptqQuantizer : public sdk::WeightQuantizer {
   void write_grid(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                   const sdk::ConstParts& grid, const sdk::Parts& parts) const override;
 
+  const Config& settings() const { return config_; }
+  kernels::GptqShape shape_of(const precis_param& param) const;
+  // Throws PRECIS_UNSUPPORTED where no stored form has this shape.
+  void check_layout(const precis_param& param) const { layout(param); }
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -49,7 +54,6 @@ class GptqQuantizer : public sdk::WeightQuantizer {
   void write_skip_list(const sdk::ModuleList& patterns, sdk::Json& config) const override;
 
  private:
-  kernels::GptqShape shape_of(const precis_param& param) const;
   plugins::GridTiles tiles_of(const precis_param& param) const;
   // The group of each column, or null; throws PRECIS_DATA_LOSS for one that does not exist.
   const int32_t* checked_groups(const precis_param& param, const sdk::ConstParts& parts) const;
@@ -64,5 +68,8 @@ class GptqQuantizer : public sdk::WeightQuantizer {
 
   Config config_;
 };
+
+// Throws PRECIS_DATA_LOSS where a column is of a group that does not exist.
+void check_groups(const int32_t* group_of, const kernels::GptqShape& shape);
 
 }  // namespace precis::gptq

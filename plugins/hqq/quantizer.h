@@ -25,6 +25,9 @@ class HqqQuantizer : public sdk::WeightQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
+  // How the config stores this weight.
+  Description description_of(const precis_param& param) const;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -37,8 +40,6 @@ class HqqQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
-  Description description_of(const precis_param& param) const;
-
   Config config_;
 };
 

@@ -7,12 +7,19 @@ namespace precis::hqq {
 using sdk::PluginError;
 
 kernels::HqqWeight stored_weight(const precis_param& param, const sdk::ConstParts& parts) {
+  return stored_weight(param, parts, [](const precis_tensor& part) {
+    return std::string(sdk::data<const char>(part), part.nbytes);
+  });
+}
+
+kernels::HqqWeight stored_weight(const precis_param& param, const sdk::ConstParts& parts,
+                                 const PartBytes& bytes_of) {
   if (parts.size() < kNeededParts)
     throw PluginError(PRECIS_DATA_LOSS,
                       "'" + std::string(part_name(parts.size())) + "' is missing");
   std::vector<std::string> bytes(kPartCount);
   for (std::size_t part = kShape; part < std::min<std::size_t>(parts.size(), kPartCount); ++part)
-    bytes[part].assign(sdk::data<const char>(*parts[part]), parts[part]->nbytes);
+    bytes[part] = bytes_of(*parts[part]);
   const precis_dtype meta = parts[kScale]->view.dtype;
   const Description description = read_description(bytes, meta);
   const sdk::Matrix matrix = sdk::matrix(param);

@@ -32,6 +32,12 @@ class TorchAoQuantizer : public sdk::WeightQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
+  // How the config stores weights. Throws PRECIS_UNSUPPORTED for what precis cannot write.
+  Scheme scheme() const { return read_scheme(config_.ao_config); }
+  // How the library rounds activations, or nothing. Throws PRECIS_UNSUPPORTED for what has no
+  // product here.
+  std::optional<kernels::ActivationRounding> activations() const;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -44,11 +50,6 @@ class TorchAoQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
-  // How the library rounds activations, or nothing. Throws PRECIS_UNSUPPORTED for what has no
-  // product here.
-  std::optional<kernels::ActivationRounding> activations() const;
-  Scheme scheme() const { return read_scheme(config_.ao_config); }
-
   Config config_;
 };
 

@@ -75,13 +75,13 @@ class InstalledPlugin : public testing::TestWithParam<std::pair<const char*, con
     param.dtype = {PRECIS_TYPE_FLOAT, 16, 1};
     param.ndim = 2;
     param.shape = shape;
-    std::vector<precis_tensor_spec> specs(8);
+    std::vector<precis_tensor_spec> specs(32);
     std::vector<precis_tensor_spec*> list;
     for (precis_tensor_spec& spec : specs) {
       spec.struct_size = sizeof spec;
       list.push_back(&spec);
     }
-    precis_plan plan{sizeof(precis_plan), 0, list.data(), 8, 0, 0};
+    precis_plan plan{sizeof(precis_plan), 0, list.data(), 32, 0, 0};
     Answer answer;
     const precis_call call = call_to(answer);
     const auto* table = static_cast<const precis_quantize_v1*>(
@@ -117,10 +117,15 @@ TEST_P(InstalledPlugin, AsksTheDriver) {
 
 INSTANTIATE_TEST_SUITE_P(
     Plugins, InstalledPlugin,
-    testing::Values(std::pair{"bitsandbytes",
-                              R"({"quant_method": "bitsandbytes", "load_in_4bit": true})"},
-                    std::pair{"gguf", R"({"quant_method": "gguf", "type": "q4_k"})"},
-                    std::pair{"quanto", R"({"quant_method": "quanto", "weights": "int4"})"}));
+    testing::Values(
+        std::pair{"bitsandbytes", R"({"quant_method": "bitsandbytes", "load_in_4bit": true})"},
+        std::pair{"gguf", R"({"quant_method": "gguf", "type": "q4_k"})"},
+        std::pair{"quanto", R"({"quant_method": "quanto", "weights": "int4"})"},
+        std::pair{"hqq", R"({"quant_method": "hqq"})"},
+        std::pair{"gptq", R"({"quant_method": "gptq", "bits": 4})"},
+        std::pair{"awq", R"({"quant_method": "awq", "bits": 4})"},
+        std::pair{"torchao", R"({"quant_method": "torchao", "quant_type": "int8_weight_only"})"},
+        std::pair{"fp8", R"({"quant_method": "fp8", "weight_block_size": null})"}));
 
 }  // namespace
 }  // namespace precis

@@ -126,7 +126,7 @@ struct Prepared {
 
 // Room for the specs of a plan.
 struct PlanRoom {
-  std::vector<precis_tensor_spec> specs = std::vector<precis_tensor_spec>(16);
+  std::vector<precis_tensor_spec> specs = std::vector<precis_tensor_spec>(32);
   std::vector<precis_tensor_spec*> list;
   precis_plan plan{};
   PlanRoom() {
@@ -315,6 +315,24 @@ void expect_device_as_cpu(const DeviceCase& on) {
   }
 }
 
+void expect_encoding_refused(const DeviceCase& on) {
+  PluginOnDevice plugin(on.method, on.config);
+  Weight weight(WeightType::f16, on.rows, on.columns);
+  uint64_t workspace = 0;
+  Answer answer;
+  std::vector<OwnedTensor> parts =
+      plugin.planned_parts(kExecutor, weight.param, &workspace, &answer);
+  ASSERT_TRUE(answer.ok()) << answer.message;
+  weight.tensor.move_to(kExecutor);
+  PluginOnDevice::Call call(workspace);
+  auto list = pointers(parts);
+  EXPECT_EQ(plugin.quantize().quantize(plugin.quantizer(), &call.abi, &weight.param,
+                                       weight.tensor.abi(), list.data(), list.size()),
+            PRECIS_UNSUPPORTED);
+  EXPECT_EQ(call.answer.message,
+            "on a device such weights are decoded and multiplied; they are encoded on the CPU");
+}
+
 void expect_other_devices_refused(const DeviceCase& on) {
   PluginOnDevice plugin(on.method, on.config);
   Weight weight(WeightType::f16, on.rows, on.columns);
@@ -328,6 +346,13 @@ void expect_other_devices_refused(const DeviceCase& on) {
     EXPECT_EQ(answer.status, PRECIS_UNSUPPORTED);
     EXPECT_EQ(answer.message, reason);
   }
+  const std::vector<int64_t> wide{int64_t{1} << 31, on.columns};
+  Weight too_large(WeightType::f16, on.rows, on.columns);
+  too_large.param.shape = wide.data();
+  std::vector<OwnedTensor> none;
+  EXPECT_EQ(prepare(plugin, too_large, none, WeightType::f16, kExecutor)->answer.message,
+            "on a device sizes are below 2^31, not 2147483648");
+
   std::vector<OwnedTensor> parts = encoded(plugin, weight, kCpu);
   EXPECT_EQ(prepare(plugin, weight, parts, WeightType::f16, {PRECIS_DEVICE_CUDA, 0})->answer.status,
             PRECIS_UNSUPPORTED);

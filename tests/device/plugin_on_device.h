@@ -85,4 +85,7 @@ void expect_device_as_cpu(const DeviceCase& on);
 // message, and a tensor on another device by forward.
 void expect_other_devices_refused(const DeviceCase& on);
 
+// Where there is no kernel that encodes, quantize says so.
+void expect_encoding_refused(const DeviceCase& on);
+
 }  // namespace precis

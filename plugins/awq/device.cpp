@@ -1,0 +1,53 @@
+#include "plugins/awq/quantizer.h"
+#include "plugins/grouped_back_end.h"
+
+namespace precis::awq::PRECIS_DEVICE {
+namespace {
+
+namespace device = kernels::PRECIS_DEVICE;
+using namespace plugins::PRECIS_DEVICE;
+
+device::AwqTensor tensor_of(const AwqQuantizer& quantizer, const precis_param& param) {
+  quantizer.check_layout(param);
+  const kernels::AwqShape shape = quantizer.shape_of(param);
+  narrow(shape.rows);
+  narrow(shape.columns);
+  return {*quantizer.settings().layout, shape, nullptr, nullptr, kernels::WeightType::f16, nullptr};
+}
+
+device::AwqTensor stored_tensor(const AwqQuantizer& quantizer, const Work& work,
+                                const sdk::ConstParts& parts) {
+  quantizer.check_zeros(parts);
+  device::AwqTensor tensor = tensor_of(quantizer, work.param());
+  tensor.qweight = work.data<const void>(*parts[kCodes], "qweight");
+  tensor.qzeros = work.data<const void>(*parts[kZeros], "the zero points");
+  tensor.scale_type = plugins::weight_type(parts[kScales]->view.dtype);
+  tensor.scales = work.data<const void>(*parts[kScales], "scales");
+  return tensor;
+}
+
+class Awq final : public BackEnd<AwqQuantizer> {
+ protected:
+  void decode(const AwqQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& weight) const override {
+    decode_groups(work, stored_tensor(quantizer, work, parts), rows, weight);
+  }
+
+  void plan_product(const AwqQuantizer& quantizer, const precis_linear_options&,
+                    const precis_param& param, sdk::PlanWriter& plan) const override {
+    plan_groups(tensor_of(quantizer, param), plan);
+  }
+
+  std::unique_ptr<sdk::Linear> prepare(const AwqQuantizer& quantizer, const Work& work,
+                                       const precis_linear_options& options,
+                                       const sdk::ConstParts& parts,
+                                       const sdk::Parts& packed) const override {
+    quantizer.check_parts(work.param(), parts);
+    return groups_product(work, options, stored_tensor(quantizer, work, parts), packed);
+  }
+};
+
+}  // namespace
+}  // namespace precis::awq::PRECIS_DEVICE
+
+PRECIS_DEVICE_METHOD(awq::AwqQuantizer, awq::PRECIS_DEVICE::Awq)

@@ -1,0 +1,62 @@
+#include "plugins/gptq/quantizer.h"
+#include "plugins/group_products.h"
+#include "plugins/grouped_back_end.h"
+
+namespace precis::gptq::PRECIS_DEVICE {
+namespace {
+
+namespace device = kernels::PRECIS_DEVICE;
+using namespace plugins::PRECIS_DEVICE;
+
+device::GptqTensor tensor_of(const GptqQuantizer& quantizer, const precis_param& param) {
+  const kernels::GptqShape shape = quantizer.shape_of(param);
+  narrow(shape.rows);
+  narrow(shape.columns);
+  return {quantizer.settings().format, shape,   nullptr, nullptr,
+          kernels::WeightType::f16,    nullptr, nullptr};
+}
+
+// g_idx is looked through on the host.
+device::GptqTensor stored_tensor(const GptqQuantizer& quantizer, const Work& work,
+                                 const sdk::ConstParts& parts) {
+  device::GptqTensor tensor = tensor_of(quantizer, work.param());
+  tensor.qweight = work.data<const uint32_t>(*parts[kCodes], "qweight");
+  tensor.qzeros = work.data<const uint32_t>(*parts[kZeros], "qzeros");
+  tensor.scale_type = plugins::weight_type(parts[kScales]->view.dtype);
+  tensor.scales = work.data<const void>(*parts[kScales], "scales");
+  if (parts.size() <= kGroups) return tensor;
+  const std::string bytes = work.read(*parts[kGroups]);
+  std::vector<int32_t> group_of(tensor.shape.columns);
+  std::memcpy(group_of.data(), bytes.data(), group_of.size() * sizeof(int32_t));
+  check_groups(group_of.data(), tensor.shape);
+  if (!plugins::in_order(group_of.data(), tensor.shape))
+    tensor.group_of = work.data<const int32_t>(*parts[kGroups], "g_idx");
+  return tensor;
+}
+
+class Gptq final : public BackEnd<GptqQuantizer> {
+ protected:
+  void decode(const GptqQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& weight) const override {
+    decode_groups(work, stored_tensor(quantizer, work, parts), rows, weight);
+  }
+
+  void plan_product(const GptqQuantizer& quantizer, const precis_linear_options&,
+                    const precis_param& param, sdk::PlanWriter& plan) const override {
+    quantizer.check_layout(param);
+    plan_groups(tensor_of(quantizer, param), plan);
+  }
+
+  std::unique_ptr<sdk::Linear> prepare(const GptqQuantizer& quantizer, const Work& work,
+                                       const precis_linear_options& options,
+                                       const sdk::ConstParts& parts,
+                                       const sdk::Parts& packed) const override {
+    quantizer.check_parts(work.param(), parts);
+    return groups_product(work, options, stored_tensor(quantizer, work, parts), packed);
+  }
+};
+
+}  // namespace
+}  // namespace precis::gptq::PRECIS_DEVICE
+
+PRECIS_DEVICE_METHOD(gptq::GptqQuantizer, gptq::PRECIS_DEVICE::Gptq)
