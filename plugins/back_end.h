@@ -2,96 +2,9 @@
 // PRECIS_DEVICE defined as its namespace.
 #pragma once
 
-#include "kernels/device/host_runtime.h"
-#include "plugins/device.h"
-#include "plugins/parts.h"
-#include "plugins/weight_type.h"
+#include "plugins/device_work.h"
 
 namespace precis::plugins::PRECIS_DEVICE {
-
-namespace device = kernels::PRECIS_DEVICE;
-
-// What a kernel's launcher answered. Throws PRECIS_DEVICE_ERROR.
-inline void require_launched(const char* error) {
-  if (error != nullptr) throw sdk::PluginError(PRECIS_DEVICE_ERROR, error);
-}
-
-// A size as kernels count it. Throws PRECIS_UNSUPPORTED.
-inline uint32_t narrow(uint64_t size) {
-  if (size >= uint64_t{1} << 31)
-    throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                           "on a device sizes are below 2^31, not " + std::to_string(size));
-  return static_cast<uint32_t>(size);
-}
-
-// The start of a tensor that kernels read: on `where`, contiguous, aligned to 16 bytes.
-template <typename T>
-T* device_data(const precis_tensor& tensor, precis_device where, const char* name) {
-  const precis_device found = tensor.view.device;
-  if (found.type != where.type || found.index != where.index)
-    throw sdk::PluginError(
-        PRECIS_INVALID_ARGUMENT,
-        std::string(name) + " is on " + device_name(found) + ", not on " + device_name(where));
-  T* data = sdk::data<T>(tensor);
-  if (reinterpret_cast<uintptr_t>(data) % 16 != 0)
-    throw sdk::PluginError(PRECIS_UNSUPPORTED, std::string(name) + " is not aligned to 16 bytes");
-  return data;
-}
-
-// A call for one parameter, on the device of its tensors.
-class Work {
- public:
-  Work(const precis_call& call, const precis_param& param, precis_device where)
-      : call_(call), param_(param), where_(where), matrix_(sdk::matrix(param)) {}
-
-  const precis_param& param() const { return param_; }
-  const sdk::Matrix& matrix() const { return matrix_; }
-  kernels::WeightType type() const { return weight_type(param_.dtype); }
-  void* stream() const { return call_.stream; }
-
-  template <typename T>
-  T* data(const precis_tensor& tensor, const char* name) const {
-    return device_data<T>(tensor, where_, name);
-  }
-  template <typename T>
-  T* workspace(uint64_t count) const {
-    if (call_.workspace_size < count * sizeof(T))
-      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
-    return static_cast<T*>(call_.workspace);
-  }
-
-  // A small part as the host has it, wherever it is; these wait for the stream.
-  std::string read(const precis_tensor& part) const {
-    std::string bytes(part.nbytes, '\0');
-    const void* from = sdk::data<const void>(part);
-    if (on_cpu(part))
-      std::memcpy(bytes.data(), from, bytes.size());
-    else
-      require_launched(device::read_device(bytes.data(), from, bytes.size(), call_.stream));
-    return bytes;
-  }
-  void write(const precis_tensor& part, const void* from, uint64_t bytes) const {
-    require_bytes(part, bytes);
-    void* to = sdk::data<void>(part);
-    if (on_cpu(part))
-      std::memcpy(to, from, bytes);
-    else
-      require_launched(device::write_device(to, from, bytes, call_.stream));
-  }
-
- private:
-  const precis_call& call_;
-  const precis_param& param_;
-  precis_device where_;
-  sdk::Matrix matrix_;
-};
-
-// Throws PRECIS_UNSUPPORTED for rows whose decoding does not begin where kernels can load.
-inline void require_aligned(uint64_t bytes) {
-  if (bytes % 16 != 0)
-    throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                           "on a device the rows begin at a multiple of 16 bytes");
-}
 
 // [out_features, in_features] of a product. Throws PRECIS_UNSUPPORTED for what none takes.
 inline sdk::Matrix device_product_shape(const precis_linear_options& options,

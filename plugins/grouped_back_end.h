@@ -13,6 +13,13 @@ inline device::GroupedRows planned_rows(const device::GroupedTensor& weight) {
   return rows;
 }
 
+// Encoders take whole words of codes from a group. Throws PRECIS_UNSUPPORTED.
+inline void require_whole_words(uint64_t group_size, uint64_t together) {
+  if (group_size % together != 0)
+    throw sdk::PluginError(PRECIS_UNSUPPORTED, "on a device groups are encoded in multiples of " +
+                                                   std::to_string(together));
+}
+
 // All rows at once: groups and words of codes may cross them.
 inline void decode_groups(const Work& work, const device::GroupedTensor& stored, sdk::RowRange rows,
                           const precis_tensor& weight) {

@@ -87,7 +87,7 @@ def demangle(names):
         return names
     out = []
     for name in text.splitlines():
-        name = re.sub(r"precis::kernels::device_cuda::", "", name)
+        name = re.sub(r"precis::kernels::(device_cuda::)?", "", name)
         name = re.sub(r"^void ", "", name)
         name = re.sub(r"\((\w+)\)(\d+)", r"\1 \2", name)  # a value of an enumeration
         out.append(re.sub(r"\(.*$", "", name))

@@ -97,4 +97,31 @@ const char* quantize_quanto_groups(int bits, WeightType type, const void* matrix
                                    uint32_t group_size, bool through_tinygemm, uint8_t* packed,
                                    void* scales, void* shifts, void* stream);
 
+// kernels/cpu/gptq's quantize of a whole weight. Groups of several a row are multiples of 32.
+const char* quantize_gptq(WeightType type, const void* weight, GptqFormat format, bool symmetric,
+                          const GptqShape& shape, uint32_t* qweight, uint32_t* qzeros,
+                          uint16_t* scales, void* stream);
+
+// kernels/cpu/awq's quantize of a whole weight. Groups are multiples of 8, of 32 in gemv_fast.
+const char* quantize_awq(WeightType type, const void* weight, AwqLayout layout,
+                         const AwqShape& shape, void* qweight, void* qzeros, uint16_t* scales,
+                         void* stream);
+
+// How torchao finds a scale for `block` neighbours (kernels/cpu/torchao's ao_parameters).
+struct TorchaoInt8Rule {
+  uint64_t block;
+  AoMapping mapping;
+  AoCodeRange range;
+  float smallest;     // scale
+  bool in_own_dtype;  // scales have the weight's dtype, which every step is rounded to; or float32
+};
+const char* quantize_torchao_int8(WeightType type, const void* weight, uint64_t rows,
+                                  uint64_t columns, const TorchaoInt8Rule& rule, int8_t* codes,
+                                  void* scales, int8_t* zero_points, void* stream);
+
+// kernels/cpu/torchao's int4_pairs of a whole weight.
+const char* quantize_torchao_int4(WeightType type, const void* weight, uint64_t rows,
+                                  uint64_t columns, uint64_t block, uint8_t* codes, void* scales,
+                                  void* zeros, void* stream);
+
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -46,9 +46,8 @@ PRECIS_FUNCTION float power_of_two_above(float scale) {
   const int exponent = static_cast<int>(bits >> 23) - 127;
   // Half the distance from e to the next float32 above it is 2^(j - 24), j the exponent of e, or
   // one less where e is the negative of a power of two.
-  uint32_t magnitude = static_cast<uint32_t>(exponent < 0 ? -exponent - 1 : exponent);
-  uint32_t as_two = 0;  // ln 2 * 2^(j - 1), in units of the mantissa
-  as_two = magnitude >= 4 ? 1 : as_two;
+  const uint32_t magnitude = static_cast<uint32_t>(exponent < 0 ? -exponent - 1 : exponent);
+  uint32_t as_two = magnitude >= 4 ? 1 : 0;  // ln 2 * 2^(j - 1), in units of the mantissa
   as_two = magnitude >= 8 ? 2 : as_two;
   as_two = magnitude >= 16 ? 5 : as_two;
   as_two = magnitude >= 32 ? 11 : as_two;

@@ -37,7 +37,7 @@ def demangle(names):
         text = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return names
-    plain = [re.sub(r"^void ", "", n.replace("precis::kernels::device_hip::", "")) for n in text.splitlines()]
+    plain = [re.sub(r"^void |precis::kernels::(device_hip::)?", "", n) for n in text.splitlines()]
     # First a value of an enumeration, then the parameters.
     return [re.sub(r"\(.*$", "", re.sub(r"\((\w+)\)(\d+)", r"\1 \2", n)) for n in plain]
 

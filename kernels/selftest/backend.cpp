@@ -10,7 +10,8 @@ namespace {
 
 std::vector<Check> all_checks(CheckSize size) {
   std::vector<Check> checks = fragment_checks();
-  for (auto* more : {four_bit_checks, int8_checks, gguf_checks, float8_checks, grouped_checks}) {
+  for (auto* more : {four_bit_checks, int8_checks, gguf_checks, float8_checks, grouped_checks,
+                     quantize_groups_checks}) {
     const std::vector<Check> of_format = more(size);
     checks.insert(checks.end(), of_format.begin(), of_format.end());
   }

@@ -22,6 +22,7 @@ std::vector<Check> int8_checks(CheckSize size);
 std::vector<Check> gguf_checks(CheckSize size);
 std::vector<Check> float8_checks(CheckSize size);
 std::vector<Check> grouped_checks(CheckSize size);
+std::vector<Check> quantize_groups_checks(CheckSize size);
 std::vector<Check> fragment_checks();
 }  // namespace device_simt
 
@@ -31,6 +32,7 @@ std::vector<Check> int8_checks(CheckSize size);
 std::vector<Check> gguf_checks(CheckSize size);
 std::vector<Check> float8_checks(CheckSize size);
 std::vector<Check> grouped_checks(CheckSize size);
+std::vector<Check> quantize_groups_checks(CheckSize size);
 std::vector<Check> fragment_checks();
 }  // namespace device_cuda
 

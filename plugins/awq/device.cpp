@@ -28,6 +28,18 @@ device::AwqTensor stored_tensor(const AwqQuantizer& quantizer, const Work& work,
 
 class Awq final : public BackEnd<AwqQuantizer> {
  protected:
+  void encode(const AwqQuantizer& quantizer, const Work& work, const precis_tensor& weight,
+              const sdk::Parts& parts) const override {
+    const device::AwqTensor planned = tensor_of(quantizer, work.param());
+    require_whole_words(planned.shape.group_size,
+                        planned.layout == kernels::AwqLayout::gemv_fast ? 32 : 8);
+    require_launched(device::quantize_awq(
+        work.type(), work.data<const void>(weight, "the weight"), planned.layout, planned.shape,
+        work.data<void>(*parts[kCodes], "qweight"),
+        work.data<void>(*parts[kZeros], "the zero points"),
+        work.data<uint16_t>(*parts[kScales], "scales"), work.stream()));
+  }
+
   void decode(const AwqQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& weight) const override {
     decode_groups(work, stored_tensor(quantizer, work, parts), rows, weight);

@@ -36,6 +36,22 @@ device::GptqTensor stored_tensor(const GptqQuantizer& quantizer, const Work& wor
 
 class Gptq final : public BackEnd<GptqQuantizer> {
  protected:
+  void encode(const GptqQuantizer& quantizer, const Work& work, const precis_tensor& weight,
+              const sdk::Parts& parts) const override {
+    const Config& config = quantizer.settings();
+    const kernels::GptqShape shape = quantizer.shape_of(work.param());
+    if (shape.groups() > 1) require_whole_words(shape.group_size, 32);
+    require_launched(device::quantize_gptq(
+        work.type(), work.data<const void>(weight, "the weight"), config.format, config.symmetric,
+        shape, work.data<uint32_t>(*parts[kCodes], "qweight"),
+        work.data<uint32_t>(*parts[kZeros], "qzeros"),
+        work.data<uint16_t>(*parts[kScales], "scales"), work.stream()));
+    std::vector<int32_t> group_of(shape.columns);
+    for (uint64_t i = 0; i < shape.columns; ++i)
+      group_of[i] = static_cast<int32_t>(i / shape.group_size);
+    work.write(*parts[kGroups], group_of.data(), group_of.size() * sizeof(int32_t));
+  }
+
   void decode(const GptqQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& weight) const override {
     decode_groups(work, stored_tensor(quantizer, work, parts), rows, weight);

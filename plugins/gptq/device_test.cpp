@@ -6,9 +6,7 @@ namespace precis {
 namespace {
 
 DeviceCase gptq(const std::string& options, int64_t columns = 256) {
-  DeviceCase made{"gptq", R"({"quant_method": "gptq", )" + options + "}", 64, columns, 0x1p-6};
-  made.encodes = false;
-  return made;
+  return {"gptq", R"({"quant_method": "gptq", )" + options + "}", 64, columns, 0x1p-6};
 }
 
 TEST(GptqOnDevice, EveryWidth) {
@@ -23,10 +21,6 @@ TEST(GptqOnDevice, GroupsAndZeroPoints) {
   expect_device_as_cpu(gptq(R"("bits": 4, "group_size": 32, "sym": false)"));
   expect_device_as_cpu(gptq(R"("bits": 4, "group_size": -1)"));
   expect_device_as_cpu(gptq(R"("bits": 4, "checkpoint_format": "gptq_v2", "sym": false)", 320));
-}
-
-TEST(GptqOnDevice, EncodesOnTheCpu) {
-  expect_encoding_refused(gptq(R"("bits": 4)"));
 }
 
 TEST(GptqOnDevice, OtherDevices) {

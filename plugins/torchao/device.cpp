@@ -70,6 +70,30 @@ AoWeight planned_tensor(const Scheme& scheme, const precis_param& param) {
 
 class TorchAo final : public BackEnd<TorchAoQuantizer> {
  protected:
+  void encode(const TorchAoQuantizer& quantizer, const Work& work, const precis_tensor& weight,
+              const sdk::Parts& parts) const override {
+    const Scheme scheme = quantizer.scheme();
+    const AoWeight planned = planned_tensor(scheme, work.param());
+    const bool pairs = scheme.tensor == TensorClass::int4;
+    if ((!pairs && planned.codes != AoCodes::int8) || scheme.group_size < 0)
+      return BackEnd::encode(quantizer, work, weight, parts);
+    const auto* values = work.data<const void>(weight, "the weight");
+    void* scales = work.data<void>(*parts[kScale], "the scales");
+    if (pairs) {
+      require_launched(device::quantize_torchao_int4(
+          work.type(), values, planned.rows, planned.columns, planned.block,
+          work.data<uint8_t>(*parts[kCodes], "qdata"), scales,
+          work.data<void>(*parts[kZero], "the zero points"), work.stream()));
+      return;
+    }
+    require_launched(device::quantize_torchao_int8(
+        work.type(), values, planned.rows, planned.columns,
+        {planned.block, scheme.mapping, scheme.range, smallest_scale(scheme, work.type()),
+         scheme.tensor == TensorClass::intx},
+        work.data<int8_t>(*parts[kCodes], "qdata"), scales,
+        work.data<int8_t>(*parts[kZero], "the zero points"), work.stream()));
+  }
+
   void decode(const TorchAoQuantizer&, const Work& work, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& weight) const override {
     const AoWeight stored = stored_tensor(work, parts);

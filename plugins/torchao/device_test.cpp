@@ -5,31 +5,33 @@
 namespace precis {
 namespace {
 
-DeviceCase torchao(const std::string& type, int64_t rows, int64_t columns) {
-  DeviceCase made{"torchao", R"({"quant_method": "torchao", "quant_type": )" + type + "}", rows,
-                  columns, 0x1p-6};
-  made.encodes = false;
-  return made;
+DeviceCase torchao(const std::string& type, const std::string& arguments, int64_t rows,
+                   int64_t columns) {
+  return {"torchao",
+          R"({"quant_method": "torchao", "quant_type": ")" + type + R"(", "quant_type_kwargs": )" +
+              arguments + "}",
+          rows, columns, 0x1p-6};
 }
 
 TEST(TorchAoOnDevice, Int8) {
-  expect_device_as_cpu(torchao(R"("int8_weight_only")", 24, 200));
+  expect_device_as_cpu(torchao("int8_weight_only", "{}", 24, 200));
+  expect_device_as_cpu(torchao("int8_weight_only", R"({"group_size": 32})", 24, 192));
 }
 
 TEST(TorchAoOnDevice, Int4) {
-  expect_device_as_cpu(torchao(R"("int4_weight_only")", 24, 256));
+  expect_device_as_cpu(torchao("int4_weight_only", "{}", 24, 256));
+  expect_device_as_cpu(torchao("int4_weight_only", R"({"group_size": 32})", 9, 96));
 }
 
 TEST(TorchAoOnDevice, Float8) {
-  expect_device_as_cpu(torchao(R"("float8_weight_only")", 24, 200));
-}
-
-TEST(TorchAoOnDevice, EncodesOnTheCpu) {
-  expect_encoding_refused(torchao(R"("int8_weight_only")", 16, 64));
+  DeviceCase weight = torchao("float8_weight_only", "{}", 24, 200);
+  expect_encoding_refused(weight);
+  weight.encodes = false;
+  expect_device_as_cpu(weight);
 }
 
 TEST(TorchAoOnDevice, OtherDevices) {
-  expect_other_devices_refused(torchao(R"("int8_weight_only")", 16, 64));
+  expect_other_devices_refused(torchao("int8_weight_only", "{}", 16, 64));
 }
 
 }  // namespace

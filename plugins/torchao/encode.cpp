@@ -48,9 +48,7 @@ void find_scales(Work& work, const sdk::Parts& parts) {
   const Scheme& scheme = work.scheme;
   const bool integers = scheme.tensor != TensorClass::float8;
   const bool in_float32 = scheme.tensor != TensorClass::intx;
-  // torchao bounds int8 scales by float32's epsilon whatever the dtype.
-  const float smallest =
-      scheme.tensor == TensorClass::int8 ? 0x1p-23f : kernels::smallest_normal(work.type);
+  const float smallest = smallest_scale(scheme, work.type);
   auto* zero_points = integers ? sdk::data<int8_t>(*parts[kZero]) : nullptr;
   void* scales = sdk::data<void>(*parts[kScale]);
   const auto stored = in_float32 ? kernels::WeightType::f32 : work.type;

@@ -33,6 +33,11 @@ struct Scheme {
   sdk::Json attributes;
 };
 
+// torchao bounds int8 scales by float32's epsilon whatever the dtype.
+inline float smallest_scale(const Scheme& scheme, kernels::WeightType type) {
+  return scheme.tensor == TensorClass::int8 ? 0x1p-23f : kernels::smallest_normal(type);
+}
+
 // The object with every default filled in, as Python makes it from a dict. Throws
 // PRECIS_INVALID_ARGUMENT, or PRECIS_INVALID_TYPE for what is no object.
 sdk::Json normalized_ao_config(const sdk::Json& object);

@@ -1,0 +1,171 @@
+// Encoders of group-wise integers, against kernels/cpu. Compiled by every back end.
+#include "kernels/selftest/device_memory.h"
+
+#include <limits>
+
+#include "kernels/device/grouped.h"
+#include "kernels/selftest/checks.h"
+#include "kernels/selftest/reference.h"
+
+namespace precis::kernels::PRECIS_DEVICE {
+namespace {
+
+// With a row of zeros, one without a negative number, small numbers, a NaN and an infinity.
+std::vector<uint8_t> odd_weights(WeightType type, uint64_t rows, uint64_t columns) {
+  Random random(rows * 3 + columns);
+  std::vector<float> values = normal_values(random, rows * columns);
+  for (uint64_t i = 0; i < values.size(); ++i) {
+    const uint64_t row = i / columns, column = i % columns;
+    if (row == 1) values[i] = 0;
+    if (row == 2) values[i] = values[i] < 0 ? -values[i] : values[i];
+    if (row == 3) values[i] *= 1e-6f;
+    if (row == 4 && column == 3) values[i] = std::numeric_limits<float>::quiet_NaN();
+    if (row == 5 && column == 0) values[i] = std::numeric_limits<float>::quiet_NaN();
+    if (row == 6 && column == 4) values[i] = -std::numeric_limits<float>::infinity();
+  }
+  return encode(type, values);
+}
+
+std::string compare_halves(const std::string& what, const std::vector<uint16_t>& expected,
+                           const std::vector<uint16_t>& actual) {
+  const auto bytes = [](const std::vector<uint16_t>& numbers) {
+    const auto* first = reinterpret_cast<const uint8_t*>(numbers.data());
+    return std::vector<uint8_t>(first, first + 2 * numbers.size());
+  };
+  const std::string difference = compare_bits(WeightType::f16, bytes(expected), bytes(actual));
+  return difference.empty() ? "" : what + " " + difference;
+}
+
+std::string check_gptq(WeightType type, GptqFormat format, bool symmetric, GptqShape shape) {
+  const std::vector<uint8_t> weight = odd_weights(type, shape.rows, shape.columns);
+  const auto bits = static_cast<uint64_t>(format.bits);
+  std::vector<uint32_t> codes(shape.rows * shape.columns * bits / 32);
+  std::vector<uint32_t> zeros(shape.groups() * shape.rows * bits / 32);
+  std::vector<uint16_t> scales(shape.groups() * shape.rows);
+  gptq_kernels(Isa::baseline)
+      .quantize(type, weight.data(), format, symmetric, shape, 0, shape.rows, codes.data(),
+                zeros.data(), scales.data());
+  const DeviceArray<uint8_t> device_weight(weight);
+  const DeviceArray<uint32_t> device_codes(codes.size()), device_zeros(zeros.size());
+  const DeviceArray<uint16_t> device_scales(scales.size());
+  if (const char* error =
+          quantize_gptq(type, device_weight.data(), format, symmetric, shape, device_codes.data(),
+                        device_zeros.data(), device_scales.data(), nullptr))
+    return error;
+  std::string difference = compare_halves("scale", scales, device_scales.values());
+  if (difference.empty()) difference = compare_equal("zeros", zeros, device_zeros.values());
+  return difference.empty() ? compare_equal("codes", codes, device_codes.values()) : difference;
+}
+
+std::string check_awq(WeightType type, AwqLayout layout, AwqShape shape) {
+  const std::vector<uint8_t> weight = odd_weights(type, shape.rows, shape.columns);
+  const uint64_t groups = layout == AwqLayout::gemm ? shape.groups() : 8 * shape.zero_width();
+  std::vector<uint16_t> codes(shape.rows * shape.columns / 4), scales(groups * shape.rows);
+  std::vector<uint16_t> zeros(layout == AwqLayout::gemv_fast ? scales.size() : scales.size() / 4);
+  awq_kernels(Isa::baseline)
+      .quantize(type, weight.data(), layout, shape, 0, shape.rows, codes.data(), zeros.data(),
+                scales.data());
+  const DeviceArray<uint8_t> device_weight(weight);
+  const DeviceArray<uint16_t> device_codes(codes.size()), device_zeros(zeros.size()),
+      device_scales(scales.size());
+  if (const char* error =
+          quantize_awq(type, device_weight.data(), layout, shape, device_codes.data(),
+                       device_zeros.data(), device_scales.data(), nullptr))
+    return error;
+  std::string difference = compare_halves("scale", scales, device_scales.values());
+  if (difference.empty())
+    difference = layout == AwqLayout::gemv_fast
+                     ? compare_halves("zero", zeros, device_zeros.values())
+                     : compare_equal("zeros", zeros, device_zeros.values());
+  return difference.empty() ? compare_equal("codes", codes, device_codes.values()) : difference;
+}
+
+std::string check_torchao_int8(WeightType type, uint64_t columns, const TorchaoInt8Rule& rule) {
+  constexpr uint64_t kRows = 9;
+  const std::vector<uint8_t> weight = odd_weights(type, kRows, columns);
+  const AoBlocks blocks{columns, rule.block};
+  const uint64_t count = kRows * blocks.per_row();
+  std::vector<float> lows(count), highs(count);
+  std::vector<int8_t> zeros(count), codes(kRows * columns);
+  ao_encoders(Isa::baseline)
+      .ranges(type, weight.data(), blocks, 0, kRows, lows.data(), highs.data());
+  for (uint64_t i = 0; i < count; ++i) {
+    const AoParameters found =
+        ao_parameters(rule.mapping, type, rule.range, rule.smallest, lows[i], highs[i]);
+    lows[i] = found.scale;
+    zeros[i] = found.zero_point;
+  }
+  ao_encoders(Isa::baseline)
+      .int8_codes(type, weight.data(), blocks, lows.data(), zeros.data(), rule.range,
+                  rule.in_own_dtype, 0, kRows, codes.data());
+  const WeightType scale_type = rule.in_own_dtype ? type : WeightType::f32;
+  const std::vector<uint8_t> scales = encode(scale_type, lows);
+  const DeviceArray<uint8_t> device_weight(weight), device_scales(scales.size());
+  const DeviceArray<int8_t> device_codes(codes.size()), device_zeros(count);
+  if (const char* error = quantize_torchao_int8(type, device_weight.data(), kRows, columns, rule,
+                                                device_codes.data(), device_scales.data(),
+                                                device_zeros.data(), nullptr))
+    return error;
+  std::string difference = compare_bits(scale_type, scales, device_scales.values());
+  if (difference.empty()) difference = compare_equal("zero points", zeros, device_zeros.values());
+  return difference.empty() ? compare_equal("codes", codes, device_codes.values()) : difference;
+}
+
+std::string check_torchao_int4(WeightType type, uint64_t columns, uint64_t block) {
+  constexpr uint64_t kRows = 9;
+  const std::vector<uint8_t> weight = odd_weights(type, kRows, columns);
+  std::vector<uint8_t> codes(kRows * columns / 2);
+  std::vector<uint8_t> scales(kRows * columns / block * bytes_of(type)), zeros(scales.size());
+  ao_encoders(Isa::baseline)
+      .int4_pairs(type, weight.data(), kRows, columns, block, 0, kRows, codes.data(), scales.data(),
+                  zeros.data());
+  const DeviceArray<uint8_t> device_weight(weight), device_codes(codes.size()),
+      device_scales(scales.size()), device_zeros(zeros.size());
+  if (const char* error = quantize_torchao_int4(type, device_weight.data(), kRows, columns, block,
+                                                device_codes.data(), device_scales.data(),
+                                                device_zeros.data(), nullptr))
+    return error;
+  std::string difference = compare_bits(type, scales, device_scales.values());
+  if (difference.empty()) difference = compare_bits(type, zeros, device_zeros.values());
+  return difference.empty() ? compare_equal("codes", codes, device_codes.values()) : difference;
+}
+
+}  // namespace
+
+std::vector<Check> quantize_groups_checks(CheckSize) {
+  std::vector<Check> checks;
+  for (const WeightType type : {WeightType::f32, WeightType::f16, WeightType::bf16}) {
+    const std::string name = std::string(" ") + kernels::name_of(type);
+    for (int bits = 2; bits <= 8; ++bits)
+      for (const GptqFormat& format :
+           {GptqFormat{bits, false, true}, GptqFormat{bits, false, false},
+            GptqFormat{bits, true, false}})
+        for (const bool symmetric : {true, false})
+          checks.push_back({"gptq quantize, " + std::to_string(bits) + " bits" + name, [=] {
+                              return check_gptq(type, format, symmetric, {64, 160, 64});
+                            }});
+    checks.push_back({"gptq quantize, a group a row" + name, [=] {
+                        return check_gptq(type, {}, true, {32, 96, 96});
+                      }});
+    for (const AwqLayout layout : {AwqLayout::gemm, AwqLayout::gemv, AwqLayout::gemv_fast})
+      for (const AwqShape& shape : {AwqShape{16, 320, 32}, AwqShape{8, 256, 64},
+                                    AwqShape{24, 1280, 128}, AwqShape{8, 192, 192}})
+        checks.push_back({"awq quantize" + name, [=] { return check_awq(type, layout, shape); }});
+    for (const AoMapping mapping :
+         {AoMapping::symmetric, AoMapping::symmetric_no_clipping_error, AoMapping::asymmetric})
+      for (const bool in_own_dtype : {false, true})
+        for (const AoCodeRange range : {AoCodeRange{-128, 127}, AoCodeRange{-8, 7}})
+          checks.push_back(
+              {"torchao int8 quantize" + name, [=] {
+                 const float smallest = in_own_dtype ? smallest_normal(type) : 0x1p-23f;
+                 const TorchaoInt8Rule rule{40, mapping, range, smallest, in_own_dtype};
+                 return check_torchao_int8(type, 200, rule);
+               }});
+    for (const uint64_t block : {32u, 64u, 192u})
+      checks.push_back(
+          {"torchao int4 quantize" + name, [=] { return check_torchao_int4(type, 192, block); }});
+  }
+  return checks;
+}
+
+}  // namespace precis::kernels::PRECIS_DEVICE
