@@ -31,7 +31,7 @@ struct Options {
   std::string junit;
   uint64_t timeout = 120, seconds = 10, seed = 1;
   std::optional<uint64_t> reproduce;
-  uint32_t host_minor = PRECIS_ABI_MINOR;
+  std::optional<uint32_t> host_minor;
   std::string input_path;
   std::shared_ptr<const InputCheckpoint> input;
 
@@ -202,10 +202,10 @@ void add_input(CLI::App& command, Options& options) {
 void add_host_minor(CLI::App& command, Options& options) {
   command
       .add_option("--host-minor", options.host_minor,
-                  "be a host of this earlier minor, with its version and its shorter structs")
+                  "be a host of this minor, with its version, and with structs that end where they "
+                  "ended then")
       ->check(CLI::Range(0u, PRECIS_ABI_MINOR))
-      ->type_name("N")
-      ->capture_default_str();
+      ->type_name("N");
 }
 
 int validate_main(int argc, char** argv) {
@@ -239,7 +239,7 @@ int validate_main(int argc, char** argv) {
   }
   set_verbosity(0);
   if (options.list) return list_rules();
-  set_host_minor(options.host_minor);
+  choose_host_minor(options.host_minor);
   if (app.got_subcommand(audit)) return run(options, Work::audit);
   if (app.got_subcommand(validate)) return run(options, Work::validate);
   if (app.got_subcommand(fuzz)) return run(options, Work::fuzz);

@@ -33,10 +33,10 @@ Result<PartPlan> Grid::plan(const Quantizer& quantizer, const Param& param) {
 Status Grid::read(const Quantizer& quantizer, const Param& param, std::span<const PartSpec> specs,
                   std::span<const std::span<const std::byte>> parts,
                   std::span<const PartSpec> grid_specs,
-                  std::span<const std::span<std::byte>> grid) {
+                  std::span<const std::span<std::byte>> grid, std::span<std::byte> workspace) {
   const AbiParam abi_param(param);
   const AbiTensors stored(specs, parts), tensors(grid_specs, grid);
-  const Call call;
+  const Call call(workspace);
   return call.finish(in_plugin(during(quantizer, "reading the grid of", param), call.abi(),
                                [&] {
                                  return table_of(quantizer)->read(

@@ -15,7 +15,8 @@ class Grid {
   // Whether a method reads and writes grids at all; without it weights are encoded anew.
   static bool available(const Quantizer& quantizer);
 
-  // The tensors of the grid of a stored weight. Error unsupported: it has none.
+  // The tensors of the grid of a stored weight, and the workspace of read. Error unsupported: it
+  // has none.
   static Result<PartPlan> plan(const Quantizer& quantizer, const Param& param);
 
   // Fills `grid`, one buffer of the planned size each. Error unsupported: the weight has none.
@@ -23,7 +24,7 @@ class Grid {
                      std::span<const PartSpec> specs,
                      std::span<const std::span<const std::byte>> parts,
                      std::span<const PartSpec> grid_specs,
-                     std::span<const std::span<std::byte>> grid);
+                     std::span<const std::span<std::byte>> grid, std::span<std::byte> workspace);
 
   // Encodes `weight` on a grid that another method filled. Error unsupported: the format cannot
   // take it over; the message names the rule.

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "core/abi/calibration.h"
+#include "core/abi/grid.h"
 #include "core/abi/linear.h"
 #include "core/abi/plugin_call.h"
 #include "core/abi/tables.h"
@@ -114,6 +115,48 @@ TEST_F(TableTest, ATableWithANullMemberIsRefused) {
   const precis_loading_v1 loading{};
   tables_[PRECIS_LOADING_1] = &loading;
   EXPECT_THAT(adopt().error().text(), HasSubstr("precis.loading/1 has a null member"));
+}
+
+TEST_F(TableTest, APlanThatAsksForMoreThanTheContractHasIsRefused) {
+  const Param param = linear_weight();
+  quantize_.plan = [](const precis_quantizer* quantizer, const precis_call* call,
+                      precis_device device, const precis_param* param, precis_plan* out) {
+    out->outputs[0]->alignment = 4096;
+    return plan(quantizer, call, device, param, out);
+  };
+  EXPECT_THAT((*adopt())->plan(param).error().text(),
+              HasSubstr("'weight' asks for an alignment of 4096"));
+  quantize_.plan = [](const precis_quantizer* quantizer, const precis_call* call,
+                      precis_device device, const precis_param* param, precis_plan* out) {
+    out->outputs[0]->layout = "tiles/1";
+    return plan(quantizer, call, device, param, out);
+  };
+  EXPECT_THAT((*adopt())->plan(param).error().text(), HasSubstr("the layout 'tiles/1'"));
+}
+
+TEST_F(TableTest, AGridIsReadWithTheWorkspaceThatWasPlanned) {
+  precis_grid_v1 table{};
+  table.plan = [](const precis_quantizer*, const precis_call*, precis_device, const precis_param*,
+                  precis_plan* out) -> precis_status {
+    out->workspace_size = 96;
+    return PRECIS_OK;
+  };
+  table.read = [](const precis_quantizer*, const precis_call* call, const precis_param*,
+                  const precis_tensor* const*, uint64_t, precis_tensor* const*,
+                  uint64_t) -> precis_status {
+    return call->workspace_size == 96 ? PRECIS_OK : PRECIS_INTERNAL;
+  };
+  table.write = [](const precis_quantizer*, const precis_call*, const precis_param*,
+                   const precis_tensor*, const precis_tensor* const*, uint64_t,
+                   precis_tensor* const*, uint64_t) -> precis_status { return PRECIS_OK; };
+  tables_[PRECIS_GRID_1] = &table;
+  const auto quantizer = adopt();
+  ASSERT_TRUE(quantizer.ok()) << quantizer.error().text();
+  const Param param = linear_weight();
+  const auto planned = Grid::plan(**quantizer, param);
+  ASSERT_TRUE(planned.ok()) << planned.error().text();
+  std::vector<std::byte> workspace(planned->workspace_bytes);
+  EXPECT_TRUE(Grid::read(**quantizer, param, {}, {}, {}, {}, workspace).ok());
 }
 
 // What a thread is in while a plugin's product or calibration runs, and an exception out of it.

@@ -12,6 +12,12 @@ Result<PartSpec> from_abi_spec(const precis_tensor_spec& spec) {
   if (!dtype || spec.ndim < 0 || spec.ndim > 8 || part.name.empty()) {
     return Error(ErrorCode::plugin, fmt::format("the plan of '{}' is malformed", part.name));
   }
+  if (spec.alignment > 64 || (spec.alignment & (spec.alignment - 1)) != 0 || spec.layout != nullptr)
+    return Error(
+        ErrorCode::plugin,
+        fmt::format("the plan of '{}' asks for an alignment of {} and the layout '{}': up to "
+                    "64, and none",
+                    part.name, spec.alignment, spec.layout ? spec.layout : ""));
   part.dtype = *dtype;
   part.shape.assign(spec.shape, spec.shape + spec.ndim);
   part.nbytes = spec.nbytes;

@@ -24,8 +24,8 @@ Status write_on_grid(const TensorPlan& tensor, const ConversionBuffers& buffers,
     position += align_64(part.nbytes);
   }
   PRECIS_ASSIGN(const StoredParts stored, tensor.source.stored_parts());
-  PRECIS_TRY(
-      Grid::read(*tensor.source.quantizer, param, stored.specs, stored.buffers, tensor.grid, grid));
+  PRECIS_TRY(Grid::read(*tensor.source.quantizer, param, stored.specs, stored.buffers, tensor.grid,
+                        grid, buffers.workspace));
   return Grid::write(*tensor.quantizer, param, buffers.weight, tensor.grid, filled, tensor.parts,
                      buffers.parts, buffers.workspace, cancel);
 }

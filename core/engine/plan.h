@@ -52,7 +52,7 @@ struct TensorPlan {
   std::vector<PartSpec> grid;
   std::vector<OutputTensor> outputs;  // one a part; one for cast and dequantize
   std::string reason;                 // which rule or list decided, in words
-  uint64_t workspace_bytes = 0;       // the plugin's
+  uint64_t workspace_bytes = 0;       // the plugin's, and that of a grid
   uint64_t working_set_bytes = 0;     // anonymous memory while it is in flight
 
   uint64_t output_bytes() const;

@@ -176,7 +176,7 @@ class ComponentResolver {
     plan.action = Action::quantize;
     plan.quantizer = quantizer;
     plan.parts = std::move(parts->parts);
-    plan.workspace_bytes = parts->workspace_bytes;
+    plan.workspace_bytes = std::max(plan.workspace_bytes, parts->workspace_bytes);
     add_outputs(plan);
     return {};
   }
@@ -202,6 +202,7 @@ class ComponentResolver {
     if (!grid.ok() && grid.error().code() != ErrorCode::unsupported) return grid.error();
     if (!grid.ok()) return {};
     plan.grid = std::move(grid->parts);
+    plan.workspace_bytes = grid->workspace_bytes;
     param.on_grid = true;
     return {};
   }

@@ -1,12 +1,16 @@
-/* Looks at a member that hosts of minor 0 did not have yet, whatever struct_size says. */
+/* Reads a member of a later minor, whatever struct_size says. */
 #include "validate/faults/sound.h"
 
-static precis_status faulty_plan(const precis_quantizer* quantizer, const precis_call* call,
-                                 precis_device device, const precis_param* param,
-                                 precis_plan* out) {
-  if (param->importance != NULL)
-    return precis_fail(call, PRECIS_UNSUPPORTED, "it makes no use of importance");
-  return plan(quantizer, call, device, param, out);
+struct later_param {
+  precis_param param;
+  const void* more;
+};
+
+static precis_status wrong(const precis_quantizer* quantizer, const precis_call* call,
+                           const precis_param* param, const precis_tensor* const* parts,
+                           uint64_t part_count, int64_t row_begin, precis_tensor* weight) {
+  (void)*(const void* const volatile*)&((const struct later_param*)param)->more;
+  return dequantize(quantizer, call, param, parts, part_count, row_begin, weight);
 }
-#define FAULT_PLAN faulty_plan
+#define FAULT_DEQUANTIZE wrong
 #include "validate/faults/tables.h"

@@ -1,11 +1,15 @@
-/* Looks at a member that hosts of minor 0 did not have yet, whatever struct_size says. */
+/* Reads a member of a later minor, whatever struct_size says. */
 #include "validate/faults/sound.h"
 
-static precis_status faulty_metadata(const precis_quantizer* quantizer, const precis_call* call,
-                                     const precis_component* component, const precis_sink* out) {
-  if (component->others_count > 1000000)
-    return precis_fail(call, PRECIS_UNSUPPORTED, "the component has too many tensors");
+struct later_component {
+  precis_component component;
+  uint64_t more;
+};
+
+static precis_status wrong(const precis_quantizer* quantizer, const precis_call* call,
+                           const precis_component* component, const precis_sink* out) {
+  (void)*(const volatile uint64_t*)&((const struct later_component*)component)->more;
   return write_nothing(quantizer, call, component, out);
 }
-#define FAULT_METADATA faulty_metadata
+#define FAULT_METADATA wrong
 #include "validate/faults/tables.h"

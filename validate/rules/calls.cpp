@@ -87,25 +87,30 @@ Verdict cancel(Subject& subject) {
   });
 }
 
-// Without importance, which minor 0 did not have.
+Verdict loops(Subject& subject) {
+  return for_each_weight(subject, [&](const Instance& instance, const Weight& weight) -> Verdict {
+    TestHost& host = subject.host();
+    host.refuse_loops(true);
+    doing("quantize on a host whose parallel_for fails");
+    const precis_status status = encode(instance, weight).status;
+    host.refuse_loops(false);
+    if (host.refused_loops() == 0) return Verdict::skip("it never calls parallel_for");
+    if (status != PRECIS_OK) return {};
+    return violation("the host ran no piece of its loop, and it gives PRECIS_OK");
+  });
+}
+
 Verdict older_host(Subject& subject) {
-  return for_each_readable(subject, [](const Instance& instance, Weight weight) -> Verdict {
-    weight.param.importance = nullptr;
-    if (weight.stored == nullptr) {
-      auto plan = plan_of(instance, weight.param);
-      if (!plan.ok()) return Verdict::skip("it needs what hosts of minor 0 do not offer");
-      weight.plan = *std::move(plan);
-    }
-    const auto parts = encoded_parts(instance, weight);
-    if (!parts.ok()) return Verdict::skip("it needs what hosts of minor 0 do not offer");
-    PRECIS_ASSIGN(const auto numbers, decoded_numbers(instance, weight, *parts));
+  return for_each_readable(subject, [](const Instance& instance, const Weight& weight) -> Verdict {
+    PRECIS_ASSIGN(const Parts parts, encoded_parts(instance, weight));
+    PRECIS_ASSIGN(const auto numbers, decoded_numbers(instance, weight, parts));
     const OlderHost older(0);
-    doing("plan, quantize and dequantize with precis_param of minor 0");
+    doing("plan, quantize and dequantize with a precis_param of minor 0");
     if (weight.stored == nullptr) PRECIS_TRY(plan_of(instance, weight.param));
     PRECIS_ASSIGN(const Parts again, encoded_parts(instance, weight));
     PRECIS_ASSIGN(const auto decoded, decoded_numbers(instance, weight, again));
-    if (again != *parts || relative_error(decoded, numbers) != 0)
-      return violation("with the shorter precis_param of minor 0 it gives other bytes");
+    if (again != parts || relative_error(decoded, numbers) != 0)
+      return violation("with a precis_param of minor 0 it gives other bytes");
     if (instance.loading() == nullptr) return {};
     precis_storage out{};
     out.struct_size = sizeof out;
@@ -182,8 +187,8 @@ constexpr Rule kRules[] = {
     {"calls.polls", "C4", "long calls poll at least every 100 ms of work", polls},
     {"calls.concurrent", "ext/quantize.h", "one quantizer works on several threads at once",
      concurrent},
-    {"calls.older-host", "R2", "a precis_param of an earlier minor is read as far as it goes",
-     older_host}};
+    {"calls.loops", "C3", "a loop that the host could not run fails the call", loops},
+    {"calls.older-host", "R2", "a precis_param is read as far as its struct_size", older_host}};
 
 }  // namespace
 

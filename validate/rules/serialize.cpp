@@ -115,7 +115,7 @@ Verdict older_host(Subject& subject) {
           const OlderHost older(0);
           const auto then = written(instance, weight, function);
           if (then.ok() != today.ok())
-            return violation("with the shorter precis_component of minor 0 it {}",
+            return violation("with a precis_component of minor 0 it {}",
                              then.ok() ? "does what it refuses today" : then.error().text());
         }
         return {};
@@ -129,8 +129,8 @@ constexpr Rule kRules[] = {
      metadata},
     {"serialize.sidecar-files", "ext/serialize.h: sidecar_files", "an object of plain file names",
      sidecar_files},
-    {"serialize.older-host", "R2",
-     "a precis_component of an earlier minor is read as far as it goes", older_host}};
+    {"serialize.older-host", "R2", "a precis_component is read as far as its struct_size",
+     older_host}};
 
 }  // namespace
 

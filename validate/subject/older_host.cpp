@@ -5,16 +5,23 @@
 namespace precis::validate {
 namespace {
 
-std::atomic<uint32_t> minor_of_host{PRECIS_ABI_MINOR};
+constexpr uint32_t kUnset = UINT32_MAX;
+std::atomic<uint32_t> minor_of_host{kUnset};
 
 }  // namespace
 
 uint32_t host_minor() {
-  return minor_of_host;
+  const uint32_t minor = minor_of_host;
+  return minor == kUnset ? PRECIS_ABI_MINOR : minor;
 }
 
-void set_host_minor(uint32_t minor) {
-  minor_of_host = minor;
+std::optional<uint32_t> chosen_host_minor() {
+  const uint32_t minor = minor_of_host;
+  return minor == kUnset ? std::nullopt : std::optional(minor);
+}
+
+void choose_host_minor(std::optional<uint32_t> minor) {
+  minor_of_host = minor.value_or(kUnset);
 }
 
 }  // namespace precis::validate

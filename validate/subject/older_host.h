@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "core/abi/views.h"
 #include "precis/precis.h"
@@ -10,44 +11,40 @@
 
 namespace precis::validate {
 
-// The minor of the ABI that the host of this process has; today's unless it was set.
+// The minor of the ABI that the host of this process has: today's, or the one that was chosen.
 uint32_t host_minor();
-void set_host_minor(uint32_t minor);
+std::optional<uint32_t> chosen_host_minor();
+void choose_host_minor(std::optional<uint32_t> minor);
 
-// An earlier host as long as it lives.
+// A host of the chosen minor as long as it lives.
 class OlderHost {
  public:
-  explicit OlderHost(uint32_t minor) : before_(host_minor()) { set_host_minor(minor); }
-  ~OlderHost() { set_host_minor(before_); }
+  explicit OlderHost(uint32_t minor) : before_(chosen_host_minor()) { choose_host_minor(minor); }
+  ~OlderHost() { choose_host_minor(before_); }
   OlderHost(const OlderHost&) = delete;
   OlderHost& operator=(const OlderHost&) = delete;
 
  private:
-  const uint32_t before_;
+  const std::optional<uint32_t> before_;
 };
 
-// How large a host of `minor` knows the struct to be. A struct that grows gets a line here.
+// How large a host of `minor` knows the struct to be. A struct that grows gets a line here: no
+// struct has grown since 1.0.
 template <typename Struct>
-constexpr std::size_t size_at(uint32_t) {
+constexpr std::size_t size_at(uint32_t /*minor*/) {
   return sizeof(Struct);
 }
-template <>
-constexpr std::size_t size_at<precis_param>(uint32_t minor) {
-  return minor < 1 ? offsetof(precis_param, importance) : sizeof(precis_param);
-}
-template <>
-constexpr std::size_t size_at<precis_component>(uint32_t minor) {
-  return minor < 1 ? offsetof(precis_component, others) : sizeof(precis_component);
-}
 
-// A struct as the host of this process has it. Of one that is shorter there, what is behind kills
-// whoever reads it.
+// A struct as the host of this process has it. Where the minor was chosen, what is behind the
+// struct of that minor kills whoever reads it; otherwise there are zeros, as a later host has them
+// in members that it does not use.
 template <typename Struct>
 class HostStruct {
  public:
   explicit HostStruct(const Struct& whole)
-      : memory_(size_at<Struct>(host_minor()), Guard::behind, std::byte{0}, alignof(Struct)) {
-    const std::size_t size = memory_.bytes().size();
+      : memory_(size_at<Struct>(host_minor()) + (chosen_host_minor() ? 0 : kLater),
+                chosen_host_minor() ? Guard::behind : Guard::slack, std::byte{0}, alignof(Struct)) {
+    const std::size_t size = size_at<Struct>(host_minor());
     std::memcpy(memory_.bytes().data(), &whole, size);
     const auto known = static_cast<uint32_t>(size);
     std::memcpy(memory_.bytes().data() + offsetof(Struct, struct_size), &known, sizeof known);
@@ -56,6 +53,7 @@ class HostStruct {
   const Struct* get() const { return reinterpret_cast<const Struct*>(memory_.bytes().data()); }
 
  private:
+  static constexpr std::size_t kLater = 64;
   GuardedMemory memory_;
 };
 

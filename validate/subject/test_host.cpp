@@ -66,6 +66,10 @@ uint32_t TestHost::concurrency(const precis_host* host) {
 precis_status TestHost::parallel_for(const precis_host* host, uint64_t n, uint64_t grain,
                                      void (*fn)(void* ctx, uint64_t begin, uint64_t end),
                                      void* ctx) {
+  if (of(host).refuse_loops_) {
+    ++of(host).refused_loops_;
+    return PRECIS_OUT_OF_MEMORY;
+  }
   of(host).pool_->parallel_for(n, grain,
                                [fn, ctx](uint64_t begin, uint64_t end) { fn(ctx, begin, end); });
   return PRECIS_OK;

@@ -27,6 +27,10 @@ class TestHost {
   // The pool that parallel_for and concurrency mean from now on. No call is in progress.
   void use_threads(unsigned concurrency);
 
+  // From now on parallel_for runs nothing and gives PRECIS_OUT_OF_MEMORY, or works again.
+  void refuse_loops(bool refuse) { refuse_loops_ = refuse; }
+  uint64_t refused_loops() const { return refused_loops_; }
+
   // Buffers of precis.host.memory/1 that were not given back.
   int64_t buffers() const { return buffers_; }
 
@@ -47,6 +51,8 @@ class TestHost {
   precis_host* abi_;
   std::unique_ptr<ThreadPool> pool_;
   std::atomic<int64_t> buffers_ = 0;
+  std::atomic<bool> refuse_loops_ = false;
+  std::atomic<uint64_t> refused_loops_ = 0;
 };
 
 // Threads that were started in this process, by whatever library. [any thread]

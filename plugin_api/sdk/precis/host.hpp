@@ -37,7 +37,7 @@ class Host {
 
   // Calls body(begin, end) over pieces of [0, n) of about `grain` items on the host's threads. What
   // a piece throws is thrown again here, as a PluginError, once all pieces are done; the first one
-  // wins.
+  // wins. Throws the host's status when it did not run every piece.
   template <typename Body>
   void parallel_for(uint64_t n, uint64_t grain, Body&& body) const {
     if (n == 0) return;
@@ -54,7 +54,7 @@ class Host {
         }
       }
     } context{&body, {}, {}};
-    threads_->parallel_for(
+    const precis_status ran = threads_->parallel_for(
         host_, n, grain,
         [](void* ctx, uint64_t begin, uint64_t end) {
           auto& shared = *static_cast<Context*>(ctx);
@@ -67,8 +67,9 @@ class Host {
           }
         },
         &context);
-    if (!context.failed) return;
-    throw context.error ? *context.error : PluginError(PRECIS_OUT_OF_MEMORY, "out of memory");
+    if (context.failed)
+      throw context.error ? *context.error : PluginError(PRECIS_OUT_OF_MEMORY, "out of memory");
+    if (ran != PRECIS_OK) throw PluginError(ran, "the host did not run every piece of the work");
   }
 
  private:

@@ -331,7 +331,10 @@ extern "C" fn quantize(
     if threads.is_null() {
         quantize_rows(ctx, 0, rows);
     } else {
-        unsafe { ((*threads).parallel_for)(HOST.load(Ordering::Acquire), rows, 16, quantize_rows, ctx) };
+        let ran = unsafe { ((*threads).parallel_for)(HOST.load(Ordering::Acquire), rows, 16, quantize_rows, ctx) };
+        if ran != OK {
+            return fail(call, ran, "the host did not run every row");
+        }
     }
     if stopped(call, 1.0) { fail(call, CANCELLED, "cancelled") } else { OK }
 }

@@ -27,14 +27,15 @@ extern "C" {
 
 /* All functions: [any thread], concurrently on one quantizer. */
 typedef struct precis_grid_v1 {
-  /* The tensors of the grid of a stored `param`. Pure and cheap. PRECIS_UNSUPPORTED: its stored
-   * form has no such grid. */
+  /* The tensors of the grid of a stored `param`, and the workspace that `read` needs. Pure and
+   * cheap. PRECIS_UNSUPPORTED: its stored form has no such grid. */
   precis_status(PRECIS_CALL* plan)(const precis_quantizer* quantizer, const precis_call* call,
                                    precis_device device, const precis_param* param,
                                    precis_plan* out);
 
-  /* Fills the grid, allocated as planned. `parts` are in the order of precis.quantize/1's plan or
-   * of quantized_params. PRECIS_UNSUPPORTED: this weight has no such grid. */
+  /* Fills the grid, allocated as planned. `parts` are contiguous and in the order of
+   * precis.quantize/1's plan or of quantized_params. PRECIS_UNSUPPORTED: this weight has no such
+   * grid. */
   precis_status(PRECIS_CALL* read)(const precis_quantizer* quantizer, const precis_call* call,
                                    const precis_param* param, const precis_tensor* const* parts,
                                    uint64_t part_count, precis_tensor* const* grid,
