@@ -45,13 +45,13 @@ class BackEnd : public DeviceMethod<Quantizer> {
 
   void quantize(const Quantizer& quantizer, const precis_call& call, const precis_param& param,
                 const precis_tensor& weight, const sdk::Parts& parts) const final {
-    const device::CurrentDevice current(weight.view.device.index);
+    const OnDevice current(weight.view.device);
     encode(quantizer, Work(call, param, weight.view.device), weight, parts);
   }
   void dequantize(const Quantizer& quantizer, const precis_call& call, const precis_param& param,
                   const sdk::ConstParts& parts, sdk::RowRange rows,
                   const precis_tensor& weight) const final {
-    const device::CurrentDevice current(weight.view.device.index);
+    const OnDevice current(weight.view.device);
     decode(quantizer, Work(call, param, weight.view.device), parts, rows, weight);
   }
   void plan_linear(const Quantizer& quantizer, const precis_linear_options& options,
@@ -65,7 +65,7 @@ class BackEnd : public DeviceMethod<Quantizer> {
                                               const precis_param& param,
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const final {
-    const device::CurrentDevice current(options.device.index);
+    const OnDevice current(options.device);
     device_product_shape(options, param);
     return prepare(quantizer, Work(call, param, options.device), options, parts, packed);
   }
@@ -125,7 +125,7 @@ class DeviceProduct final : public sdk::Linear {
                              "the bias has not the planned shape or dtype");
     const auto rows = static_cast<uint32_t>(x.view.shape[0]);
     if (rows == 0 || matrix_.rows == 0) return;
-    const device::CurrentDevice current(options_.device.index);
+    const OnDevice current(options_.device);
     require_launched(launch_(ProductArguments{
         call, device_data<const void>(x, options_.device, "x"),
         bias == nullptr ? nullptr : device_data<const void>(*bias, options_.device, "the bias"),

@@ -2,7 +2,7 @@
 // back end, with PRECIS_DEVICE defined as its namespace.
 #pragma once
 
-#include <cstring>
+#include <string>
 
 #include "kernels/device/host_runtime.h"
 #include "plugins/device.h"
@@ -17,6 +17,17 @@ namespace device = kernels::PRECIS_DEVICE;
 inline void require_launched(const char* error) {
   if (error != nullptr) throw sdk::PluginError(PRECIS_DEVICE_ERROR, error);
 }
+
+// Makes a device the thread's current one while it lives. Throws PRECIS_DEVICE_ERROR.
+class OnDevice {
+ public:
+  explicit OnDevice(precis_device where) : current_(where.index) {
+    require_launched(current_.error());
+  }
+
+ private:
+  const device::CurrentDevice current_;
+};
 
 // A size as kernels count it. Throws PRECIS_UNSUPPORTED.
 inline uint32_t narrow(uint64_t size) {
@@ -62,26 +73,28 @@ class Work {
     return static_cast<T*>(call_.workspace);
   }
 
-  // A small part as the host has it, wherever it is; these wait for the stream.
+  // A small part as the host has it. These wait for the stream: PRECIS_UNSUPPORTED where it is
+  // being captured.
   std::string read(const precis_tensor& part) const {
+    require_may_wait();
     std::string bytes(part.nbytes, '\0');
-    const void* from = sdk::data<const void>(part);
-    if (on_cpu(part))
-      std::memcpy(bytes.data(), from, bytes.size());
-    else
-      require_launched(device::read_device(bytes.data(), from, bytes.size(), call_.stream));
+    require_launched(device::read_device(bytes.data(), data<const void>(part, "a part"),
+                                         bytes.size(), call_.stream));
     return bytes;
   }
   void write(const precis_tensor& part, const void* from, uint64_t bytes) const {
+    require_may_wait();
     require_bytes(part, bytes);
-    void* to = sdk::data<void>(part);
-    if (on_cpu(part))
-      std::memcpy(to, from, bytes);
-    else
-      require_launched(device::write_device(to, from, bytes, call_.stream));
+    require_launched(device::write_device(data<void>(part, "a part"), from, bytes, call_.stream));
   }
 
  private:
+  void require_may_wait() const {
+    if ((call_.flags & PRECIS_CALL_STREAM_CAPTURING) != 0)
+      throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                             "the call waits for its stream, which is being captured");
+  }
+
   const precis_call& call_;
   const precis_param& param_;
   precis_device where_;

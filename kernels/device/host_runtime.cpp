@@ -4,6 +4,7 @@
 #include "kernels/device/host_runtime.h"
 
 #include <atomic>
+#include <new>
 
 namespace precis::kernels::PRECIS_DEVICE {
 
@@ -29,6 +30,12 @@ bool wgmma_available() {
 }
 CurrentDevice::CurrentDevice(int) {}
 CurrentDevice::~CurrentDevice() {}
+
+StreamMemory::StreamMemory(size_t bytes, void* stream)
+    : data_(::operator new(bytes)), stream_(stream) {}
+StreamMemory::~StreamMemory() {
+  ::operator delete(data_);
+}
 
 #elif defined(__CUDACC__)
 
@@ -101,11 +108,25 @@ bool wgmma_available() {
 
 CurrentDevice::CurrentDevice(int index) {
   int before = -1;
-  if (cudaGetDevice(&before) != cudaSuccess || before == index) return;
-  if (cudaSetDevice(index) == cudaSuccess) before_ = before;
+  cudaError_t error = cudaGetDevice(&before);
+  if (error == cudaSuccess && before == index) return;
+  if (error == cudaSuccess) error = cudaSetDevice(index);
+  if (error == cudaSuccess)
+    before_ = before;
+  else
+    error_ = cudaGetErrorString(error);
 }
 CurrentDevice::~CurrentDevice() {
   if (before_ >= 0) cudaSetDevice(before_);
+}
+
+StreamMemory::StreamMemory(size_t bytes, void* stream) : stream_(stream) {
+  if (bytes == 0) return;
+  const cudaError_t error = cudaMallocAsync(&data_, bytes, static_cast<cudaStream_t>(stream));
+  if (error != cudaSuccess) error_ = cudaGetErrorString(error);
+}
+StreamMemory::~StreamMemory() {
+  if (data_ != nullptr) cudaFreeAsync(data_, static_cast<cudaStream_t>(stream_));
 }
 
 #endif

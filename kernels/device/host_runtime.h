@@ -1,4 +1,5 @@
-// What a host needs of a device besides kernels: whether it is there, and small copies.
+// What a host needs of a device besides kernels: whether it is there, small copies, and memory for
+// the length of a call.
 //
 // Declared once for each back end, in its namespace; see kernels/device/bitsandbytes.h.
 #pragma once
@@ -37,8 +38,31 @@ class CurrentDevice {
   CurrentDevice(const CurrentDevice&) = delete;
   CurrentDevice& operator=(const CurrentDevice&) = delete;
 
+  // Null, or why the device is not the current one.
+  const char* error() const { return error_; }
+
  private:
   int before_ = -1;
+  const char* error_ = nullptr;
+};
+
+// Memory of the thread's current device, behind what stands in `stream`, and given back behind what
+// stands there when it goes: nobody waits.
+class StreamMemory {
+ public:
+  StreamMemory(size_t bytes, void* stream);
+  ~StreamMemory();
+  StreamMemory(const StreamMemory&) = delete;
+  StreamMemory& operator=(const StreamMemory&) = delete;
+
+  void* data() const { return data_; }
+  // Null, or why there is none.
+  const char* error() const { return error_; }
+
+ private:
+  void* data_ = nullptr;
+  void* stream_;
+  const char* error_ = nullptr;
 };
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -94,11 +94,12 @@ class FourBit final : public BackEnd<FourBitQuantizer> {
       throw PluginError(PRECIS_UNSUPPORTED, "on a device the rows begin at a block");
     const uint64_t first = begin / state.blocksize, blocks = block_count(count, state.blocksize);
     require_bytes(*parts[0], (matrix.elements() + 1) / 2);
-    const float* absmax = nullptr;
+    // dequantize has no workspace.
+    const device::StreamMemory unnested(state.nested ? blocks * sizeof(float) : 0, work.stream());
+    require_launched(unnested.error());
+    const float* absmax = static_cast<const float*>(unnested.data());
     if (state.nested) {
-      auto* unnested = work.workspace<float>(blocks);
-      unnest(work, state, parts, first, blocks, all, unnested);
-      absmax = unnested;
+      unnest(work, state, parts, first, blocks, all, static_cast<float*>(unnested.data()));
     } else {
       require_bytes(*parts[1], all * sizeof(float));
       absmax = work.data<const float>(*parts[1], "absmax") + first;
