@@ -29,9 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The oldest plugin minor that this host still speaks to.
-constexpr uint32_t kMinPluginMinor = 1;
-
 std::string environment(const char* name) {
   const char* value = elevated_privileges() ? nullptr : std::getenv(name);
   return value == nullptr ? "" : value;
@@ -83,12 +80,6 @@ Status negotiate(const Manifest& manifest, const precis_plugin_entry& entry,
                      fmt::format("needs ABI {}.{} or later, this precis has {}.{}", entry.abi_major,
                                  entry.min_host_minor, host.abi_major, host.abi_minor),
                      "update precis");
-  }
-  if (entry.abi_minor < kMinPluginMinor) {
-    return abi_error(manifest,
-                     fmt::format("has ABI {}.{}, this precis needs {}.{} or later", entry.abi_major,
-                                 entry.abi_minor, host.abi_major, kMinPluginMinor),
-                     "update the plugin");
   }
   if (entry.abi_major != manifest.abi_major || entry.abi_minor != manifest.abi_minor) {
     return abi_error(manifest, "its manifest states another ABI version than its library",

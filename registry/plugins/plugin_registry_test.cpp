@@ -45,23 +45,24 @@ class PluginRegistryTest : public testing::Test {
         library);
     ::chmod(library.c_str(), 0644);
     const std::string bytes = *read_file(library, 1 << 30);
-    json manifest{{"manifest_version", 1},
-                  {"id", id},
-                  {"version", "1.0"},
-                  {"license", "Apache-2.0"},
-                  {"description", "a fake"},
-                  {"library", library.filename().string()},
-                  {"sha256", to_hex(sha256(std::as_bytes(std::span(bytes.data(), bytes.size()))))},
-                  {"abi", {{"major", 0}, {"minor", 1}, {"min_host_minor", 0}}},
-                  {"platform", host_platform()},
-                  {"quant_methods",
-                   {{{"name", "fake"},
-                     {"libraries", {"diffusers"}},
-                     {"when", json::object()},
-                     {"method", "fake"}}}},
-                  {"presets", json::array()},
-                  {"devices", {"cpu"}},
-                  {"capabilities", json::array()}};
+    json manifest{
+        {"manifest_version", 1},
+        {"id", id},
+        {"version", "1.0"},
+        {"license", "Apache-2.0"},
+        {"description", "a fake"},
+        {"library", library.filename().string()},
+        {"sha256", to_hex(sha256(std::as_bytes(std::span(bytes.data(), bytes.size()))))},
+        {"abi", {{"major", PRECIS_ABI_MAJOR}, {"minor", PRECIS_ABI_MINOR}, {"min_host_minor", 0}}},
+        {"platform", host_platform()},
+        {"quant_methods",
+         {{{"name", "fake"},
+           {"libraries", {"diffusers"}},
+           {"when", json::object()},
+           {"method", "fake"}}}},
+        {"presets", json::array()},
+        {"devices", {"cpu"}},
+        {"capabilities", json::array()}};
     manifest.update(changes);
     std::ofstream(home / (id + std::string(kManifestSuffix))) << manifest.dump();
     return home;
@@ -116,11 +117,12 @@ TEST_F(PluginRegistryTest, NegotiationRefusesWithItsReason) {
   install(
       "good", "method",
       {{"quant_methods", {{{"name", "x"}, {"libraries", json::array()}, {"method", "absent"}}}}});
-  install("good", "version", {{"abi", {{"major", 0}, {"minor", 9}, {"min_host_minor", 0}}}});
+  install("good", "version",
+          {{"abi", {{"major", PRECIS_ABI_MAJOR}, {"minor", 9}, {"min_host_minor", 0}}}});
   expect_refused("magic", "magic");
   expect_refused("short", "bytes instead of");
   expect_refused("major", "was built for ABI");
-  expect_refused("newer", "needs ABI 0.99");
+  expect_refused("newer", "needs ABI 1.99");
   expect_refused("init", "no licence");
   expect_refused("entry", PRECIS_ENTRY_SYMBOL);
   expect_refused("symbol", "cannot be loaded");
@@ -134,7 +136,8 @@ TEST_F(PluginRegistryTest, NegotiationRefusesWithItsReason) {
 // A struct that is larger than anything mapped, flags and a minor that nobody knows: a later
 // plugin.
 TEST_F(PluginRegistryTest, ALaterPluginIsReadAsFarAsItIsKnown) {
-  install("newer", "newer", {{"abi", {{"major", 0}, {"minor", 9}, {"min_host_minor", 0}}}});
+  install("newer", "newer",
+          {{"abi", {{"major", PRECIS_ABI_MAJOR}, {"minor", 9}, {"min_host_minor", 0}}}});
   PluginRegistry plugins(process_host().abi(), {folder_});
   const auto loaded = plugins.load("newer");
   ASSERT_TRUE(loaded.ok()) << loaded.error().text();

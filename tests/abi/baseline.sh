@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Compares the ABI, as libabigail reads it from the witness, with plugin_api/abi/baseline-0.1.abi.xml; then makes one
+# Compares the ABI, as libabigail reads it from the witness, with plugin_api/abi/baseline-1.0.abi.xml; then makes one
 # change of each kind to a copy of the headers, which has to show. A wanted change is a line of plugin_api/CHANGELOG.md and
 # a new baseline in the same commit:
 #   baseline.sh SOURCE_DIR --write
 # Exit 77: libabigail is not installed (Debian: abigail-tools).
 set -euo pipefail
 api=$(realpath "$1")/plugin_api
-baseline=$api/abi/baseline-0.1.abi.xml
+baseline=$api/abi/baseline-1.0.abi.xml
 command -v abidiff >/dev/null && command -v abidw >/dev/null || { echo "abidiff and abidw are not installed"; exit 77; }
 [ "$(uname -m)" = x86_64 ] || { echo "the baseline is of x86-64"; exit 77; }
 work=$(mktemp -d)

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-HOME = pathlib.Path(__file__).parent / "old_plugin"
+HOME = pathlib.Path(__file__).parent / "plugin_1_0"
 ROOT = HOME.parents[2]
 VALIDATE = ROOT / "build/bin/precis-validate"
 
@@ -30,6 +30,15 @@ def kept(tmp_path_factory):
     for file in folder.iterdir():
         file.chmod(0o644)
     return folder.parent
+
+
+def test_a_plugin_of_the_draft_is_refused_with_both_versions(precis, kept):
+    draft = kept.with_name("draft") / "old_plugin"
+    shutil.copytree(HOME.with_name("plugin_0_1") / "linux-x86_64", draft, dirs_exist_ok=True)
+    for file in draft.iterdir():
+        file.chmod(0o644)
+    result = precis("config", "resolve", '{"quant_method": "old_plugin"}', "--library", "diffusers", "--plugin-path", draft.parent, code=3)
+    assert "was built for ABI 0.x, this precis speaks 1.x" in result.stderr
 
 
 def quantized(precis, source, plugins, out):
@@ -62,7 +71,7 @@ def test_the_old_source_builds_and_gives_the_same_bytes(precis, pipelines, kept,
     home = tmp_path / "plugins/old_plugin"
     home.mkdir(parents=True)
     library, cmake = home / "libprecis_old_plugin.so", ROOT / "plugin_api/cmake"
-    run(compiler, "-O2", "-Wall", "-fPIC", "-fvisibility=hidden", "-shared", f"-I{HOME}/include", '-DPRECIS_PLUGIN_VERSION="0.1"', *flags,
+    run(compiler, "-O2", "-Wall", "-fPIC", "-fvisibility=hidden", "-shared", f"-I{HOME}/include", '-DPRECIS_PLUGIN_VERSION="1.0"', *flags,
         HOME / "plugin.c", "-o", library, f"-Wl,--version-script={cmake}/precis_plugin.map", "-Wl,-z,defs")
     manifest = json.loads((HOME / "linux-x86_64/old_plugin.precis-plugin.json").read_text())
     manifest["sha256"] = run("sha256sum", library).split()[0]

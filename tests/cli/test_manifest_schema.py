@@ -30,7 +30,7 @@ CHANGES = [
     ("manifest_version", 2), ("manifest_version", LEFT_OUT), ("id", ""), ("id", "a b"), ("id", "../quanto"),
     ("id", "x" * 129), ("version", LEFT_OUT), ("license", 1), ("description", ""), ("library", "../libx.so"),
     ("library", "/usr/lib/libx.so"), ("library", ".."), ("sha256", "0" * 63), ("sha256", "G" * 64), ("abi", LEFT_OUT),
-    ("abi", {"major": 0, "minor": -1, "min_host_minor": 0}), ("abi", {"major": 0, "minor": 0}), ("abi", [0, 0]),
+    ("abi", {"major": 1, "minor": -1, "min_host_minor": 0}), ("abi", {"major": 1, "minor": 0}), ("abi", [0, 0]),
     ("platform", LEFT_OUT), ("requires", {"cpu": "avx2"}), ("quant_methods", {}), ("quant_methods", [{"name": "x"}]),
     ("quant_methods", [{"name": "x", "method": "quanto", "when": []}]),
     ("quant_methods", [{"name": "x", "method": "quanto", "priority": 1.5}]),

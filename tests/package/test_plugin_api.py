@@ -88,21 +88,21 @@ precis_add_plugin(consumed SOURCES plugin.c MANIFEST manifest.json)
 """
 
 
-@pytest.mark.parametrize("find", ["find_package(precis-plugin-api 0.1 REQUIRED)", f"add_subdirectory({ROOT}/plugin_api api)"])
+@pytest.mark.parametrize("find", ["find_package(precis-plugin-api 1.0 REQUIRED)", f"add_subdirectory({ROOT}/plugin_api api)"])
 def test_consumers(prefix, tmp_path, find):
     for name in ("plugin.c", "manifest.json"):
         shutil.copy(TEMPLATES / "c" / name, tmp_path)
     (tmp_path / "CMakeLists.txt").write_text(CONSUMER.format(find=find))
     plugins = build(tmp_path, tmp_path / "build", prefix)
     manifest = json.loads((plugins / "consumed/consumed.precis-plugin.json").read_text())
-    assert manifest["version"] == "3.1.4" and manifest["abi"] == {"major": 0, "minor": 1, "min_host_minor": 0}
+    assert manifest["version"] == "3.1.4" and manifest["abi"] == {"major": 1, "minor": 0, "min_host_minor": 0}
     validate(plugins)
 
 
 def test_a_manifest_that_the_build_writes(prefix, tmp_path):
     shutil.copy(TEMPLATES / "c/plugin.c", tmp_path)
     shutil.copy(TEMPLATES / "c/manifest.json", tmp_path / "written.json.in")
-    find = "find_package(precis-plugin-api 0.1 REQUIRED)\nconfigure_file(written.json.in written.json)"
+    find = "find_package(precis-plugin-api 1.0 REQUIRED)\nconfigure_file(written.json.in written.json)"
     (tmp_path / "CMakeLists.txt").write_text(
         CONSUMER.format(find=find).replace("MANIFEST manifest.json", 'MANIFEST "${CMAKE_CURRENT_BINARY_DIR}/written.json"'))
     plugins = build(tmp_path, tmp_path / "build", prefix)
@@ -124,7 +124,7 @@ def test_a_cuda_source_leaves_no_symbol_of_its_own_behind(nvcc, prefix, tmp_path
         shutil.copy(TEMPLATES / "c" / name, tmp_path)
     (tmp_path / "kernel.cu").write_text(CUDA_SOURCE)
     (tmp_path / "CMakeLists.txt").write_text(
-        CONSUMER.format(find="find_package(precis-plugin-api 0.1 REQUIRED)")
+        CONSUMER.format(find="find_package(precis-plugin-api 1.0 REQUIRED)")
         .replace("LANGUAGES C)", "LANGUAGES C CXX CUDA)").replace("SOURCES plugin.c", "SOURCES plugin.c kernel.cu"))
     plugins = build(tmp_path, tmp_path / "build", prefix, f"-DCMAKE_CUDA_COMPILER={nvcc}", "-DCMAKE_CUDA_ARCHITECTURES=80-real")
     validate(plugins)
@@ -158,7 +158,7 @@ def by_hand(compiler, flags, source, prefix, folder):
 
 def write_manifest(manifest, library, output, cmake):
     run("cmake", f"-DMANIFEST={manifest}", f"-DLIBRARY={library}", f"-DOUTPUT={output}", "-DVERSION=1.0", "-DPLATFORM=linux-x86_64",
-        "-DABI_MAJOR=0", "-DABI_MINOR=1", "-P", cmake / "PrecisManifest.cmake")
+        "-DABI_MAJOR=1", "-DABI_MINOR=0", "-P", cmake / "PrecisManifest.cmake")
 
 
 C, CPP = TEMPLATES / "c/plugin.c", TEMPLATES / "cpp/plugin.cpp"

@@ -27,9 +27,9 @@
 #error "the precis plugin ABI is defined for 64-bit platforms"
 #endif
 
-/* Major 0: anything may still change between minors. From 1.0 on, only additions. */
-#define PRECIS_ABI_MAJOR 0u
-#define PRECIS_ABI_MINOR 1u
+/* Within a major there are additions alone: plugin_api/README.md, "Versions". */
+#define PRECIS_ABI_MAJOR 1u
+#define PRECIS_ABI_MINOR 0u
 
 #if defined(_WIN32)
 #define PRECIS_CALL __cdecl

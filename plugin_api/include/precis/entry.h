@@ -15,8 +15,8 @@ extern "C" {
  * the major: a host of any major can read which one the plugin has.
  *
  * Negotiation: magic and major must be equal; the agreed minor is the smaller one of both sides;
- * the host refuses when its minor is below min_host_minor, or when the plugin's minor is below the
- * oldest that the host accepts. Being newer is never a reason to refuse. */
+ * the host refuses when its minor is below min_host_minor. It takes every minor of its major, and
+ * being newer is never a reason to refuse. */
 typedef struct precis_plugin_entry {
   uint32_t magic;
   uint32_t struct_size;

@@ -440,8 +440,8 @@ extern "C" fn get_factory(id: *const c_char) -> *const c_void {
 pub static precis_plugin_entry_v1: Entry = Entry {
     magic: 0x43455250,
     struct_size: std::mem::size_of::<Entry>() as u32,
-    abi_major: 0,
-    abi_minor: 1,
+    abi_major: 1,
+    abi_minor: 0,
     min_host_minor: 0,
     reserved: 0,
     init,

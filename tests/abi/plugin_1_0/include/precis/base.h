@@ -3,6 +3,19 @@
  *
  * These headers are C11 and clean as C++11 and later; they include nothing but <stddef.h> and
  * <stdint.h>. plugin_api/README.md states the growth rules R1-R10 that they follow.
+ *
+ * What holds where nothing else is said:
+ *   A pointer is not NULL; one to the items of a count may be when the count is 0.
+ *   A `const char*` is UTF-8 and ends with a NUL.
+ *   Arguments are borrowed: whoever needs them after the function returned copies them.
+ *   An output is not looked at when the function fails.
+ *   Unknown bits of `flags` are ignored; `reserved` is written as 0 and not looked at.
+ *
+ * Thread tags:
+ *   [any thread]            also on several threads at once
+ *   [one thread at a time]  on any thread, but the host keeps two calls apart
+ *   [load]                  one thread at a time, and no other function of the plugin meanwhile
+ * A sink takes one call at a time, before the function that it was given to returns.
  */
 #ifndef PRECIS_BASE_H
 #define PRECIS_BASE_H
@@ -10,9 +23,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Major 0: anything may still change between minors. From 1.0 on, only additions. */
-#define PRECIS_ABI_MAJOR 0u
-#define PRECIS_ABI_MINOR 1u
+#if UINTPTR_MAX != UINT64_MAX
+#error "the precis plugin ABI is defined for 64-bit platforms"
+#endif
+
+/* Within a major there are additions alone: plugin_api/README.md, "Versions". */
+#define PRECIS_ABI_MAJOR 1u
+#define PRECIS_ABI_MINOR 0u
 
 #if defined(_WIN32)
 #define PRECIS_CALL __cdecl
@@ -23,10 +40,7 @@
 #endif
 
 #ifdef __cplusplus
-#define PRECIS_EXTERN_C extern "C"
 extern "C" {
-#else
-#define PRECIS_EXTERN_C
 #endif
 
 /* Result of a call. Numbers are stable; a reader treats a value it does not know as
@@ -47,7 +61,7 @@ enum {
   PRECIS_INVALID_TYPE = 11 /* a value is of the wrong type; Python's libraries raise TypeError */
 };
 
-/* UTF-8 text, borrowed for the call, not NUL-terminated. {NULL, 0} is the empty string. */
+/* UTF-8 text, not NUL-terminated. {NULL, 0} is the empty string. */
 typedef struct precis_str {
   const char* data;
   uint64_t size;
@@ -60,15 +74,17 @@ typedef struct precis_sink {
   void(PRECIS_CALL* write)(void* ctx, const char* data, uint64_t size);
 } precis_sink;
 
-/* A device by DLPack's codes: 1 CPU, 2 CUDA, 10 ROCm. */
+/* A device by DLPack's codes: 1 CPU, 2 CUDA, 10 ROCm. The CPU is {1, 0}. Others, and codes that a
+ * plugin does not know, are refused with PRECIS_UNSUPPORTED. */
 typedef struct precis_device {
   int32_t type;
   int32_t index;
 } precis_device;
 enum { PRECIS_DEVICE_CPU = 1, PRECIS_DEVICE_CUDA = 2, PRECIS_DEVICE_ROCM = 10 };
 
-/* A real number format by DLPack 1.1's type codes. Codebook and block formats are not number types:
- * their memory is uint8 or int32, and precis_tensor.encoding says what it means. */
+/* A real number format by DLPack 1.1's type codes; lanes is 1. Unknown ones are refused with
+ * PRECIS_UNSUPPORTED. Codebook and block formats are not number types: their memory is uint8 or
+ * int32, and precis_tensor.encoding says what it means. */
 typedef struct precis_dtype {
   uint8_t code;
   uint8_t bits;

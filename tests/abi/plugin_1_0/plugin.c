@@ -69,13 +69,14 @@ static precis_status quantize(const precis_quantizer* quantizer, const precis_ca
                               const precis_param* param, const precis_tensor* weight,
                               precis_tensor* const* parts, uint64_t part_count) {
   (void)quantizer;
-  const precis_status status = check_param(call, param);
+  precis_status status = check_param(call, param);
   if (status != PRECIS_OK) return status;
   if (part_count != 2) return precis_fail(call, PRECIS_INVALID_ARGUMENT, "there must be two parts");
   struct job job = {call, weight, parts};
   const uint64_t rows = (uint64_t)param->shape[0];
   if (threads == NULL) quantize_rows(&job, 0, rows);
-  if (threads != NULL) threads->parallel_for(host, rows, 16, quantize_rows, &job);
+  if (threads != NULL) status = threads->parallel_for(host, rows, 16, quantize_rows, &job);
+  if (status != PRECIS_OK) return precis_fail(call, status, "the host did not run every row");
   return precis_stopped(call, 1) ? precis_fail(call, PRECIS_CANCELLED, "cancelled") : PRECIS_OK;
 }
 

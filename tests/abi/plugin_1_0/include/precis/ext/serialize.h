@@ -26,7 +26,7 @@ typedef struct precis_component {
   uint64_t others_count;
 } precis_component;
 
-/* All functions: [any thread]. */
+/* All functions: [any thread]. The outputs are JSON. */
 typedef struct precis_serialize_v1 {
   /* The quantization_config object for the component's config.json, as the Python library saves it,
    * with the modules of `kept` listed as not converted where the library needs that to load the

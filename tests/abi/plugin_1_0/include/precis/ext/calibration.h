@@ -50,7 +50,8 @@ typedef struct precis_calibration_group {
  * at a time on one state. */
 typedef struct precis_calibration_v1 {
   /* The tensors of the group's state and the workspace that both other functions need. Pure and
-   * cheap. PRECIS_UNSUPPORTED: a weight does not fit the method; the message names the rule. */
+   * cheap. `device` is where weights, state and activations are; so far hosts keep all of them on
+   * the CPU. PRECIS_UNSUPPORTED: a weight does not fit the method; the message names the rule. */
   precis_status(PRECIS_CALL* plan)(const precis_quantizer* quantizer, const precis_call* call,
                                    precis_device device, const precis_calibration_group* group,
                                    precis_plan* out);

@@ -50,9 +50,11 @@ typedef struct precis_linear_v1 {
                                    const precis_linear_options* options, const precis_param* param,
                                    precis_plan* out);
 
-  /* Brings the stored form into the kernel's layout. `parts` are in the order of
+  /* Brings the stored form into the kernel's layout. `parts` are contiguous and in the order of
    * precis.quantize/1's plan or of quantized_params; `packed` are as planned, allocated by the
-   * host, and outlive the handle. The caller destroys *out before the quantizer. [any thread] */
+   * host, and outlive the handle, unmoved and unchanged. The structs of both are borrowed for the
+   * call all the same, as is the workspace. The caller destroys *out before the quantizer. [any
+   * thread] */
   precis_status(PRECIS_CALL* prepare)(const precis_quantizer* quantizer, const precis_call* call,
                                       const precis_linear_options* options,
                                       const precis_param* param, const precis_tensor* const* parts,
@@ -61,10 +63,10 @@ typedef struct precis_linear_v1 {
 
   /* y[rows, out_features] = x[rows, in_features] times the weight transposed, plus bias. x, bias
    * and y have the planned dtype; rows of x and y are contiguous and may be strided among each
-   * other; bias is [out_features] or NULL; y does not overlap x. rows may be 0 and is at most
-   * max_rows. Sums are accumulated in float32 or wider, or exactly in integers. NaN and Inf of x
-   * stay in their own row of y. PRECIS_UNSUPPORTED: strides that the kernel does not take; the host
-   * copies and calls once more. [any thread, concurrently on one handle] */
+   * other; bias is [out_features], contiguous, or NULL; y overlaps neither x nor bias. rows may be
+   * 0 and is at most max_rows. Sums are accumulated in float32 or wider, or exactly in integers.
+   * NaN and Inf of x stay in their own row of y. PRECIS_UNSUPPORTED: strides that the kernel does
+   * not take; the host copies and calls once more. [any thread, concurrently on one handle] */
   precis_status(PRECIS_CALL* forward)(const precis_linear* linear, const precis_call* call,
                                       const precis_tensor* x, const precis_tensor* bias,
                                       precis_tensor* y);
@@ -74,7 +76,7 @@ typedef struct precis_linear_v1 {
   precis_status(PRECIS_CALL* unpack)(const precis_linear* linear, const precis_call* call,
                                      precis_tensor* const* parts, uint64_t part_count);
 
-  /* Frees the handle, not its tensors. [one thread at a time per handle] */
+  /* Frees the handle, not its tensors; no call of it is running. [one thread at a time] */
   void(PRECIS_CALL* destroy)(precis_linear* linear);
 } precis_linear_v1;
 

@@ -2,6 +2,7 @@
  *
  * float32, float16 (IEEE 754 binary16) and bfloat16 (the upper half of a float32). Addresses need
  * no alignment. Numbers are rounded to nearest, ties to even; NaN stays NaN, infinity infinity.
+ * nvcc and hipcc compile them for the device too.
  */
 #ifndef PRECIS_SDK_NUMBERS_H
 #define PRECIS_SDK_NUMBERS_H
@@ -9,29 +10,35 @@
 #include <precis/base.h>
 #include <string.h>
 
-static inline int precis_same_dtype(precis_dtype a, precis_dtype b) {
+#if defined(__CUDACC__) || defined(__HIPCC__)
+#define PRECIS_NUMBERS_INLINE __host__ __device__ static inline
+#else
+#define PRECIS_NUMBERS_INLINE static inline
+#endif
+
+PRECIS_NUMBERS_INLINE int precis_same_dtype(precis_dtype a, precis_dtype b) {
   return a.code == b.code && a.bits == b.bits && a.lanes == b.lanes;
 }
 
 /* Whether the functions below take this dtype. */
-static inline int precis_is_weight_dtype(precis_dtype dtype) {
+PRECIS_NUMBERS_INLINE int precis_is_weight_dtype(precis_dtype dtype) {
   if (dtype.lanes != 1) return 0;
   if (dtype.code == PRECIS_TYPE_BFLOAT) return dtype.bits == 16;
   return dtype.code == PRECIS_TYPE_FLOAT && (dtype.bits == 32 || dtype.bits == 16);
 }
 
-static inline float precis_from_bits(uint32_t bits) {
+PRECIS_NUMBERS_INLINE float precis_from_bits(uint32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof value);
   return value;
 }
-static inline uint32_t precis_to_bits(float value) {
+PRECIS_NUMBERS_INLINE uint32_t precis_to_bits(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);
   return bits;
 }
 
-static inline float precis_from_half(uint16_t half) {
+PRECIS_NUMBERS_INLINE float precis_from_half(uint16_t half) {
   const uint32_t sign = (uint32_t)(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
   if (magnitude >= 0x7c00u)
     return precis_from_bits(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
@@ -40,7 +47,7 @@ static inline float precis_from_half(uint16_t half) {
   return (sign != 0 ? -1.0f : 1.0f) * (float)magnitude * (1.0f / 16777216.0f);
 }
 
-static inline uint16_t precis_to_half(float value) {
+PRECIS_NUMBERS_INLINE uint16_t precis_to_half(float value) {
   const uint32_t bits = precis_to_bits(value), magnitude = bits & 0x7fffffffu;
   const uint32_t sign = bits >> 16 & 0x8000u;
   if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u);
@@ -51,14 +58,14 @@ static inline uint16_t precis_to_half(float value) {
   return (uint16_t)(sign | (magnitude + 0xfffu + (magnitude >> 13 & 1u) - 0x38000000u) >> 13);
 }
 
-static inline uint16_t precis_to_bfloat(float value) {
+PRECIS_NUMBERS_INLINE uint16_t precis_to_bfloat(float value) {
   const uint32_t bits = precis_to_bits(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(bits >> 16 | 0x40u);
   return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
 /* The number at `at`; dtype as precis_is_weight_dtype takes it. */
-static inline float precis_load(precis_dtype dtype, const void* at) {
+PRECIS_NUMBERS_INLINE float precis_load(precis_dtype dtype, const void* at) {
   uint16_t narrow;
   float value;
   if (dtype.bits == 32) {
@@ -71,7 +78,7 @@ static inline float precis_load(precis_dtype dtype, const void* at) {
 }
 
 /* Writes `value` to `at`; dtype as precis_is_weight_dtype takes it. */
-static inline void precis_store(precis_dtype dtype, float value, void* at) {
+PRECIS_NUMBERS_INLINE void precis_store(precis_dtype dtype, float value, void* at) {
   if (dtype.bits == 32) {
     memcpy(at, &value, sizeof value);
     return;
@@ -80,5 +87,7 @@ static inline void precis_store(precis_dtype dtype, float value, void* at) {
       dtype.code == PRECIS_TYPE_BFLOAT ? precis_to_bfloat(value) : precis_to_half(value);
   memcpy(at, &narrow, sizeof narrow);
 }
+
+#undef PRECIS_NUMBERS_INLINE
 
 #endif

@@ -14,7 +14,7 @@ extern "C" {
 
 #define PRECIS_LOADING_1 "precis.loading/1"
 
-/* Bytes that a loader may place on a device. */
+/* Bytes that a loader may place on a device. It does not grow: budgets are an array of it. */
 typedef struct precis_budget {
   precis_device device;
   uint64_t bytes;

@@ -19,7 +19,8 @@ enum {
   PRECIS_METHOD_USES_IMPORTANCE = 1u << 5
 };
 
-/* A quantization method. Static: valid as long as the process. */
+/* A quantization method. Static, texts and lists included: valid as long as the process, and always
+ * the same. */
 typedef struct precis_method {
   uint32_t struct_size;
   uint32_t flags;
@@ -30,7 +31,7 @@ typedef struct precis_method {
   const precis_device* devices; /* {type, -1} for every device of that type */
   uint32_t device_count;
   uint32_t reserved;
-  const char* const* extensions; /* ids of the tables get_extension answers to, NULL-terminated */
+  const char* const* extensions; /* ids of the tables get_extension has, with NULL at the end */
 } precis_method;
 
 enum {
@@ -54,14 +55,15 @@ typedef struct precis_config {
 
 typedef struct precis_quantizer precis_quantizer;
 
-/* A method with its configuration. Made by the factory, immutable until destroyed. */
+/* A method with its configuration. Made by the factory, immutable until destroyed. It does not
+ * grow: more comes as a table. */
 struct precis_quantizer {
   const precis_method* method;
   void* impl; /* the plugin's own */
-  /* Frees the quantizer. Nothing made from it is used afterwards. [one thread at a time per
-   * quantizer] */
+  /* Frees the quantizer. Nothing made from it is used afterwards, and no call of it is running.
+   * [one thread at a time] */
   void(PRECIS_CALL* destroy)(precis_quantizer* quantizer);
-  /* The table with this id or NULL; valid as long as the quantizer. [any thread] */
+  /* The table with this id, or NULL; valid as long as the quantizer. [any thread] */
   const void*(PRECIS_CALL* get_extension)(const precis_quantizer* quantizer, const char* id);
 };
 
@@ -69,9 +71,11 @@ struct precis_quantizer {
 
 /* All functions: [any thread]. */
 typedef struct precis_quantizer_factory_v1 {
+  /* How many methods there are; always the same. */
   uint32_t(PRECIS_CALL* count)(void);
 
-  /* Method `index` < count. */
+  /* Method `index`; NULL from count on. In the functions below such an index is PRECIS_NOT_FOUND.
+   */
   const precis_method*(PRECIS_CALL* method)(uint32_t index);
 
   /* JSON Schema 2020-12 of the method's config, with "default" and "description" of every key, as

@@ -6,6 +6,7 @@
 #include "call.h"
 #include "entry.h"
 #include "ext/calibration.h"
+#include "ext/grid.h"
 #include "ext/linear.h"
 #include "ext/loading.h"
 #include "ext/quantize.h"
