@@ -185,6 +185,6 @@ precis_method on_devices(precis_method method, const precis_device (&devices)[co
 
 PRECIS_SDK_NAMESPACE_END
 
-#include "tables.hpp"
+#include "entry.hpp"
 
 #endif

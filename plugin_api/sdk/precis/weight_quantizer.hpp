@@ -5,11 +5,18 @@
 #ifndef PRECIS_SDK_WEIGHT_QUANTIZER_HPP
 #define PRECIS_SDK_WEIGHT_QUANTIZER_HPP
 
-#include <cstring>
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "module_match.hpp"
 #include "options.hpp"
+#include "part_layout.hpp"
 #include "plugin.hpp"
+#include "rows.hpp"
+#include "stored_module.hpp"
 
 PRECIS_SDK_NAMESPACE_BEGIN
 
@@ -30,142 +37,6 @@ inline ModuleList module_list(const Json& value) {
     if (name.is_string()) modules.push_back(name.get<std::string>());
   }
   return modules;
-}
-
-// One tensor of a stored weight.
-struct PartLayout {
-  std::string_view name;  // relative to the module; static
-  precis_dtype dtype;
-  std::vector<int64_t> shape;
-  // Numbers that a checkpoint may hold in another floating dtype.
-  bool any_float = false;
-  // Another dtype that some checkpoints hold the same bits in; all zero: none.
-  precis_dtype alternative = {};
-  // A checkpoint may lack it. Optional parts stand last, and when one is absent those behind it are
-  // not looked at.
-  bool optional = false;
-  // False: found in checkpoints of others, never written. Such parts stand behind the written ones.
-  bool written = true;
-  // False: the shape does not tell how many elements a checkpoint holds; decode checks the bytes.
-  bool counted = true;
-  // Goes with the weight, and decoding does without: any of them may be absent, of any dtype and
-  // shape. Companions stand behind all other parts and are never written.
-  bool companion = false;
-};
-
-// A tensor of a quantized activation and the like.
-inline PartLayout companion(std::string_view name) {
-  PartLayout part{name, {}, {}};
-  part.written = false;
-  part.companion = true;
-  return part;
-}
-
-// A weight as the tensors of a checkpoint tell it.
-struct StoredWeight {
-  precis_dtype dtype;
-  std::vector<int64_t> shape;
-};
-
-// The tensors of one module of a checkpoint.
-class StoredModule {
- public:
-  StoredModule(const precis_state_dict& state_dict, std::string module)
-      : state_dict_(&state_dict), module_(std::move(module)) {}
-
-  const std::string& name() const { return module_; }
-  std::string key(std::string_view part) const {
-    return module_.empty() ? std::string(part) : module_ + "." + std::string(part);
-  }
-  // -1: there is none.
-  int64_t index(std::string_view part) const {
-    const std::string name = key(part);
-    return state_dict_->find(state_dict_, str(name));
-  }
-  // Null: there is none.
-  const precis_tensor_info* find(std::string_view part) const {
-    const int64_t found = index(part);
-    return found < 0 ? nullptr : state_dict_->info(state_dict_, static_cast<uint64_t>(found));
-  }
-  // Throws PRECIS_DATA_LOSS when the tensor is absent or has fewer dimensions than `ndim`.
-  const precis_tensor_info& at(std::string_view part, int32_t ndim = 0) const {
-    const precis_tensor_info* found = find(part);
-    if (found == nullptr) throw PluginError(PRECIS_DATA_LOSS, "'" + key(part) + "' is missing");
-    if (found->ndim < ndim) {
-      throw PluginError(PRECIS_DATA_LOSS, "'" + key(part) + "' has " + std::to_string(found->ndim) +
-                                              " dimensions, it must have " + std::to_string(ndim));
-    }
-    return *found;
-  }
-  // The bytes of a small tensor that describes others. Throws PRECIS_DATA_LOSS when it is absent,
-  // larger than `most` bytes or cannot be read.
-  std::string bytes(std::string_view part, uint64_t most = 4096) const {
-    std::string content;
-    const precis_sink sink{&content, [](void* ctx, const char* data, uint64_t size) {
-                             static_cast<std::string*>(ctx)->append(data, size);
-                           }};
-    if (at(part).nbytes > most ||
-        state_dict_->read(state_dict_, static_cast<uint64_t>(index(part)), &sink) != PRECIS_OK) {
-      throw PluginError(PRECIS_DATA_LOSS, "'" + key(part) + "' cannot be read");
-    }
-    return content;
-  }
-  // The numbers of such a tensor, which is int64 or int32.
-  std::vector<int64_t> integers(std::string_view part) const {
-    const precis_dtype dtype = at(part).dtype;
-    const bool wide = dtype.bits == 64;
-    if (dtype.code != PRECIS_TYPE_INT || (!wide && dtype.bits != 32))
-      throw PluginError(PRECIS_DATA_LOSS, "'" + key(part) + "' must be int64 or int32");
-    const std::string content = bytes(part);
-    const std::size_t size = wide ? sizeof(int64_t) : sizeof(int32_t);
-    std::vector<int64_t> numbers;
-    for (std::size_t at = 0; at + size <= content.size(); at += size) {
-      int64_t number = 0;
-      int32_t narrow = 0;
-      std::memcpy(wide ? static_cast<void*>(&number) : &narrow, content.data() + at, size);
-      numbers.push_back(wide ? number : narrow);
-    }
-    return numbers;
-  }
-
- private:
-  const precis_state_dict* state_dict_;
-  std::string module_;
-};
-
-// Rows [begin, end) of a weight.
-struct RowRange {
-  uint64_t begin = 0, end = 0;
-  uint64_t count() const { return end - begin; }
-};
-
-// The rows of `param` that `weight` holds, from row_begin on. Throws PRECIS_INVALID_ARGUMENT where
-// the parameter has no such rows.
-inline RowRange rows_of(const precis_param& param, int64_t row_begin, const precis_tensor& weight) {
-  const auto begin = static_cast<uint64_t>(row_begin);
-  const RowRange rows{
-      begin, begin + (weight.view.ndim == 0 ? 1 : static_cast<uint64_t>(weight.view.shape[0]))};
-  if (row_begin < 0 || rows.end > matrix(param).rows)
-    throw PluginError(PRECIS_INVALID_ARGUMENT, "the rows are outside of the weight");
-  return rows;
-}
-
-inline bool is_float(precis_dtype dtype) {
-  return dtype.code == PRECIS_TYPE_FLOAT || dtype.code == PRECIS_TYPE_BFLOAT ||
-         (dtype.code >= PRECIS_TYPE_FLOAT8_E3M4 && dtype.code <= PRECIS_TYPE_FLOAT4_E2M1FN);
-}
-
-// Work on the rows of a weight on the host's threads: body(RowRange), about 64 Ki elements at once,
-// or multiples of `together` rows. Cancels when asked to.
-template <typename Body>
-void for_rows(const precis_call& call, const Matrix& matrix, uint64_t together, Body&& body) {
-  constexpr uint64_t kElementsAtOnce = 64 << 10;
-  const uint64_t pieces = (matrix.rows + together - 1) / together;
-  const uint64_t grain = 1 + kElementsAtOnce / (matrix.columns * together + 1);
-  Host::get().parallel_for(pieces, grain, [&](uint64_t begin, uint64_t end) {
-    poll(&call, static_cast<double>(begin) / static_cast<double>(pieces));
-    body(RowRange{begin * together, std::min(end * together, matrix.rows)});
-  });
 }
 
 class WeightQuantizer : public Quantizer {
@@ -243,8 +114,8 @@ class WeightQuantizer : public Quantizer {
 
   void check(const precis_param& param,
              const std::vector<const precis_tensor_info*>& parts) const override {
-    compare_parts(param, parts.size(), [&](std::size_t i) {
-      return Described{parts[i]->dtype, parts[i]->ndim, parts[i]->shape};
+    compare_parts(layout(param), parts.size(), [&](std::size_t i) {
+      return FoundPart{parts[i]->dtype, parts[i]->ndim, parts[i]->shape};
     });
   }
 
@@ -273,8 +144,8 @@ class WeightQuantizer : public Quantizer {
 
   // Compares parts with the layout; throws PRECIS_DATA_LOSS where they are not those of `param`.
   void check_parts(const precis_param& param, const ConstParts& parts) const {
-    compare_parts(param, parts.size(), [&](std::size_t i) {
-      return Described{parts[i]->view.dtype, parts[i]->view.ndim, parts[i]->view.shape};
+    compare_parts(layout(param), parts.size(), [&](std::size_t i) {
+      return FoundPart{parts[i]->view.dtype, parts[i]->view.ndim, parts[i]->view.shape};
     });
   }
 
@@ -319,12 +190,6 @@ class WeightQuantizer : public Quantizer {
   const Json& normalized() const { return normalized_; }
 
  private:
-  struct Described {
-    precis_dtype dtype;
-    int32_t ndim;
-    const int64_t* shape;
-  };
-
   uint64_t stored_bytes(const precis_param& param) const {
     uint64_t bytes = 0;
     for (const PartLayout& part : layout(param)) {
@@ -356,32 +221,6 @@ class WeightQuantizer : public Quantizer {
       if (index >= 0 && (complete || part.companion)) parts.push_back(static_cast<uint64_t>(index));
     }
     emit(param, parts);
-  }
-
-  template <typename Describe>
-  void compare_parts(const precis_param& param, std::size_t count, Describe describe) const {
-    const std::vector<PartLayout> expected = layout(param);
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      const PartLayout& part = expected[i];
-      if (part.companion) break;
-      if (i >= count) {
-        if (part.optional) break;
-        throw PluginError(PRECIS_DATA_LOSS, "'" + std::string(part.name) + "' is missing");
-      }
-      const Described found = describe(i);
-      const bool right_dtype = same(found.dtype, part.dtype) ||
-                               (part.any_float && is_float(found.dtype)) ||
-                               (part.alternative.bits != 0 && same(found.dtype, part.alternative));
-      const uint64_t needed = elements(static_cast<int32_t>(part.shape.size()), part.shape.data());
-      const uint64_t stored = elements(found.ndim, found.shape);
-      if (right_dtype && (stored == needed || !part.counted)) continue;
-      throw PluginError(
-          PRECIS_DATA_LOSS,
-          "'" + std::string(part.name) + "' " +
-              (right_dtype ? "has " + std::to_string(stored) +
-                                 " elements, the weight's shape needs " + std::to_string(needed)
-                           : "has the wrong dtype"));
-    }
   }
 
   Json normalized_;

@@ -124,8 +124,8 @@ typedef struct precis_state_dict {
   /* Index of the tensor called `name`, -1 when there is none. [any thread] */
   int64_t(PRECIS_CALL* find)(const struct precis_state_dict* state_dict, precis_str name);
 
-  /* Writes the bytes of tensor `index` to `out`; for small tensors that describe others. What it
-   * returns other than PRECIS_OK, the plugin's function returns too. [any thread] */
+  /* Writes the bytes of tensor `index` to `out`; for small tensors that describe others. A failure
+   * is one of the plugin's function, too: PRECIS_DATA_LOSS. [any thread] */
   precis_status(PRECIS_CALL* read)(const struct precis_state_dict* state_dict, uint64_t index,
                                    const precis_sink* out);
 } precis_state_dict;
