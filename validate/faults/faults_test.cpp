@@ -83,7 +83,8 @@ class Fault {
     if (rule == "audit.manifest") manifest["platform"] = "linux-vax";
     if (rule == "entry.manifest") manifest["abi"]["minor"] = PRECIS_ABI_MINOR + 1;
     if (rule == "factory.manifest") manifest["quant_methods"][0]["method"] = "another";
-    if (rule == "factory.devices") manifest["devices"] = {"cpu", "cuda"};
+    if (rule == "factory.devices" || rule == "plan.listed-device")
+      manifest["devices"] = {"cpu", "cuda"};
     if (rule == "factory.capabilities") manifest["capabilities"] = json::array({PRECIS_GRID_1});
     std::ofstream(folder_ / ("my_method" + std::string(kManifestSuffix))) << manifest.dump();
     if (rule == "audit.permissions") ::chmod(folder_.c_str(), 0777);
@@ -100,8 +101,10 @@ class Fault {
 // The rules that fail, by running the program as an author does.
 std::set<std::string> failures(const std::string& command, const fs::path& plugin,
                                const std::string& options) {
-  const std::string line = fmt::format("{}/bin/precis-validate {} {} {} --json 2>&1",
-                                       PRECIS_BINARY_DIR, command, plugin.string(), options);
+  // A machine with one CUDA device, whatever this one has.
+  const std::string line = fmt::format(
+      "LD_LIBRARY_PATH={0}/tests/driver {0}/bin/precis-validate {1} {2} {3} --json 2>&1",
+      PRECIS_BINARY_DIR, command, plugin.string(), options);
   std::FILE* pipe = ::popen(line.c_str(), "r");
   std::string text;
   char chunk[4096];

@@ -1,10 +1,12 @@
 // Plans: what the host allocates, it allocates from them.
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "core/abi/views.h"
 #include "validate/rules/rule.h"
+#include "validate/subject/machine.h"
 #include "validate/subject/older_host.h"
 
 namespace precis::validate {
@@ -216,6 +218,48 @@ Verdict device(Subject& subject) {
   });
 }
 
+// What a method answered to plans for the devices of one type.
+struct DeviceAnswer {
+  bool accepted = false;
+  std::string refusal;
+};
+
+// A preset may have no kernels, and a device of several may be too old: one plan of the method has
+// to be accepted.
+Verdict listed_device(Subject& subject) {
+  std::map<std::pair<std::string, int32_t>, DeviceAnswer> answers;
+  const Verdict asked =
+      for_each_preset(subject, [&](const Preset&, const Instance& instance) -> Verdict {
+        const auto weight = fitting_weight(instance);
+        if (!weight) return {};
+        for (const int32_t type : {PRECIS_DEVICE_CUDA, PRECIS_DEVICE_ROCM}) {
+          const uint32_t count = lists(instance.method(), type) ? devices_here(type) : 0;
+          for (uint32_t index = 0; index < count; ++index) {
+            DeviceAnswer& answer = answers[{instance.method().id, type}];
+            PlanRoom room(64);
+            const RecordedCall call;
+            const HostParam param(weight->param);
+            const Status planned = call.finish(instance.quantize().plan(
+                instance.handle(), call.abi(), {type, static_cast<int32_t>(index)}, param.get(),
+                room.plan()));
+            answer.accepted |= planned.ok();
+            if (!planned.ok()) answer.refusal = planned.error().message();
+          }
+        }
+        return {};
+      });
+  if (asked.kind() != Verdict::Kind::passed) return asked;
+  if (answers.empty()) return Verdict::skip("no method lists a device that this machine has");
+  for (const auto& [method, answer] : answers) {
+    if (!answer.accepted)
+      return violation(
+          "method {} lists devices of type {}, and no preset plans for one of those "
+          "here: {}",
+          method.first, method.second, answer.refusal);
+  }
+  return {};
+}
+
 constexpr Rule kRules[] = {
     {"plan.sizes", "ext/quantize.h: plan",
      "names, dtypes, shapes and bytes of a plan agree with each other", sizes, true},
@@ -228,7 +272,9 @@ constexpr Rule kRules[] = {
     {"plan.refusal", "ext/quantize.h: plan",
      "a parameter that does not fit is refused as unsupported", refusal},
     {"plan.device", "ext/quantize.h: plan", "a device that the method does not list is refused",
-     device}};
+     device},
+    {"plan.listed-device", "D6", "a device that the method lists, and that is here, is planned for",
+     listed_device}};
 
 }  // namespace
 
