@@ -155,6 +155,7 @@ void add_dequantize(CLI::App& app, Session& session, int& result) {
       ->type_name("NAME");
   session.add_options(*command);
   run->add_options(*command);
+  run->add_isolation(*command);
   command->callback([=, &session, &result] {
     session.apply();
     ResolveOptions extra;
@@ -171,6 +172,7 @@ void add_convert(CLI::App& app, Session& session, int& result) {
   auto run = std::make_shared<RunOptions>();
   options->add_options(*command, session);
   run->add_options(*command);
+  run->add_isolation(*command);
   command->add_flag("--allow-requantize", options->allow_requantize,
                     "quantize again, at a loss, where a format cannot hold a weight's values");
   command->callback([=, &session, &result] {

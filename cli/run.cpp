@@ -159,9 +159,10 @@ void RunOptions::add_options(CLI::App& command) {
 }
 
 void RunOptions::add_isolation(CLI::App& command) {
-  auto* flag = command.add_flag(
-      "--isolate", isolate,
-      "encode in processes of their own: a plugin that crashes or hangs costs its tensor only");
+  auto* flag = command.add_flag("--isolate", isolate,
+                                "encode and decode in processes of their own: a plugin that "
+                                "crashes or hangs costs its tensor "
+                                "only");
   command
       .add_option("--isolate-timeout", isolate_timeout,
                   "how long a plugin may neither poll nor finish")

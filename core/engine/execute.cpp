@@ -200,8 +200,11 @@ class Run {
   }
 
   // The threads of the pool are shared by the tensors in flight.
-  Status encode_elsewhere(std::size_t index, const Buffer& buffer, ErrorStats& error) {
+  Status work_elsewhere(std::size_t index, int64_t row, int64_t rows, const Buffer& buffer,
+                        ErrorStats& error) {
     WorkerTask task;
+    task.row = row;
+    task.rows = rows;
     task.component = report_.tensors[index].component;
     task.tensor = report_.tensors[index].tensor;
     task.measure = options_.measure_error ? 1 : 0;
@@ -216,7 +219,9 @@ class Run {
   void work(std::size_t index, Buffer& buffer) {
     TensorJob job = job_for(index);
     if (workers_ != nullptr)
-      job.elsewhere = [&](ErrorStats& error) { return encode_elsewhere(index, buffer, error); };
+      job.elsewhere = [&](int64_t row, int64_t rows, ErrorStats& error) {
+        return work_elsewhere(index, row, rows, buffer, error);
+      };
     JournalEntry entry;
     entry.tensor = index;
     Status status = job.run(buffer.bytes(buffer.capacity()), entry);

@@ -37,7 +37,7 @@ struct ExecuteOptions {
   bool measure_error = true;  // decode what was encoded and compare
   std::function<void(const Progress&)> progress;  // called from worker threads, one at a time
   const std::atomic<bool>* cancel = nullptr;      // true: stop after the tensors in flight
-  // Weights are encoded in processes of their own; nothing: in this one.
+  // Weights are encoded and decoded in processes of their own; nothing: in this one.
   std::optional<IsolationOptions> isolation;
 };
 

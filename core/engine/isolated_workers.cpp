@@ -39,13 +39,17 @@ std::string text_of(const char* text, std::size_t room) {
   return std::string(text, ::strnlen(text, room));
 }
 
+bool needs_a_plugin(const TensorPlan& tensor) {
+  if (tensor.action == Action::quantize) return tensor.encoded.empty();
+  return tensor.action == Action::dequantize;
+}
+
 std::size_t workers_at_once(const Plan& plan, unsigned concurrency) {
-  std::size_t quantized = 0;
+  std::size_t tensors = 0;
   for (const ComponentPlan& component : plan.components) {
-    for (const TensorPlan& tensor : component.tensors)
-      quantized += tensor.action == Action::quantize && tensor.encoded.empty() ? 1 : 0;
+    for (const TensorPlan& tensor : component.tensors) tensors += needs_a_plugin(tensor) ? 1 : 0;
   }
-  return std::min<std::size_t>(concurrency, quantized);
+  return std::min<std::size_t>(concurrency, tensors);
 }
 
 bool known(int32_t code) {
@@ -159,7 +163,7 @@ Status IsolatedWorkers::run(WorkerTask task, const Buffer& memory, const std::at
     }
     const Outcome outcome = failure == 0 ? wait_for(*worker, cancel) : Outcome::ended;
     if (outcome == Outcome::answered) {
-      error = state.error;
+      error.add(state.error);
       const int32_t code = state.code;
       Status status;
       if (code != 0)
@@ -215,7 +219,9 @@ Error IsolatedWorkers::describe_end(const Worker& worker, Outcome outcome, int s
                                     const WorkerTask& task) const {
   const TensorPlan& tensor = plan_.components[task.component].tensors[task.tensor];
   const WorkerPhase phase = worker.state->phase;
-  const bool reading = phase == WorkerPhase::reading && tensor.source.quantizer != nullptr;
+  const bool decodes = tensor.action == Action::dequantize;
+  const bool reading =
+      decodes || (phase == WorkerPhase::reading && tensor.source.quantizer != nullptr);
   const std::string& plugin = (reading ? tensor.source.quantizer : tensor.quantizer)->plugin_id();
   std::string how;
   if (outcome == Outcome::silent) {
@@ -231,13 +237,12 @@ Error IsolatedWorkers::describe_end(const Worker& worker, Outcome outcome, int s
       ErrorCode::plugin,
       fmt::format("plugin {} {} while {} it", plugin, how,
                   phase == WorkerPhase::encoding ? "quantizing" : "decoding"),
-      fmt::format("once the plugin is mended the same command goes on, and precis-validate "
-                  "shows what is wrong with it; --skip keeps such a tensor, "
-                  "PRECIS_PLUGINS_DISABLE={} leaves the plugin out{}",
-                  plugin,
-                  outcome == Outcome::silent
-                      ? ", --isolate-timeout SECONDS has more patience with it"
-                      : ""));
+      fmt::format(
+          "once the plugin is mended the same command goes on, and precis-validate "
+          "shows what is wrong with it; {}PRECIS_PLUGINS_DISABLE={} leaves the plugin out{}",
+          decodes ? "" : "--skip keeps such a tensor, ", plugin,
+          outcome == Outcome::silent ? ", --isolate-timeout SECONDS has more patience with it"
+                                     : ""));
 }
 
 uint64_t IsolatedWorkers::memory_bytes() const {

@@ -1,5 +1,5 @@
-// Encoding weights in processes of their own: a plugin that crashes, exits or hangs there costs its
-// tensor, not the run.
+// Encoding and decoding weights in processes of their own: a plugin that crashes, exits or hangs
+// there costs its tensor, not the run.
 #pragma once
 
 #include <chrono>
@@ -37,8 +37,9 @@ class IsolatedWorkers {
   IsolatedWorkers(const IsolatedWorkers&) = delete;
   IsolatedWorkers& operator=(const IsolatedWorkers&) = delete;
 
-  // Carries the task out in `memory`, which shares by descriptor. Error plugin: the worker came to
-  // an end, which names the plugin; others are those of EncodeJob. [any thread]
+  // Carries the task out in `memory`, which shares by descriptor, and adds to `error`. Error
+  // plugin: the worker came to an end, which names the plugin; others are those of EncodeJob and
+  // DecodeJob. [any thread]
   Status run(WorkerTask task, const Buffer& memory, const std::atomic<bool>* cancel,
              ErrorStats& error);
 

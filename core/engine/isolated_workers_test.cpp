@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include "core/abi/call.h"
 #include "core/engine/encode_job.h"
@@ -22,8 +23,18 @@ namespace precis {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
-enum class Conduct { copies, refuses, crashes, exits, hangs, polls_slowly, polls_for_ever };
+enum class Conduct {
+  copies,
+  refuses,
+  crashes,
+  exits,
+  hangs,
+  polls_slowly,
+  polls_for_ever,
+  crashes_decoding
+};
 Conduct conduct = Conduct::copies;  // of the children that are started from then on
 
 constexpr int64_t kRows = 4, kColumns = 8;
@@ -38,6 +49,7 @@ precis_status quantize(const precis_quantizer*, const precis_call* call, const p
                        const precis_tensor* weight, precis_tensor* const* parts, uint64_t) {
   switch (conduct) {
     case Conduct::copies:
+    case Conduct::crashes_decoding:
       break;
     case Conduct::refuses:
       call->fail(call, PRECIS_DATA_LOSS, to_abi("the weight is too odd"));
@@ -67,6 +79,7 @@ precis_status quantize(const precis_quantizer*, const precis_call* call, const p
 precis_status dequantize(const precis_quantizer*, const precis_call*, const precis_param*,
                          const precis_tensor* const* parts, uint64_t, int64_t row,
                          precis_tensor* weight) {
+  if (conduct == Conduct::crashes_decoding) std::raise(SIGILL);
   const auto* stored = static_cast<const float*>(parts[0]->view.data) + row * kColumns;
   auto* out = static_cast<float*>(weight->view.data);
   for (int64_t i = 0; i < weight->view.shape[0] * kColumns; ++i) out[i] = stored[i] / 2;
@@ -124,9 +137,19 @@ class IsolatedWorkersTest : public testing::Test {
     ASSERT_TRUE(started.ok()) << started.error().text();
     workers_ = *std::move(started);
   }
-  Status run(const std::atomic<bool>* cancel = nullptr) {
+  // The weight is stored with the plugin, and decoded to float32.
+  void store_with_the_plugin() {
+    TensorPlan& tensor = plan_.components.front().tensors.front();
+    tensor.action = Action::dequantize;
+    tensor.source.quantizer = std::exchange(tensor.quantizer, nullptr);
+    tensor.outputs = {{{"a.weight", DType::f32, "", {kRows, kColumns}, kBytes}, 0, 0}};
+  }
+  Status run(const std::atomic<bool>* cancel = nullptr, int64_t row = 0, int64_t rows = kRows) {
     WorkerTask task;
     task.measure = 1;
+    task.row = row;
+    task.rows = rows;
+    error_ = {};
     return workers_->run(task, memory_, cancel, error_);
   }
 
@@ -148,6 +171,27 @@ TEST_F(IsolatedWorkersTest, EncodesIntoTheSharedMemoryAndMeasures) {
     EXPECT_EQ(error_.elements, static_cast<uint64_t>(kRows * kColumns));
     EXPECT_DOUBLE_EQ(error_.relative_error(), 0.5);
   }
+}
+
+TEST_F(IsolatedWorkersTest, DecodesRowsIntoTheSharedMemory) {
+  store_with_the_plugin();
+  start(Conduct::copies);
+  const Status status = run(nullptr, 1, 2);
+  ASSERT_TRUE(status.ok()) << status.error().text();
+  const auto* made = reinterpret_cast<const float*>(memory_.bytes(kBytes).data());
+  for (int i = 0; i < 2 * kColumns; ++i) EXPECT_EQ(made[i], static_cast<float>(kColumns + i) / 2);
+  const auto* behind = memory_.bytes(kBytes).data() + 2 * kColumns * sizeof(float);
+  EXPECT_EQ(*behind, std::byte{0xff});
+}
+
+TEST_F(IsolatedWorkersTest, EndsWhileDecodingAreNamed) {
+  store_with_the_plugin();
+  start(Conduct::crashes_decoding);
+  const Status status = run();
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.error().message(),
+              HasSubstr("plugin tests crashed (SIGILL) while decoding it"));
+  EXPECT_THAT(status.error().hint(), Not(HasSubstr("--skip")));
 }
 
 TEST_F(IsolatedWorkersTest, APluginsRefusalComesThroughWithItsWords) {

@@ -1,42 +1,20 @@
 #include "core/engine/tensor_job.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/base/sha256.h"
+#include "core/engine/decode_job.h"
 #include "core/engine/encode_job.h"
 
 namespace precis {
 namespace {
 
-constexpr uint64_t kChunkBytes = 4 << 20;  // of a copy or a conversion
+constexpr uint64_t kChunkBytes = 4 << 20;  // of a copy
 
 TensorDigest shorten(const Sha256Digest& digest) {
   TensorDigest half{};
   std::copy_n(digest.begin(), half.size(), half.begin());
   return half;
-}
-
-// Of 16-bit numbers: what does not fit them is worth a look. float32 holds what models hold.
-bool has_nonfinite(DType dtype, std::span<const std::byte> numbers) {
-  if (dtype != DType::f16 && dtype != DType::bf16) return false;
-  const uint16_t exponent = dtype == DType::f16 ? 0x7c00 : 0x7f80;
-  bool found = false;
-  for (std::size_t i = 0; i + 1 < numbers.size(); i += sizeof(uint16_t)) {
-    uint16_t bits;
-    std::memcpy(&bits, numbers.data() + i, sizeof bits);
-    found |= (bits & exponent) == exponent;
-  }
-  return found;
-}
-
-uint64_t conversion_chunk_bytes(const TensorPlan& tensor) {
-  const DType dtype = tensor.outputs.front().planned.dtype;
-  const Param& param = tensor.source.param;
-  const auto rows = static_cast<uint64_t>(rows_of(param, kChunkBytes / 4));
-  return dtype_bytes(dtype, std::min<uint64_t>(rows, static_cast<uint64_t>(param.rows())) *
-                                param.row_elements())
-      .value_or(0);
 }
 
 }  // namespace
@@ -51,7 +29,7 @@ uint64_t working_set_bytes(const TensorPlan& tensor) {
       return 0;
     case Action::cast:
     case Action::dequantize:
-      return conversion_chunk_bytes(tensor);
+      return DecodeJob::memory_bytes(tensor);
     case Action::quantize:
       return EncodeJob::memory_bytes(tensor);
   }
@@ -99,53 +77,29 @@ Status TensorJob::copy(JournalEntry& entry) const {
 
 Status TensorJob::convert(std::span<std::byte> memory, JournalEntry& entry) const {
   const Param& param = tensor.source.param;
-  const DType dtype = tensor.outputs.front().planned.dtype;
-  const int64_t step = rows_of(param, kChunkBytes / 4);
+  const DecodeJob job{tensor};
   uint64_t offset = targets.front().offset;
   Sha256 hash;
   const int64_t rows = param.elements() == 0 ? 0 : param.rows();
-  for (int64_t row = 0; row < rows; row += step) {
+  for (int64_t row = 0; row < rows; row += job.step()) {
     if (cancelled(cancel)) return cancelled_error();
-    const int64_t count = std::min(step, rows - row);
-    const uint64_t bytes =
-        dtype_bytes(dtype, static_cast<uint64_t>(count) * param.row_elements()).value_or(0);
-    PRECIS_TRY(tensor.source.read_rows_as(dtype, row, count, memory.first(bytes)));
-    if (has_nonfinite(dtype, memory.first(bytes)))
-      PRECIS_TRY(measure_conversion(dtype, row, count, memory.first(bytes), entry.error));
-    hash.update(memory.first(bytes));
-    PRECIS_TRY(targets.front().file->write_at(offset, memory.first(bytes)));
-    offset += bytes;
+    const int64_t count = std::min(job.step(), rows - row);
+    const auto numbers = memory.first(job.bytes_of(count));
+    PRECIS_TRY(elsewhere && !tensor.source.plain() ? elsewhere(row, count, entry.error)
+                                                   : job.decode(row, count, numbers, entry.error));
+    hash.update(numbers);
+    PRECIS_TRY(targets.front().file->write_at(offset, numbers));
+    offset += numbers.size();
   }
   entry.digests.push_back(shorten(hash.finish()));
-  return {};
-}
-
-// In slices, for the sake of memory.
-Status TensorJob::measure_conversion(DType dtype, int64_t row_begin, int64_t rows,
-                                     std::span<const std::byte> converted,
-                                     ErrorStats& error) const {
-  thread_local std::vector<float> original, decoded;
-  const Param& param = tensor.source.param;
-  const int64_t step = rows_of(param, kSliceElements);
-  for (int64_t row = 0; row < rows; row += step) {
-    const int64_t slice_rows = std::min(step, rows - row);
-    const std::size_t count = static_cast<std::size_t>(slice_rows) * param.row_elements();
-    const std::size_t begin = static_cast<std::size_t>(row) * param.row_elements();
-    original.resize(std::max(original.size(), count));
-    decoded.resize(std::max(decoded.size(), count));
-    PRECIS_TRY(
-        tensor.source.read_rows(row_begin + row, slice_rows, std::span(original).first(count)));
-    convert_to_float(dtype, converted.data() + begin * dtype_bits(dtype) / 8, count,
-                     decoded.data());
-    error.add(std::span(original).first(count), std::span(decoded).first(count));
-  }
   return {};
 }
 
 Status TensorJob::quantize(std::span<std::byte> memory, JournalEntry& entry) const {
   if (!tensor.encoded.empty()) return write_encoded(entry);
   const EncodeJob job{tensor, pool, cancel};
-  PRECIS_TRY(elsewhere ? elsewhere(entry.error) : job.encode(memory));
+  PRECIS_TRY(elsewhere ? elsewhere(0, tensor.source.param.rows(), entry.error)
+                       : job.encode(memory));
   std::vector<std::span<const std::byte>> finished;
   for (const std::span<std::byte> part : job.parts(memory)) finished.push_back(part);
   return write_parts(finished, entry);

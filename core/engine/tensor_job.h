@@ -23,9 +23,9 @@ struct TensorJob {
   WriteBehind& writer;
   bool measure_error = true;
   const std::atomic<bool>* cancel = nullptr;
-  // Encodes the tensor and measures it in another process that shares the memory given to run(),
-  // and gives the error of what came out; empty: that is done here.
-  std::function<Status(ErrorStats&)> elsewhere;
+  // Encodes the tensor and measures it, or decodes `rows` of it, in another process that shares the
+  // memory given to run(), and adds the error of what came out; empty: that is done here.
+  std::function<Status(int64_t row, int64_t rows, ErrorStats& error)> elsewhere;
 
   // Does the work with `memory` of at least working_set_bytes(tensor). Digests and error go to
   // `entry`.
@@ -34,9 +34,6 @@ struct TensorJob {
  private:
   Status copy(JournalEntry& entry) const;
   Status convert(std::span<std::byte> memory, JournalEntry& entry) const;
-  // Compares rows of the source with what they were converted to.
-  Status measure_conversion(DType dtype, int64_t row_begin, int64_t rows,
-                            std::span<const std::byte> converted, ErrorStats& error) const;
   Status quantize(std::span<std::byte> memory, JournalEntry& entry) const;
   Status write_encoded(JournalEntry& entry) const;
   Status write_parts(std::span<const std::span<const std::byte>> parts, JournalEntry& entry) const;

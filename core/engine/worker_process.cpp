@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "core/abi/call.h"
+#include "core/engine/decode_job.h"
 #include "core/engine/encode_job.h"
 #include "core/engine/memory_usage.h"
 
@@ -71,6 +72,14 @@ Status encode_and_measure(const TensorPlan& tensor, std::span<std::byte> memory,
   return job.measure(parts, state.error);
 }
 
+Status work_on(const TensorPlan& tensor, const WorkerTask& task, std::span<std::byte> memory,
+               WorkerState& state) {
+  if (tensor.action == Action::quantize)
+    return encode_and_measure(tensor, memory, task.measure != 0, state);
+  state.phase = WorkerPhase::reading;
+  return DecodeJob{tensor}.decode(task.row, task.rows, memory, state.error);
+}
+
 void carry_out(const WorkerTask& task, int descriptor, WorkerState& state, const Plan& plan,
                Host* host) {
   const TensorPlan& tensor = plan.components[task.component].tensors[task.tensor];
@@ -85,10 +94,8 @@ void carry_out(const WorkerTask& task, int descriptor, WorkerState& state, const
     if (memory == MAP_FAILED)
       status = Error(ErrorCode::out_of_memory, "the system maps no more memory");
   }
-  if (status.ok()) {
-    status = encode_and_measure(tensor, {static_cast<std::byte*>(memory), task.memory_bytes},
-                                task.measure != 0, state);
-  }
+  if (status.ok())
+    status = work_on(tensor, task, {static_cast<std::byte*>(memory), task.memory_bytes}, state);
   state.code = status.ok() ? 0 : static_cast<int32_t>(status.error().code());
   if (!status.ok()) {
     copy_text(status.error().text(), state.message, sizeof state.message);

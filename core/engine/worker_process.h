@@ -1,4 +1,4 @@
-// A process that encodes weights for the one that started it, and what the two share.
+// A process that encodes and decodes weights for the one that started it, and what the two share.
 #pragma once
 
 #include <sys/types.h>
@@ -12,9 +12,11 @@
 
 namespace precis {
 
-// One weight to encode. The memory's descriptor goes with it.
+// One weight to encode, or rows of one to decode, as the plan says. The memory's descriptor goes
+// with it.
 struct WorkerTask {
   uint64_t component = 0, tensor = 0;  // indices into the plan
+  int64_t row = 0, rows = 0;           // to decode
   uint64_t memory_bytes = 0;           // of the mapping
   uint32_t threads = 1;
   uint32_t measure = 0;

@@ -1,4 +1,4 @@
-"""precis quantize --isolate: what a plugin does in a process of its own costs its tensor, not the run."""
+"""precis quantize, dequantize, convert --isolate: what a plugin does in a process of its own costs its tensor, not the run."""
 import filecmp
 import json
 import os
@@ -13,8 +13,8 @@ PLUGIN, BAD_USE, INTERRUPTED = 3, 1, 130
 MARK = "  struct job job = {call, weight, parts};\n"
 # Does what MINE_DOES says with the weight whose name MINE_TENSOR is, or with all.
 MISCHIEF = r"""
-static void misbehave(const precis_call* call, const precis_param* param) {
-  const char *how = getenv("MINE_DOES"), *name = getenv("MINE_TENSOR");
+static void misbehave(const precis_call* call, const precis_param* param, int decoding) {
+  const char *how = getenv(decoding ? "DECODING_DOES" : "MINE_DOES"), *name = getenv("MINE_TENSOR");
   if (how == NULL || (name != NULL && (strlen(name) != param->name.size || memcmp(name, param->name.data, param->name.size) != 0)))
     return;
   if (strcmp(how, "crash") == 0) *(volatile int*)8 = 1;
@@ -25,6 +25,8 @@ static void misbehave(const precis_call* call, const precis_param* param) {
   if (strcmp(how, "slow") == 0) for (int i = 0; i < 30; ++i) { usleep(100000); precis_stopped(call, 0); }
 }
 static precis_status quantize("""
+# The same while decoding, as DECODING_DOES says.
+DECODES = "  const precis_view* out = &weight->view;\n"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def mine(precis, tmp_path_factory):
     home, build = tmp_path_factory.mktemp("mine") / "source", tmp_path_factory.mktemp("build")
     precis("new-plugin", "mine", "--language", "c", "-o", home)
     text = (home / "plugin.c").read_text()
-    for old, new in ((MARK, MARK + "  misbehave(call, param);\n"), ("static precis_status quantize(", MISCHIEF)):
+    for old, new in ((MARK, MARK + "  misbehave(call, param, 0);\n"), (DECODES, DECODES + "  misbehave(call, param, 1);\n"), ("static precis_status quantize(", MISCHIEF)):
         assert text.count(old) == 1
         text = text.replace(old, new)
     (home / "plugin.c").write_text("#define _GNU_SOURCE\n#include <stdlib.h>\n#include <unistd.h>\n" + text)
@@ -149,6 +151,58 @@ def test_workers_end_with_the_program(quantize):
     run.kill()
     run.wait()
     assert wait_until(lambda: not any(alive(worker) for worker in workers))
+
+
+@pytest.fixture
+def decode(precis, mine, tmp_path):
+    """Runs a command that decodes with --isolate; its exit code and its document."""
+    def run(*command, does=None, tensor=None):
+        environment = {**os.environ, **({"DECODING_DOES": does} if does else {}), **({"MINE_TENSOR": tensor} if tensor else {})}
+        process = subprocess.run([str(part) for part in (precis.path, *command, "--plugin-path", mine, "--progress", "none", "--json", "--isolate")],
+                                 env=environment, capture_output=True, text=True, timeout=60)
+        return process.returncode, json.loads(process.stdout)
+
+    return run
+
+
+def test_decoded_weights_are_the_same_bit_for_bit(precis, pipelines, decode, tmp_path):
+    source = tmp_path / "nf4"
+    precis("quantize", pipelines("sd3"), "-o", source, "--component", "transformer=nf4", "--component", "text_encoder_3=q4_k", "--progress", "none")
+    for command, *options in (("dequantize", "--dtype", "f32"), ("convert", "--component", "transformer=gguf:bf16")):
+        precis(command, source, *options, "-o", tmp_path / f"{command}_here", "--progress", "none")
+        code, report = decode(command, source, *options, "-o", tmp_path / f"{command}_there")
+        assert code == 0, report
+        assert same(tmp_path / f"{command}_here", tmp_path / f"{command}_there")
+        assert 0 < report["peak_memory_bytes"] <= report["predicted_peak_memory_bytes"]
+
+
+@pytest.mark.parametrize("does", ENDS)
+def test_a_plugin_that_cannot_decode_costs_its_tensor_alone(quantize, decode, names, tmp_path, does):
+    (first, *_), total = names
+    assert quantize(out=tmp_path / "mine")[0] == 0
+    command = ("dequantize", tmp_path / "mine", "-o", tmp_path / "decoded")
+    code, report = decode(*command, "--isolate-timeout", 1, does=does, tensor=first)
+    assert code == PLUGIN == report["error"]["exit_code"]
+    assert f"tensor '{first}': plugin mine {ENDS[does]} while decoding it" in report["error"]["message"]
+    assert not (tmp_path / "decoded").exists() and (tmp_path / "decoded.partial").exists()
+    code, report = decode(*command)
+    assert code == 0 and report["resumed_tensors"] == total - 1
+
+
+@pytest.mark.parametrize("files", range(4, 48, 2))
+def test_few_open_files_are_an_error_or_enough(precis, pipelines, tmp_path, files):
+    """However few files the system lets it open, a run ends, says what it lacks, and leaves no process."""
+    out = tmp_path / "out"
+    command = [precis.path, "quantize", pipelines("pixart"), "-o", out, "--type", "nf4", "--threads", "4", "--progress", "none", "--isolate"]
+    limited = ["bash", "-c", f'ulimit -n {files} && exec "$@"', "bash", *map(str, command)]
+    run = subprocess.run(limited, capture_output=True, text=True, timeout=60)
+    assert (run.returncode == 0) == out.exists()
+    if run.returncode != 0:
+        assert run.returncode > 0 and "open files" in run.stderr, (run.returncode, run.stderr)
+    if files >= 40:
+        assert run.returncode == 0, run.stderr
+    group = subprocess.run(["pgrep", "-f", str(out)], capture_output=True, text=True).stdout
+    assert group == ""
 
 
 def test_options_that_make_no_sense_are_refused(precis, pipelines, tmp_path):
