@@ -62,8 +62,7 @@ Status EncodeJob::encode(std::span<std::byte> memory, const std::function<void()
 
   std::span<const std::byte> weight;
   if (tensor.source.plain()) {
-    const LogicalTensor::Part& part = tensor.source.parts.front();
-    PRECIS_ASSIGN(weight, part.file->data(*part.entry));
+    PRECIS_ASSIGN(weight, tensor.source.part_bytes(0));
   } else {
     const auto numbers = memory.subspan(position, weight_bytes(param));
     PRECIS_TRY(tensor.source.read_rows_as(param.dtype, 0, param.rows(), numbers));

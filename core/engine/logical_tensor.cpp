@@ -70,8 +70,7 @@ uint64_t LogicalTensor::stored_bytes() const {
 
 Result<std::span<const std::byte>> LogicalTensor::stored_rows(int64_t row_begin,
                                                               int64_t rows) const {
-  const Part& part = parts.front();
-  PRECIS_ASSIGN(const std::span<const std::byte> data, part.file->data(*part.entry));
+  PRECIS_ASSIGN(const std::span<const std::byte> data, part_bytes(0));
   const uint64_t row_size = dtype_bytes(param.dtype, param.row_elements()).value_or(0);
   const uint64_t begin = static_cast<uint64_t>(row_begin) * row_size;
   const uint64_t size = static_cast<uint64_t>(rows) * row_size;
@@ -124,18 +123,50 @@ Status LogicalTensor::read_rows_as(DType dtype, int64_t row_begin, int64_t rows,
   return status;
 }
 
+namespace {
+
+// Files are mapped from their first byte on. safetensors sorts tensors so that this does not
+// happen; other writers of its format do not.
+bool lies_at_an_odd_place(const TensorEntry& entry) {
+  const uint64_t size = dtype_bits(entry.dtype) / 8;
+  return size > 1 && entry.offset % size != 0;
+}
+
+}  // namespace
+
+Result<std::span<const std::byte>> LogicalTensor::part_bytes(std::size_t index) const {
+  const Part& part = parts[index];
+  PRECIS_ASSIGN(const std::span<const std::byte> data, part.file->data(*part.entry));
+  if (!lies_at_an_odd_place(*part.entry)) return data;
+  const std::lock_guard lock(copies->mutex);
+  std::vector<std::byte>& copy = copies->of_parts[index];
+  if (copy.empty()) copy.assign(data.begin(), data.end());
+  return std::span<const std::byte>(copy);
+}
+
+uint64_t LogicalTensor::copied_bytes() const {
+  uint64_t bytes = 0;
+  for (const Part& part : parts)
+    bytes += lies_at_an_odd_place(*part.entry) ? part.entry->nbytes : 0;
+  return bytes;
+}
+
 Result<StoredParts> LogicalTensor::stored_parts() const {
   StoredParts stored;
-  for (const Part& part : parts) {
-    PRECIS_ASSIGN(auto data, part.file->data(*part.entry));
-    stored.specs.push_back({part.entry->name, part.entry->dtype, part.entry->shape,
-                            part.entry->nbytes, part.entry->encoding});
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const TensorEntry& entry = *parts[i].entry;
+    PRECIS_ASSIGN(const auto data, part_bytes(i));
+    stored.specs.push_back({entry.name, entry.dtype, entry.shape, entry.nbytes, entry.encoding});
     stored.buffers.push_back(data);
   }
   return stored;
 }
 
 void LogicalTensor::release_source() const {
+  {
+    const std::lock_guard lock(copies->mutex);
+    copies->of_parts.clear();
+  }
   for (const Part& part : parts) part.file->release(*part.entry);
 }
 

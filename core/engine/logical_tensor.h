@@ -1,7 +1,9 @@
 // Weights as the model knows them, whether a checkpoint stores them plainly or quantized.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,7 +15,7 @@ namespace precis {
 
 class MethodResolver;
 
-// The parts of a quantized weight as its plugin takes them, in the files' memory.
+// The parts of a quantized weight as its plugin takes them (LogicalTensor::part_bytes).
 struct StoredParts {
   std::vector<PartSpec> specs;
   std::vector<std::span<const std::byte>> buffers;
@@ -29,6 +31,11 @@ struct LogicalTensor {
     const TensorEntry* entry = nullptr;
   };
   std::vector<Part> parts;  // exactly one when plain
+  struct Copies {
+    std::mutex mutex;
+    std::map<std::size_t, std::vector<std::byte>> of_parts;
+  };
+  std::shared_ptr<Copies> copies = std::make_shared<Copies>();
 
   bool plain() const { return quantizer == nullptr; }
   uint64_t stored_bytes() const;
@@ -40,13 +47,20 @@ struct LogicalTensor {
   // The same in another floating dtype.
   Status read_rows_as(DType dtype, int64_t row_begin, int64_t rows, std::span<std::byte> out) const;
 
-  // Rows of a plain tensor as they are stored, in the file's memory.
+  // Rows of a plain tensor as they are stored; valid as part_bytes.
   Result<std::span<const std::byte>> stored_rows(int64_t row_begin, int64_t rows) const;
+
+  // The bytes of a part as plugins take them, aligned to the numbers that they are: in the file's
+  // memory, or in a copy where they lie at odd places there. Valid until release_source(). [any
+  // thread]
+  Result<std::span<const std::byte>> part_bytes(std::size_t index) const;
+  // What the copies of all parts take.
+  uint64_t copied_bytes() const;
 
   // Of a quantized weight.
   Result<StoredParts> stored_parts() const;
 
-  // Lets go of the pages of the source that reading brought into memory.
+  // Lets go of the pages of the source that reading brought into memory, and of the copies.
   void release_source() const;
 };
 

@@ -24,14 +24,16 @@ TensorDigest tensor_digest(std::span<const std::byte> bytes) {
 }
 
 uint64_t working_set_bytes(const TensorPlan& tensor) {
+  // Beside the arena, and counted with it.
+  const uint64_t copied = tensor.source.copied_bytes();
   switch (tensor.action) {
     case Action::keep:
       return 0;
     case Action::cast:
     case Action::dequantize:
-      return DecodeJob::memory_bytes(tensor);
+      return DecodeJob::memory_bytes(tensor) + copied;
     case Action::quantize:
-      return EncodeJob::memory_bytes(tensor);
+      return EncodeJob::memory_bytes(tensor) + copied;
   }
   return 0;
 }
