@@ -30,9 +30,12 @@ constexpr int kEndMilliseconds = 2000;
 constexpr std::chrono::seconds kCancelPatience{2};
 
 Error no_process(const char* what) {
+  const int reason = errno;
+  const bool files = reason == EMFILE || reason == ENFILE;
   return Error(ErrorCode::io,
-               fmt::format("--isolate: the system gives no {}: {}", what, std::strerror(errno)),
-               "lower --threads, or go without --isolate");
+               fmt::format("--isolate: the system gives no {}: {}", what, std::strerror(reason)),
+               fmt::format("lower --threads, {}or go without --isolate",
+                           files ? "raise the limit of open files, " : ""));
 }
 
 std::string text_of(const char* text, std::size_t room) {
