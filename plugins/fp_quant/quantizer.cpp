@@ -1,6 +1,6 @@
 #include "plugins/fp_quant/quantizer.h"
 
-#include "plugins/weight_type.h"
+#include "plugins/parts.h"
 
 namespace precis::fp_quant {
 
@@ -10,16 +10,6 @@ namespace {
 
 constexpr std::size_t kNumbers = 0, kRotation = 1;  // of both forms
 constexpr std::size_t kScales = 2, kGlobalScale = 3;
-
-std::vector<float> floats_of(const precis_tensor& part, uint64_t count) {
-  std::vector<float> numbers(count);
-  kernels::with_type(plugins::weight_type(part.view.dtype), [&](auto tag) {
-    using Type = decltype(tag);
-    const auto* from = sdk::data<const typename Type::Stored>(part);
-    for (uint64_t i = 0; i < count; ++i) numbers[i] = Type::load(from, i);
-  });
-  return numbers;
-}
 
 }  // namespace
 
@@ -95,7 +85,7 @@ void FpQuantQuantizer::rotated_rows(const precis_param& param, const sdk::ConstP
   weight.scale_type = config_.exponents ? kernels::ScaleType::e8m0 : kernels::ScaleType::e4m3fn;
   weight.scales = sdk::data<const void>(*parts[kScales]);
   weight.tiles = {1, columns_of_a_scale(), static_cast<uint64_t>(scales.shape[1])};
-  weight.divisor = floats_of(*parts[kGlobalScale], 1)[0];
+  weight.divisor = plugins::floats_of(*parts[kGlobalScale], 0, 1)[0];
   kernels::scaled_kernels(kernels::current_isa())
       .dequantize(weight, rows.begin, rows.end, kernels::WeightType::f32, out);
 }
@@ -106,7 +96,7 @@ void FpQuantQuantizer::decode(const precis_call&, const precis_param& param,
                               const precis_tensor& out) const {
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto size = static_cast<uint64_t>(config_.rotated);
-  const std::vector<float> rotation = floats_of(*parts[kRotation], size * size);
+  const std::vector<float> rotation = plugins::floats_of(*parts[kRotation], 0, size * size);
   std::vector<float> row(matrix.columns);
   kernels::with_type(plugins::weight_type(out.view.dtype), [&](auto tag) {
     using Type = decltype(tag);

@@ -182,8 +182,12 @@ Scheme Config::scheme(const std::string& module) const {
   scheme.codebook = sdk::truthy(own["use_codebook"]);
   scheme.hadamard = sdk::truthy(own["use_hadamard"]);
   scheme.matmul = sdk::truthy(own["use_quantized_matmul"]);
-  const Json& rotated = own["hadamard_group_size"];
-  scheme.rotated = rotated.is_number_integer() ? rotated.get<int64_t>() : 0;
+  const auto whole_number = [&](const char* key) {
+    return own[key].is_number_integer() ? own[key].get<int64_t>() : 0;
+  };
+  scheme.rotated = whole_number("hadamard_group_size");
+  scheme.group = whole_number("group_size");
+  if (sdk::truthy(own["use_svd"])) scheme.rank = std::max<int64_t>(whole_number("svd_rank"), 0);
   return scheme;
 }
 

@@ -13,6 +13,13 @@ struct Scheme {
   Number number;
   bool codebook = false, hadamard = false, matmul = false;
   int64_t rotated = 256;  // hadamard_group_size
+  int64_t group = 0;      // group_size; 0: SDNQ chooses, below: a row or the whole weight
+  int64_t rank = 0;       // of the low-rank part; 0: there is none
+
+  // Scales of a row, as far as the config tells.
+  int64_t groups(int64_t columns) const {
+    return group > 0 && columns % group == 0 ? columns / group : 1;
+  }
 };
 
 struct Config {

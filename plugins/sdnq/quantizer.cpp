@@ -1,9 +1,10 @@
 #include "plugins/sdnq/quantizer.h"
 
-#include <bit>
+#include <algorithm>
 #include <cmath>
 
-#include "plugins/weight_type.h"
+#include "plugins/parts.h"
+#include "plugins/sdnq/rotation.h"
 
 namespace precis::sdnq {
 
@@ -12,18 +13,6 @@ using sdk::PluginError;
 namespace {
 
 constexpr std::size_t kCodes = 0, kScale = 1;
-
-// A part of floats, all of it.
-std::vector<float> floats_of(const precis_tensor& part) {
-  std::vector<float> numbers;
-  kernels::with_type(plugins::weight_type(part.view.dtype), [&](auto tag) {
-    using Type = decltype(tag);
-    const auto* from = sdk::data<const typename Type::Stored>(part);
-    numbers.resize(part.nbytes / sizeof(typename Type::Stored));
-    for (uint64_t i = 0; i < numbers.size(); ++i) numbers[i] = Type::load(from, i);
-  });
-  return numbers;
-}
 
 // Throws PRECIS_UNSUPPORTED for numbers that are not read.
 void check_readable(const Scheme& scheme) {
@@ -37,92 +26,78 @@ bool has_zero_points(const Scheme& scheme) {
   return scheme.number.is_unsigned && !scheme.codebook;
 }
 
-// The bytes of codes; 1-bit ones have an int64 each.
-const uint8_t* packed_bytes(const precis_tensor& part, std::vector<uint8_t>& narrowed) {
-  const auto* bytes = sdk::data<const uint8_t>(part);
-  if (part.view.dtype.bits != 64) return bytes;
-  narrowed.resize(part.nbytes / 8);
-  for (std::size_t i = 0; i < narrowed.size(); ++i) narrowed[i] = bytes[8 * i];
-  return narrowed.data();
-}
-
-// The columns that are rotated together: the largest power of two up to `asked` that divides them.
-uint64_t rotated_columns(int64_t asked, uint64_t columns) {
-  if (asked <= 0 || columns == 0) return 0;
-  uint64_t size = std::bit_ceil(std::min<uint64_t>(static_cast<uint64_t>(asked), columns));
-  while (columns % size != 0) size /= 2;
-  return size < 4 ? 0 : size;
-}
-
-// An entry of the rotation without its factor: a power of [[1,1,1,-1],[1,1,-1,1],[1,-1,1,1],
-// [-1,1,1,1]] where the size is a power of 4, else of [[1,1],[1,-1]].
-float rotation_sign(uint64_t size, uint64_t i, uint64_t j) {
-  const bool of_four = std::countr_zero(size) % 2 == 0;
-  if (!of_four) return std::popcount(i & j) % 2 == 0 ? 1.0f : -1.0f;
-  bool negative = false;
-  for (uint64_t left = size; left > 1; left /= 4) {
-    negative ^= i % 4 + j % 4 == 3;
-    i /= 4;
-    j /= 4;
-  }
-  return negative ? -1.0f : 1.0f;
-}
-
-// In place, rounded to Type before and after.
-template <typename Type>
-void rotate_back(std::vector<float>& row, uint64_t size) {
-  const double factor = 1.0 / std::sqrt(static_cast<double>(size));
-  std::vector<float> block(size);
-  for (uint64_t begin = 0; begin < row.size(); begin += size) {
-    for (uint64_t i = 0; i < size; ++i) block[i] = Type::round(row[begin + i]);
-    for (uint64_t j = 0; j < size; ++j) {
-      double sum = 0;
-      for (uint64_t i = 0; i < size; ++i) sum += block[i] * rotation_sign(size, i, j);
-      row[begin + j] = Type::round(static_cast<float>(sum * factor));
-    }
-  }
-}
-
-struct Tables {
-  std::vector<float> scales, zeros, up, down;
-  uint64_t groups, group_size, levels;  // levels: entries of a codebook, else 1
-  bool whole;                           // one scale for the weight
+// The packed bytes from the first that a slice needs; 1-bit codes have an int64 for each byte.
+struct Codes {
+  const uint8_t* bytes;
+  uint64_t first;  // number
+  std::vector<uint8_t> narrowed;
 };
 
-Tables read_tables(const Scheme& scheme, const sdk::Matrix& matrix, const sdk::ConstParts& parts) {
+Codes codes_of(const precis_tensor& part, uint64_t begin, uint64_t end) {
+  const auto* bytes = sdk::data<const uint8_t>(part);
+  if (part.view.dtype.bits != 64) return {bytes, 0, {}};
+  Codes codes{nullptr, begin / 8 * 8, {}};
+  for (uint64_t i = begin / 8; i < (end + 7) / 8; ++i) codes.narrowed.push_back(bytes[8 * i]);
+  codes.bytes = codes.narrowed.data();
+  return codes;
+}
+
+// What the numbers of some rows are multiplied with.
+struct Tables {
+  std::vector<float> scales, zeros, up;  // of these rows, scales perhaps of the whole weight
+  std::vector<float> down;
+  uint64_t groups, group_size, levels;  // levels: entries of a codebook, else 1
+  uint64_t first_row;                   // of the scales, all ones where there is one for all
+  bool whole;                           // one scale for the weight
+
+  uint64_t group_of(uint64_t row, uint64_t column) const {
+    return (whole ? 0 : (row - first_row) * groups) + column / group_size;
+  }
+};
+
+Tables read_tables(const Scheme& scheme, const sdk::Matrix& matrix, const sdk::ConstParts& parts,
+                   sdk::RowRange rows) {
   Tables tables{};
-  tables.scales = floats_of(*parts[kScale]);
+  const uint64_t scales = plugins::count_of(*parts[kScale]);
   tables.levels = scheme.codebook ? uint64_t{1} << scheme.number.bits : 1;
-  tables.whole = tables.scales.size() == tables.levels;
-  const uint64_t rows = tables.whole ? 1 : matrix.rows;
-  tables.groups = tables.scales.size() / (rows * tables.levels);
+  tables.whole = scales == tables.levels;
+  tables.first_row = rows.begin;
+  const uint64_t scaled_rows = tables.whole ? 1 : matrix.rows;
+  tables.groups = scales / (scaled_rows * tables.levels);
   if (tables.groups == 0 || matrix.columns % tables.groups != 0 ||
-      tables.scales.size() != rows * tables.groups * tables.levels)
-    throw PluginError(PRECIS_DATA_LOSS, "'scale' has " + std::to_string(tables.scales.size()) +
+      scales != scaled_rows * tables.groups * tables.levels)
+    throw PluginError(PRECIS_DATA_LOSS, "'scale' has " + std::to_string(scales) +
                                             " elements, no whole groups of each row");
   tables.group_size = matrix.columns / tables.groups;
+  const uint64_t of_row = tables.groups * tables.levels;
+  const uint64_t begin = tables.whole ? 0 : rows.begin * of_row;
+  const uint64_t count = tables.whole ? scales : rows.count() * of_row;
+  tables.scales = plugins::floats_of(*parts[kScale], begin, count);
   std::size_t next = kScale + 1;
   if (has_zero_points(scheme)) {
-    tables.zeros = floats_of(*parts[next++]);
-    if (tables.zeros.size() != tables.scales.size())
+    if (plugins::count_of(*parts[next]) != scales)
       throw PluginError(PRECIS_DATA_LOSS, "'zero_point' has not the elements of 'scale'");
+    tables.zeros = plugins::floats_of(*parts[next++], begin, count);
   }
   if (parts.size() >= next + 2) {
-    tables.up = floats_of(*parts[next]);
-    tables.down = floats_of(*parts[next + 1]);
-    const uint64_t rank = tables.up.size() / matrix.rows;
-    if (tables.up.size() != rank * matrix.rows || tables.down.size() != rank * matrix.columns)
+    const precis_tensor &up = *parts[next], &down = *parts[next + 1];
+    const uint64_t rank = plugins::count_of(up) / matrix.rows;
+    if (plugins::count_of(up) != rank * matrix.rows ||
+        plugins::count_of(down) != rank * matrix.columns)
       throw PluginError(PRECIS_DATA_LOSS, "'svd_up' and 'svd_down' are of different ranks");
+    tables.up = plugins::floats_of(up, rows.begin * rank, rows.count() * rank);
+    tables.down = plugins::floats_of(down, 0, rank * matrix.columns);
   }
   return tables;
 }
 
 // A row before the low-rank part and the rotation are undone.
-void decode_row(const Scheme& scheme, const Tables& tables, const uint8_t* codes, uint64_t row,
+void decode_row(const Scheme& scheme, const Tables& tables, const Codes& codes, uint64_t row,
                 std::vector<float>& out) {
   for (uint64_t column = 0; column < out.size(); ++column) {
-    const uint64_t group = (tables.whole ? 0 : row * tables.groups) + column / tables.group_size;
-    const uint32_t code = code_at(codes, scheme.number.bits, row * out.size() + column);
+    const uint64_t group = tables.group_of(row, column);
+    const uint32_t code =
+        code_at(codes.bytes, scheme.number.bits, row * out.size() + column - codes.first);
     if (scheme.codebook) {
       out[column] = tables.scales[group * tables.levels + code];
       continue;
@@ -134,14 +109,27 @@ void decode_row(const Scheme& scheme, const Tables& tables, const uint8_t* codes
 }
 
 template <typename Type>
-void add_low_rank(const Tables& tables, uint64_t row, std::vector<float>& out) {
+void add_low_rank(const Tables& tables, uint64_t row, std::vector<float>& out,
+                  std::vector<double>& sums) {
   const uint64_t rank = tables.down.size() / out.size();
-  for (uint64_t column = 0; column < out.size(); ++column) {
-    double sum = 0;
-    for (uint64_t r = 0; r < rank; ++r)
-      sum += static_cast<double>(tables.up[row * rank + r]) * tables.down[r * out.size() + column];
-    out[column] = Type::round(Type::round(out[column]) + static_cast<float>(sum));
+  const float* up = tables.up.data() + (row - tables.first_row) * rank;
+  std::fill(sums.begin(), sums.end(), 0.0);
+  for (uint64_t r = 0; r < rank; ++r) {
+    const float* down = tables.down.data() + r * out.size();
+    for (uint64_t column = 0; column < out.size(); ++column)
+      sums[column] += static_cast<double>(up[r]) * down[column];
   }
+  for (uint64_t column = 0; column < out.size(); ++column)
+    out[column] = Type::round(Type::round(out[column]) + static_cast<float>(sums[column]));
+}
+
+// Rounded to Type before and after.
+template <typename Type>
+void rotate_back(std::vector<float>& row, uint64_t size, std::vector<double>& turned) {
+  std::transform(row.begin(), row.end(), turned.begin(), Type::round);
+  rotate_blocks(turned, size);
+  std::transform(turned.begin(), turned.end(), row.begin(),
+                 [](double value) { return Type::round(static_cast<float>(value)); });
 }
 
 }  // namespace
@@ -165,15 +153,18 @@ std::vector<sdk::PartLayout> SdnqQuantizer::layout(const precis_param& param) co
   if (scheme.number.integer && bits == 8 && !scheme.number.is_unsigned) codes.dtype = sdk::kInt8;
   if (scheme.number.of_torch)
     codes.dtype = scheme.number.exponent == 5 ? sdk::kFloat8E5M2 : sdk::kFloat8E4M3FN;
-  if (bits == 1) codes.alternative = sdk::kInt64;
-  std::vector<sdk::PartLayout> parts{codes, {"scale", sdk::kFloat32, {param.shape[0]}, true}};
-  if (has_zero_points(scheme))
-    parts.push_back({"zero_point", sdk::kFloat32, {param.shape[0]}, true});
-  for (const char* name : {"svd_up", "svd_down"}) {
-    parts.push_back({name, param.dtype, {param.shape[0]}, true});
-    parts.back().optional = true;
+  if (bits == 1) {
+    codes.dtype = sdk::kInt64;
+    codes.alternative = sdk::kUInt8;
   }
-  // Groups and rank are told by these tensors alone.
+  const std::vector<int64_t> scales{param.shape[0], scheme.groups(param.shape[1])};
+  std::vector<sdk::PartLayout> parts{codes, {"scale", sdk::kFloat32, scales, true}};
+  if (has_zero_points(scheme)) parts.push_back({"zero_point", sdk::kFloat32, scales, true});
+  const int64_t rank = std::min(scheme.rank, param.shape[1]);
+  parts.push_back({"svd_up", param.dtype, {param.shape[0], rank}, true});
+  parts.push_back({"svd_down", param.dtype, {rank, param.shape[1]}, true});
+  parts[parts.size() - 2].optional = parts.back().optional = true;
+  // What the config asks for; these tensors alone tell the groups and the rank that became of it.
   for (std::size_t i = 1; i < parts.size(); ++i) parts[i].counted = false;
   return parts;
 }
@@ -235,18 +226,19 @@ void SdnqQuantizer::decode(const precis_call&, const precis_param& param,
                            const precis_tensor& out) const {
   const sdk::Matrix matrix = sdk::matrix(param);
   const Scheme scheme = scheme_of(param);
-  const Tables tables = read_tables(scheme, matrix, parts);
-  std::vector<uint8_t> narrowed;
-  const uint8_t* codes = packed_bytes(*parts[kCodes], narrowed);
+  const Tables tables = read_tables(scheme, matrix, parts, rows);
+  const Codes codes =
+      codes_of(*parts[kCodes], rows.begin * matrix.columns, rows.end * matrix.columns);
   const uint64_t rotated = scheme.hadamard ? rotated_columns(scheme.rotated, matrix.columns) : 0;
   std::vector<float> row(matrix.columns);
+  std::vector<double> sums(matrix.columns);
   kernels::with_type(plugins::weight_type(out.view.dtype), [&](auto tag) {
     using Type = decltype(tag);
     auto* to = sdk::data<typename Type::Stored>(out);
     for (uint64_t i = rows.begin; i < rows.end; ++i) {
       decode_row(scheme, tables, codes, i, row);
-      if (!tables.up.empty()) add_low_rank<Type>(tables, i, row);
-      if (rotated != 0) rotate_back<Type>(row, rotated);
+      if (!tables.up.empty()) add_low_rank<Type>(tables, i, row, sums);
+      if (rotated != 0) rotate_back<Type>(row, rotated, sums);
       for (uint64_t column = 0; column < matrix.columns; ++column)
         Type::store(to, (i - rows.begin) * matrix.columns + column, row[column]);
     }

@@ -81,7 +81,7 @@ void SpqrQuantizer::encode(const precis_call&, const precis_param& param, const 
 void SpqrQuantizer::decode(const precis_call&, const precis_param& param,
                            const sdk::ConstParts& parts, sdk::RowRange rows,
                            const precis_tensor& out) const {
-  const Stored stored = stored_weight(param, parts);
+  const Stored stored = stored_weight(param, parts, rows);
   std::vector<float> row(stored.columns);
   kernels::with_type(plugins::weight_type(out.view.dtype), [&](auto tag) {
     using Type = decltype(tag);

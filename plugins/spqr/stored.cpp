@@ -32,16 +32,22 @@ TileNumbers tile_numbers(const uint64_t* tile) {
   return {F16::load(halves, 0), F16::load(halves, 1), F16::load(halves, 2), F16::load(halves, 3)};
 }
 
-void check_outliers(const Stored& stored, uint64_t starts, uint64_t count) {
+// Of the rows' entries of row_offsets alone: others are not looked at.
+void check_outliers(const Stored& stored, sdk::RowRange rows, uint64_t count) {
+  if (rows.count() == 0) return;
+  const uint64_t first = stored.entry_of(rows.begin), last = stored.entry_of(rows.end - 1) + 1;
   if (stored.starts[0] != 0) damaged("'row_offsets' does not begin with 0");
-  for (uint64_t i = 1; i < starts; ++i) {
+  if (stored.starts[first] < 0)
+    damaged("'row_offsets' at " + std::to_string(first) + " is " +
+            std::to_string(stored.starts[first]));
+  for (uint64_t i = first + 1; i <= last; ++i) {
     if (stored.starts[i] < stored.starts[i - 1] ||
         (stored.in_turn && stored.starts[i] % static_cast<int32_t>(kTile) != 0))
       damaged("'row_offsets' at " + std::to_string(i) + " is " + std::to_string(stored.starts[i]));
   }
-  if (static_cast<uint64_t>(stored.starts[starts - 1]) > count)
+  if (static_cast<uint64_t>(stored.starts[last]) > count)
     damaged("'row_offsets' leaves 'col_vals'");
-  for (int32_t i = 0; i < stored.starts[starts - 1]; ++i) {
+  for (int32_t i = stored.starts[first]; i < stored.starts[last]; ++i) {
     if ((stored.outliers[i] & 0xffff) >= stored.columns)
       damaged("'col_vals' at " + std::to_string(i) + " is of column " +
               std::to_string(stored.outliers[i] & 0xffff) + " of " +
@@ -66,7 +72,7 @@ std::vector<uint16_t> read_order(const precis_tensor& part, uint64_t columns) {
 
 }  // namespace
 
-Stored stored_weight(const precis_param& param, const sdk::ConstParts& parts) {
+Stored stored_weight(const precis_param& param, const sdk::ConstParts& parts, sdk::RowRange rows) {
   const sdk::Matrix matrix = sdk::matrix(param);
   Stored stored{matrix.rows, matrix.columns, nullptr, nullptr, false, nullptr, {}};
   stored.dense = sdk::data<const uint64_t>(*parts[0]);
@@ -77,7 +83,7 @@ Stored stored_weight(const precis_param& param, const sdk::ConstParts& parts) {
     damaged("'row_offsets' has " + std::to_string(starts) + " elements for " +
             std::to_string(matrix.rows) + " rows");
   stored.outliers = sdk::data<const uint32_t>(*parts[2]);
-  check_outliers(stored, starts, parts[2]->nbytes / sizeof(uint32_t));
+  check_outliers(stored, rows, parts[2]->nbytes / sizeof(uint32_t));
   if (parts.size() > 3) stored.columns_of = read_order(*parts[3], matrix.columns);
   return stored;
 }
@@ -95,7 +101,7 @@ void decode_row(const Stored& stored, uint64_t row, float* out) {
     for (uint64_t i = 0; i < kTile && first + i < stored.columns; ++i)
       values[first + i] = half_step(scale, code(2 + i), zero);
   }
-  const uint64_t entry = stored.in_turn ? row / kTile : row;
+  const uint64_t entry = stored.entry_of(row);
   const int32_t step = stored.in_turn ? static_cast<int32_t>(kTile) : 1;
   const int32_t begin =
       stored.starts[entry] + (stored.in_turn ? static_cast<int32_t>(row % kTile) : 0);

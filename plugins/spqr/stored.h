@@ -18,14 +18,16 @@ struct Stored {
   const uint32_t* outliers;          // the column in the lower half, a float16 in the upper
   std::vector<uint16_t> columns_of;  // of each stored column; empty: they are in order
 
+  uint64_t entry_of(uint64_t row) const { return in_turn ? row / kTile : row; }  // of starts
   uint64_t tiles_per_row() const { return (columns + kTile - 1) / kTile; }
 };
 
-// Parts: dense_weights, row_offsets, col_vals and perhaps in_perm. Throws PRECIS_DATA_LOSS for
-// offsets, columns or an order that lead nowhere. Holds pointers into the parts.
-Stored stored_weight(const precis_param& param, const sdk::ConstParts& parts);
+// Parts: dense_weights, row_offsets, col_vals and perhaps in_perm. Throws PRECIS_DATA_LOSS for an
+// order, or offsets and columns of outliers of these rows, that lead nowhere. Holds pointers into
+// the parts.
+Stored stored_weight(const precis_param& param, const sdk::ConstParts& parts, sdk::RowRange rows);
 
-// One row as float32, numbers that float16 holds.
+// One of these rows as float32, numbers that float16 holds.
 void decode_row(const Stored& stored, uint64_t row, float* out);
 
 }  // namespace precis::spqr

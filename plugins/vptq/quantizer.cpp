@@ -178,7 +178,7 @@ void VptqQuantizer::encode(const precis_call& call, const precis_param& param,
 void VptqQuantizer::decode(const precis_call&, const precis_param& param,
                            const sdk::ConstParts& parts, sdk::RowRange rows,
                            const precis_tensor& out) const {
-  const Stored stored = stored_weight(layer_of(param), parts);
+  const Stored stored = stored_weight(layer_of(param), parts, rows);
   kernels::vptq_kernels(kernels::current_isa())
       .dequantize(stored.weight, rows.begin, rows.end, plugins::weight_type(out.view.dtype),
                   sdk::data<void>(out));

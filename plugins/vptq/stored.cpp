@@ -99,7 +99,7 @@ std::vector<sdk::PartLayout> parts_of(const Layer& layer, precis_dtype dtype) {
   return parts;
 }
 
-Stored stored_weight(const Layer& layer, const sdk::ConstParts& parts) {
+Stored stored_weight(const Layer& layer, const sdk::ConstParts& parts, sdk::RowRange rows) {
   std::size_t at = 0;
   const auto next = [&]() -> const precis_tensor& { return *parts.at(at++); };
   const precis_dtype dtype = parts.at(1)->view.dtype;
@@ -139,9 +139,10 @@ Stored stored_weight(const Layer& layer, const sdk::ConstParts& parts) {
     weight.outlier_vector = static_cast<uint64_t>(layer.outlier_vector);
     weight.outlier_indices = sdk::data<const uint16_t>(next());
     weight.outlier_centroids = floats();
-    const auto count =
-        static_cast<std::size_t>(pieces(layer.out_features, layer.outlier_vector) * layer.outliers);
-    const bool known = std::all_of(weight.outlier_indices, weight.outlier_indices + count,
+    const uint64_t first = rows.begin / weight.outlier_vector;
+    const uint64_t last = (rows.end + weight.outlier_vector - 1) / weight.outlier_vector;
+    const bool known = std::all_of(weight.outlier_indices + first * weight.outliers,
+                                   weight.outlier_indices + last * weight.outliers,
                                    [&](uint16_t index) { return index < layer.outlier_centroids; });
     if (!known) throw PluginError(PRECIS_DATA_LOSS, "'outlier_indices' names no centroid");
   }

@@ -29,7 +29,7 @@ struct Stored {
 };
 
 // Parts as parts_of has them; their dtypes and sizes have been compared. Throws PRECIS_DATA_LOSS
-// for indices that lead nowhere. Holds pointers into the parts.
-Stored stored_weight(const Layer& layer, const sdk::ConstParts& parts);
+// for an order, or indices of these rows, that lead nowhere. Holds pointers into the parts.
+Stored stored_weight(const Layer& layer, const sdk::ConstParts& parts, sdk::RowRange rows);
 
 }  // namespace precis::vptq

@@ -25,7 +25,8 @@ EXACT |= {"uint7-rows": {"weights_dtype": "uint7", "group_size": -1}, "int8-auto
 NEAR = {"svd": {"weights_dtype": "uint4", "use_svd": True, "svd_rank": 8, "group_size": 32},
         "hadamard": {"weights_dtype": "int5", "use_hadamard": True, "group_size": 32},
         "hadamard-svd": {"weights_dtype": "uint4", "use_hadamard": True, "use_svd": True, "svd_rank": 8, "group_size": 32},
-        "hadamard-16": {"weights_dtype": "uint4", "use_hadamard": True, "hadamard_group_size": 16, "group_size": 32}}
+        "hadamard-16": {"weights_dtype": "uint4", "use_hadamard": True, "hadamard_group_size": 16, "group_size": 32},
+        "hadamard-20": {"weights_dtype": "uint4", "use_hadamard": True, "hadamard_group_size": 20, "group_size": 32}}
 
 
 def made(dtype, shape, options):
