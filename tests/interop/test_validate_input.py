@@ -21,7 +21,8 @@ def checkpoint(directory, tensors, config, module="layer"):
 
 
 def recorded(directory, case, config):
-    with safe_open(GOLDEN / f"{case}.safetensors", "pt") as file:
+    beside = ROOT / "plugins" / case.split("/")[0] / "golden" / f"{case}.safetensors"
+    with safe_open(beside if beside.exists() else GOLDEN / f"{case}.safetensors", "pt") as file:
         tensors = {name.removeprefix("expected."): file.get_tensor(name) for name in file.keys() if name.startswith("expected.")}
         options = {key: value for key, value in json.loads(file.metadata()["config"]).items() if key not in ("shape", "weight_dtype")}
     return checkpoint(directory, tensors, config(options))
@@ -53,7 +54,42 @@ def modelopt(options):
     return {"quant_method": "modelopt", **options}
 
 
+def vptq(options):
+    return {"quant_method": "vptq", "config_for_layers": {"layer": options}}
+
+
+def higgs(options):
+    tuned = {"layer": {"template_id": options["template_id"]}}
+    return {"quant_method": "higgs", "tune_metadata": tuned, **{key: options[key] for key in ("bits", "p", "group_size", "hadamard_size")}}
+
+
+def spqr(_):
+    return {"quant_method": "spqr", "bits": 3, "beta1": 16, "beta2": 16, "shapes": {}}
+
+
+def fp_quant(options):
+    return {"quant_method": "fp_quant", **options}
+
+
+def sdnq(options):
+    return {"quant_method": "sdnq", **options["options"]}
+
+
+def nunchaku(options):
+    if options["precision"] is None:
+        return {"quant_method": "nunchaku_lite", "awq_w4a16": {"precision": "int4", "group_size": 64, "targets": ["layer"]}}
+    group = {"int4": 64, "nvfp4": 16}[options["precision"]]
+    return {"quant_method": "nunchaku_lite", "compute_dtype": "bfloat16",
+            "svdq_w4a4": {"precision": options["precision"], "group_size": group, "rank": options["rank"], "targets": ["layer"]}}
+
+
 INPUTS = {
+    "vptq": [("vptq/outliers-22x68-bf16", vptq), ("vptq/perm-24x72-f16", vptq), ("vptq/groups-20x72-f16", vptq)],
+    "higgs": [("higgs/2b-p1-template0-512x64-f16", higgs), ("higgs/4b-p2-template0-256x64-f16", higgs)],
+    "spqr": [("spqr/csr-32x64", spqr), ("spqr/ptcsr-perm-64x40", spqr)],
+    "fp_quant": [("fp_quant/nvfp4-16-12x256-f32", fp_quant), ("fp_quant/pseudo-mxfp4-32-12x256-bf16", fp_quant)],
+    "sdnq": [("sdnq/uint4-8x96-bf16", sdnq), ("sdnq/uint3-codebook-g32-8x96-f32", sdnq), ("sdnq/uint1-8x96-f32", sdnq)],
+    "nunchaku": [("nunchaku/svdq-int4-256x128-bf16", nunchaku), ("nunchaku/awq-12x192-bf16", nunchaku)],
     "auto_round": [("auto_round/4b-g32-asym-auto_gptq-32x128-f16-gauss", auto_round), ("auto_round/4b-g32-asym-auto_awq-32x128-f16-gauss", auto_round)],
     "modelopt": [("modelopt/nvfp4-20x128-bf16-gauss", modelopt), ("modelopt/fp8-20x128-bf16-gauss", modelopt)],
     "quark": [("quark/mxfp4-20x128-bf16-gauss", quark), ("quark/int8-channel-20x128-bf16-gauss", quark)],
