@@ -85,7 +85,7 @@ class Fault {
     if (rule == "factory.manifest") manifest["quant_methods"][0]["method"] = "another";
     if (rule == "factory.devices" || rule == "plan.listed-device")
       manifest["devices"] = {"cpu", "cuda"};
-    if (rule == "factory.capabilities") manifest["capabilities"] = json::array({PRECIS_GRID_1});
+    if (rule == "factory.capabilities") manifest["capabilities"] = json::array({"precis.grid/2"});
     std::ofstream(folder_ / ("my_method" + std::string(kManifestSuffix))) << manifest.dump();
     if (rule == "audit.permissions") ::chmod(folder_.c_str(), 0777);
   }

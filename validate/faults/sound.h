@@ -1,6 +1,6 @@
-/* A plugin that breaks no rule: the C template, with products, a saved config and a calibration. A
- * fault includes this, defines a function that is wrong in one way, names it in a FAULT_* macro,
- * and includes tables.h. */
+/* A plugin that breaks no rule: the C template, with products, a saved config, a calibration and
+ * grids. A fault includes this, defines a function that is wrong in one way, names it in a FAULT_*
+ * macro, and includes tables.h. */
 #define precis_plugin_entry_v1 sound_entry
 #include "plugin_api/template/c/plugin.c"
 #undef precis_plugin_entry_v1
@@ -90,3 +90,4 @@ static precis_status write_nothing(const precis_quantizer* quantizer, const prec
 }
 
 #include "sound_calibration.h"
+#include "sound_grid.h"

@@ -45,6 +45,15 @@
 #ifndef FAULT_FINISH
 #define FAULT_FINISH finish
 #endif
+#ifndef FAULT_PLAN_GRID
+#define FAULT_PLAN_GRID plan_grid
+#endif
+#ifndef FAULT_READ_GRID
+#define FAULT_READ_GRID read_grid
+#endif
+#ifndef FAULT_WRITE_GRID
+#define FAULT_WRITE_GRID write_grid
+#endif
 #ifndef FAULT_CONFIG
 #define FAULT_CONFIG write_config
 #endif
@@ -108,6 +117,7 @@ static const precis_serialize_v1 kFaultySerialize = {FAULT_CONFIG, FAULT_METADAT
                                                      FAULT_SIDECAR_FILES};
 static const precis_calibration_v1 kFaultyCalibration = {FAULT_PLAN_STATE, FAULT_OBSERVE,
                                                          FAULT_FINISH};
+static const precis_grid_v1 kFaultyGrid = {FAULT_PLAN_GRID, FAULT_READ_GRID, FAULT_WRITE_GRID};
 
 static const void* faulty_extension(const precis_quantizer* quantizer, const char* id) {
   (void)quantizer;
@@ -115,12 +125,17 @@ static const void* faulty_extension(const precis_quantizer* quantizer, const cha
   if (strcmp(id, PRECIS_LOADING_1) == 0) return &kFaultyLoading;
   if (strcmp(id, PRECIS_LINEAR_1) == 0) return &kFaultyLinear;
   if (strcmp(id, PRECIS_CALIBRATION_1) == 0) return &kFaultyCalibration;
+  if (strcmp(id, PRECIS_GRID_1) == 0) return &kFaultyGrid;
   return strcmp(id, PRECIS_SERIALIZE_1) == 0 ? &kFaultySerialize : NULL;
 }
 
-static const char* const kFaultyTables[] = {PRECIS_QUANTIZE_1,    PRECIS_LOADING_1,
-                                            PRECIS_LINEAR_1,      PRECIS_SERIALIZE_1,
-                                            PRECIS_CALIBRATION_1, NULL};
+static const char* const kFaultyTables[] = {PRECIS_QUANTIZE_1,
+                                            PRECIS_LOADING_1,
+                                            PRECIS_LINEAR_1,
+                                            PRECIS_SERIALIZE_1,
+                                            PRECIS_CALIBRATION_1,
+                                            PRECIS_GRID_1,
+                                            NULL};
 static const precis_method kFaultyMethod = {
     sizeof(precis_method), PRECIS_METHOD_SERIALIZABLE, "my_method",
     "my_method",           PRECIS_PLUGIN_VERSION,      FAULT_CONTAINER,

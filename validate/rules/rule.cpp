@@ -10,7 +10,7 @@ std::vector<Rule> all_rules() {
   std::vector<Rule> rules;
   for (const auto group : {entry_rules, factory_rules, config_rules, plan_rules, quantize_rules,
                            dequantize_rules, linear_rules, loading_rules, serialize_rules,
-                           calibration_rules, call_rules, process_rules}) {
+                           calibration_rules, grid_rules, call_rules, process_rules}) {
     const auto members = group();
     rules.insert(rules.end(), members.begin(), members.end());
   }

@@ -39,6 +39,7 @@ std::span<const Rule> linear_rules();
 std::span<const Rule> loading_rules();
 std::span<const Rule> serialize_rules();
 std::span<const Rule> calibration_rules();
+std::span<const Rule> grid_rules();
 std::span<const Rule> call_rules();
 std::span<const Rule> process_rules();
 

@@ -111,6 +111,7 @@ Result<Instance> Instance::make(const Subject& subject, uint32_t method, const s
   instance.serialize_ = static_cast<const precis_serialize_v1*>(instance.table(PRECIS_SERIALIZE_1));
   instance.calibration_ =
       static_cast<const precis_calibration_v1*>(instance.table(PRECIS_CALIBRATION_1));
+  instance.grid_ = static_cast<const precis_grid_v1*>(instance.table(PRECIS_GRID_1));
   if (instance.quantize_ == nullptr)
     return Error(ErrorCode::plugin, fmt::format("it has no {}", PRECIS_QUANTIZE_1));
   return instance;
@@ -127,6 +128,7 @@ Instance& Instance::operator=(Instance&& other) noexcept {
   std::swap(linear_, other.linear_);
   std::swap(serialize_, other.serialize_);
   std::swap(calibration_, other.calibration_);
+  std::swap(grid_, other.grid_);
   return *this;
 }
 

@@ -83,6 +83,7 @@ class Instance {
   const precis_linear_v1* linear() const { return linear_; }
   const precis_serialize_v1* serialize() const { return serialize_; }
   const precis_calibration_v1* calibration() const { return calibration_; }
+  const precis_grid_v1* grid() const { return grid_; }
 
  private:
   Instance() = default;
@@ -93,6 +94,7 @@ class Instance {
   const precis_linear_v1* linear_ = nullptr;
   const precis_serialize_v1* serialize_ = nullptr;
   const precis_calibration_v1* calibration_ = nullptr;
+  const precis_grid_v1* grid_ = nullptr;
 };
 
 }  // namespace precis::validate
