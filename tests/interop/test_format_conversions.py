@@ -2,6 +2,7 @@
 (transformers with compressed-tensors, gguf) or that spell out the Python libraries' own in numpy; where a format cannot
 hold the values, the tensor and the reason are named."""
 import json
+import pathlib
 
 import numpy
 import pytest
@@ -111,6 +112,14 @@ def decode_packed(tensors, module, bits=4):
     args = QuantizationArgs(num_bits=bits, strategy="group", group_size=codes.shape[1] // scales.shape[1],
                             symmetric=zeros is None)
     return dequantize(codes, scales, zeros, args)
+
+
+def decode_gemv(tensors, module):
+    """AutoAWQ's modules/linear/gemv.py: rows as they are, zero points and scales filled up to a multiple of 8."""
+    codes = nibbles(tensors[module + ".qweight"]).reshape(tensors[module + ".qweight"].shape[0], -1)
+    zeros = nibbles(tensors[module + ".qzeros"]).reshape(codes.shape[0], -1)
+    group = numpy.arange(codes.shape[1]) // 64
+    return torch.from_numpy((codes - zeros[:, group]).astype(numpy.float16) * tensors[module + ".scales"].numpy()[:, group])
 
 
 DECODERS = {"gptq": decode_gptq, "awq": decode_awq, "compressed-tensors": decode_packed}
@@ -240,6 +249,68 @@ def test_scales_in_bfloat16_are_no_scales_of_gptq(llama, converted, precis, tmp_
     assert "tensor 'model.layers.0." in message
 
 
+GOLDEN = pathlib.Path(__file__).parents[1] / "oracle/golden"
+
+
+@pytest.fixture
+def recorded_model(tmp_path):
+    """A checkpoint of one module `layer` as a Python library stored it; gives its directory, the tensors, and the weight
+    that the library's layer multiplies with, where it was recorded."""
+    def run(path, config=None):
+        with safe_open(GOLDEN / f"{path}.safetensors", "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            options = json.loads(file.metadata()["config"])
+        own = {name.replace("expected.", "layer."): tensor for name, tensor in tensors.items() if name.startswith("expected.")}
+        options = {key: value for key, value in options.items() if key not in ("shape", "weight_dtype")}
+        model = tmp_path / "recorded"
+        model.mkdir()
+        save_file(own, model / "model.safetensors", {"format": "pt"})
+        (model / "config.json").write_text(json.dumps({"model_type": "none", "quantization_config": {**options, **config}}))
+        return model, own, tensors.get("dequantized.weight")
+
+    return run
+
+
+@pytest.mark.parametrize("name, target", [
+    ("4b-g32-asym-auto_gptq", gptq(sym=False)), ("4b-g32-asym-auto_gptq", awq()),
+    ("4b-g32-asym-auto_gptq", packed(symmetric=False)), ("4b-g32-asym-auto_awq", awq()),
+    ("4b-g32-asym-auto_awq", gptq(sym=False)), ("4b-g32-sym-gptqmodel", gptq()), ("4b-g32-sym-gptqmodel", packed()),
+    ("4b-g128-sym-auto_awq", gptq(group=128)), ("3b-g64-asym-gptqmodel", gptq(group=64, sym=False)),
+    ("2b-g32-sym-auto_gptq", awq()), ("8b-g64-sym-auto_gptq", packed(bits=8, group=64)),
+], ids=lambda value: value if isinstance(value, str) else value["quant_method"])
+def test_what_auto_round_stored_keeps_the_values_of_its_layer(recorded_model, precis, tmp_path, name, target):
+    model, _, want = recorded_model(f"auto_round/{name}-32x128-f16-gauss", {"quant_method": "auto-round"})
+    precis("convert", model, "-o", tmp_path / "out", "--type", json.dumps(target), "--progress", "none")
+    bits = {"bits": 8} if name.startswith("8b") else {}
+    found = DECODERS[target["quant_method"]](stored(tmp_path / "out"), "layer", **bits)
+    assert torch.equal(found, want)
+
+
+def test_what_autoawq_stored_for_gemv_goes_into_others_and_back(recorded_model, precis, tmp_path):
+    model, before, _ = recorded_model("awq/gemv-g64-32x128-f16-gauss", {"quant_method": "awq", "bits": 4})
+    want, last = decode_gemv(before, "layer"), model
+    for step, target in enumerate([awq(64), gptq(group=64, sym=False), packed(group=64, symmetric=False), awq(64, "gemv")]):
+        out = tmp_path / f"out{step}"
+        precis("convert", last, "-o", out, "--type", json.dumps(target), "--progress", "none")
+        decode = decode_gemv if target.get("version") == "gemv" else DECODERS[target["quant_method"]]
+        assert torch.equal(decode(stored(out), "layer"), want), target
+        last = out
+    after = stored(last)
+    for part in ("qweight", "qzeros", "scales"):
+        assert torch.equal(after[f"layer.{part}"], before[f"layer.{part}"]), part
+
+
+def test_what_autoawq_stored_for_gemv_fast_stays_with_gemv_fast(recorded_model, precis, tmp_path):
+    model, before, _ = recorded_model("awq/gemv_fast-g128-32x128-f16-gauss", {"quant_method": "awq", "bits": 4})
+    fast = json.dumps(awq(128, "gemv_fast"))
+    precis("convert", model, "-o", tmp_path / "same", "--type", fast, "--progress", "none")
+    after = stored(tmp_path / "same")
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    message = precis("convert", model, "-o", tmp_path / "other", "--type", json.dumps(awq(128)), "--progress", "none",
+                     code=5).stderr
+    assert "tensor 'layer.weight'" in message
+
+
 def float8_model(llama, tmp_path, exponents):
     """A model whose rows are float8 numbers times powers of two, every row with the largest of them."""
     source, out = llama(torch.bfloat16), tmp_path / "float8-model"
@@ -312,6 +383,34 @@ def test_nf4_goes_into_the_numbers_of_a_gguf_and_into_no_block_type(llama, conve
     for kind in ("iq4_nl", "q8_0", "q4_0"):
         message = precis("convert", source, "-o", tmp_path / f"{kind}.gguf", "--type", f"gguf:{kind}", "--progress",
                          "none", code=5).stderr
+        assert "tensor 'model.layers.0." in message and "would become" in message, kind
+
+
+@pytest.mark.parametrize("dtype, kind, options", [
+    (torch.bfloat16, "bf16", {}), (torch.float16, "f16", {}), (torch.bfloat16, "bf16", {"bnb_4bit_use_double_quant": True}),
+], ids=["bf16", "f16", "double"])
+def test_fp4_values_are_those_of_bitsandbytes_in_a_gguf(llama, converted, precis, tmp_path, dtype, kind, options):
+    functional = pytest.importorskip("bitsandbytes.functional")
+    from gguf import GGUFReader
+
+    source, = converted(llama(dtype), {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "fp4", **options})
+    out, tensors = tmp_path / "out.gguf", stored(source)
+    precis("convert", source, "-o", out, "--type", f"gguf:{kind}", "--progress", "none")
+    found = {tensor.name: tensor for tensor in GGUFReader(out).tensors}
+    names = [name for name, tensor in tensors.items() if tensor.dtype == torch.uint8 and name.endswith(".weight")]
+    assert len(names) == 14
+    for name in names:
+        state = {key: tensor for key, tensor in tensors.items() if key.startswith(name + ".")}
+        want = functional.dequantize_4bit(tensors[name], functional.QuantState.from_dict(state, torch.device("cpu")))
+        numbers = torch.from_numpy(numpy.array(found[name].data)).view(dtype).reshape(want.shape)
+        assert torch.equal(numbers, want), name
+
+
+def test_no_type_of_gguf_has_the_values_of_llm_int8(llama, converted, precis, tmp_path):
+    source, = converted(llama(torch.bfloat16), {"quant_method": "bitsandbytes", "load_in_8bit": True})
+    for kind in ("bf16", "f16", "q8_0"):
+        message = precis("convert", source, "-o", tmp_path / "no.gguf", "--type", f"gguf:{kind}", "--progress", "none",
+                         code=5).stderr
         assert "tensor 'model.layers.0." in message and "would become" in message, kind
 
 
