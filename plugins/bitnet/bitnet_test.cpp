@@ -6,7 +6,7 @@
 namespace precis {
 namespace {
 
-// Ternary codes, four rows in a byte, with one scale; precis writes none.
+// Ternary codes, four rows in a byte, with one scale.
 StoredWeight ternary_weight(int64_t rows, int64_t columns) {
   StoredWeight weight;
   weight.quantizer = *test_resolver(false).from_spec("bitnet", "");

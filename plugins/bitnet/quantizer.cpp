@@ -1,6 +1,10 @@
 #include "plugins/bitnet/quantizer.h"
 
-#include "plugins/weight_type.h"
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "plugins/parts.h"
 
 namespace precis::bitnet {
 
@@ -8,13 +12,30 @@ using sdk::PluginError;
 
 namespace {
 
-float scale_of(const precis_tensor& part) {
-  float scale = 0;
-  kernels::with_type(plugins::weight_type(part.view.dtype), [&](auto tag) {
-    using Type = decltype(tag);
-    scale = Type::load(sdk::data<const typename Type::Stored>(part), 0);
+// One over the mean magnitude of the numbers that are finite, as WeightQuant of transformers has
+// it. call.workspace: a sum for each row, so that threads do not change the result.
+template <typename Type>
+float absmean_scale(const precis_call& call, const sdk::Matrix& matrix,
+                    const typename Type::Stored* values) {
+  auto* sums = static_cast<double*>(call.workspace);
+  sdk::for_rows(call, matrix, 1, [&](sdk::RowRange rows) {
+    for (uint64_t row = rows.begin; row < rows.end; ++row) {
+      sums[row] = 0;
+      for (uint64_t i = 0; i < matrix.columns; ++i) {
+        const float value = Type::load(values, row * matrix.columns + i);
+        if (std::isfinite(value)) sums[row] += std::abs(value);
+      }
+    }
   });
-  return scale;
+  const double sum = std::accumulate(sums, sums + matrix.rows, 0.0);
+  const double count = static_cast<double>(std::max<uint64_t>(matrix.elements(), 1));
+  return 1.0f / std::max(static_cast<float>(sum / count), 1e-5f);
+}
+
+// -1, 0 and 1 as 0, 1 and 2; NaN as 0.
+unsigned code_of(float scaled) {
+  if (std::isnan(scaled)) return 1;
+  return static_cast<unsigned>(std::clamp(std::nearbyint(scaled), -1.0f, 1.0f) + 1.0f);
 }
 
 }  // namespace
@@ -28,9 +49,18 @@ std::vector<sdk::PartLayout> BitNetQuantizer::layout(const precis_param& param) 
 }
 
 void BitNetQuantizer::check_writable(const precis_param&) const {
-  throw PluginError(PRECIS_UNSUPPORTED,
-                    "BitNet's weights are ternary by training; rounding others to three values "
-                    "leaves nothing of the model (gguf:type=tq2_0 has the same size)");
+  if (config_.online)
+    throw PluginError(
+        PRECIS_UNSUPPORTED,
+        "'quantization_mode' online: the layers round weights of full size themselves; "
+        "take offline");
+  if (config_.normalizes)
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "'use_rms_norm': the norms come with a model that was trained so");
+}
+
+uint64_t BitNetQuantizer::workspace(const precis_param& param) const {
+  return sdk::matrix(param).rows * sizeof(double);
 }
 
 bool BitNetQuantizer::is_quantized(const sdk::StoredModule& module) const {
@@ -49,13 +79,34 @@ sdk::StoredWeight BitNetQuantizer::describe(const sdk::StoredModule& module) con
           {codes.shape[0] * static_cast<int64_t>(kTogether), codes.shape[1]}};
 }
 
-void BitNetQuantizer::encode(const precis_call&, const precis_param& param, const precis_tensor&,
-                             const sdk::Parts&) const {
-  check_writable(param);
+void BitNetQuantizer::encode(const precis_call& call, const precis_param& param,
+                             const precis_tensor& weight, const sdk::Parts& parts) const {
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const sdk::Matrix packed{matrix.rows / kTogether, matrix.columns * kTogether};
+  auto* codes = sdk::data<uint8_t>(*parts[kCodes]);
+  kernels::with_type(plugins::weight_type(param.dtype), [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* values = sdk::data<const typename Type::Stored>(weight);
+    const float scale = absmean_scale<Type>(call, matrix, values);
+    sdk::for_rows(call, packed, 1, [&](sdk::RowRange rows) {
+      for (uint64_t row = rows.begin; row < rows.end; ++row) {
+        for (uint64_t i = 0; i < matrix.columns; ++i) {
+          unsigned byte = 0;
+          for (uint64_t k = 0; k < kTogether; ++k) {
+            const uint64_t at = (row + k * packed.rows) * matrix.columns + i;
+            byte |= code_of(Type::load(values, at) * scale) << 2 * k;
+          }
+          codes[row * matrix.columns + i] = static_cast<uint8_t>(byte);
+        }
+      }
+    });
+    Type::store(sdk::data<typename Type::Stored>(*parts[kScale]), 0,
+                config_.scale_multiplies ? 1.0f / scale : scale);
+  });
 }
 
 std::array<float, 4> BitNetQuantizer::values(const sdk::ConstParts& parts) const {
-  const float scale = scale_of(*parts[kScale]);
+  const float scale = plugins::floats_of(*parts[kScale], 0, 1).front();
   const float step = config_.scale_multiplies ? scale : 1.0f / scale;
   // A packed 3 is 2 for the library as well, though it writes none.
   return {-step, 0.0f, step, 2 * step};

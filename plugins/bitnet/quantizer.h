@@ -27,6 +27,7 @@ class BitNetQuantizer : public sdk::WeightQuantizer {
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
+  uint64_t workspace(const precis_param& param) const override;
   std::string_view anchor() const override { return "weight_scale"; }
   bool is_quantized(const sdk::StoredModule& module) const override;
   sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
