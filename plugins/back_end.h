@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugins/device_work.h"
+#include "plugins/product_tensors.h"
 
 namespace precis::plugins::PRECIS_DEVICE {
 
@@ -107,23 +108,7 @@ class DeviceProduct final : public sdk::Linear {
 
   void forward(const precis_call& call, const precis_tensor& x, const precis_tensor* bias,
                precis_tensor& y) const override {
-    const auto fits = [this](const precis_tensor& tensor, uint64_t columns) {
-      return sdk::same(tensor.view.dtype, options_.activation) && tensor.view.ndim == 2 &&
-             static_cast<uint64_t>(tensor.view.shape[1]) == columns;
-    };
-    if (!fits(x, matrix_.columns) || !fits(y, matrix_.rows) || x.view.shape[0] != y.view.shape[0] ||
-        x.view.shape[0] > options_.max_rows) {
-      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
-                             "x must be [rows, " + std::to_string(matrix_.columns) +
-                                 "] and y [rows, " + std::to_string(matrix_.rows) +
-                                 "] of the planned dtype, with at most the planned " +
-                                 std::to_string(options_.max_rows) + " rows");
-    }
-    if (bias != nullptr && (!sdk::same(bias->view.dtype, options_.activation) ||
-                            sdk::elements(bias->view.ndim, bias->view.shape) != matrix_.rows))
-      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
-                             "the bias has not the planned shape or dtype");
-    const auto rows = static_cast<uint32_t>(x.view.shape[0]);
+    const auto rows = static_cast<uint32_t>(checked_rows(options_, matrix_, x, bias, y));
     if (rows == 0 || matrix_.rows == 0) return;
     const OnDevice current(options_.device);
     require_launched(launch_(ProductArguments{

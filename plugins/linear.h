@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/linear/product.h"
 #include "plugins/parts.h"
+#include "plugins/product_tensors.h"
 #include "plugins/weight_type.h"
 
 namespace precis::plugins {
@@ -58,9 +59,12 @@ class Product final : public sdk::Linear {
 
   void forward(const precis_call& call, const precis_tensor& x, const precis_tensor* bias,
                precis_tensor& y) const override {
-    const kernels::Activations in{weight_type(options_.activation), rows_of(x, "x"),
-                                  count_rows(x, y), row_stride(x)};
-    const kernels::LinearOutput out{rows_of(y, "y"), row_stride(y), bias_of(bias)};
+    const uint64_t rows =
+        checked_rows(options_, {weight_.out_features, weight_.in_features}, x, bias, y);
+    const kernels::Activations in{weight_type(options_.activation), first_row<void>(x), rows,
+                                  row_stride(x)};
+    const kernels::LinearOutput out{first_row<void>(y), row_stride(y),
+                                    bias == nullptr ? nullptr : sdk::data<const void>(*bias)};
     uint64_t concurrency = sdk::Host::get().concurrency();
     while (workspace(in.rows, concurrency) > call.workspace_size && concurrency > 1) --concurrency;
     if (workspace(in.rows, concurrency) > call.workspace_size)
@@ -78,50 +82,6 @@ class Product final : public sdk::Linear {
   uint64_t workspace(uint64_t rows, uint64_t concurrency) const {
     return kernels::linear_workspace(kernels::current_isa(), weight_.arithmetic,
                                      weight_.in_features, rows, concurrency);
-  }
-
-  uint64_t count_rows(const precis_tensor& x, const precis_tensor& y) const {
-    const auto fits = [](const precis_tensor& tensor, uint64_t columns) {
-      return tensor.view.ndim == 2 && static_cast<uint64_t>(tensor.view.shape[1]) == columns;
-    };
-    if (!fits(x, weight_.in_features) || !fits(y, weight_.out_features) ||
-        x.view.shape[0] != y.view.shape[0] || x.view.shape[0] > options_.max_rows) {
-      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
-                             "x must be [rows, " + std::to_string(weight_.in_features) +
-                                 "] and y [rows, " + std::to_string(weight_.out_features) +
-                                 "], with at most the planned " +
-                                 std::to_string(options_.max_rows) + " rows");
-    }
-    return static_cast<uint64_t>(x.view.shape[0]);
-  }
-
-  void* rows_of(const precis_tensor& tensor, const char* name) const {
-    const precis_view& view = tensor.view;
-    if (!sdk::same(view.dtype, options_.activation))
-      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
-                             std::string(name) + " has not the planned dtype");
-    if (view.ndim == 2 && ((view.shape[1] > 1 && view.strides[1] != 1) ||
-                           (view.shape[0] > 1 && view.strides[0] < view.shape[1]))) {
-      throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                             std::string("the elements of a row of ") + name +
-                                 " must be neighbours, and rows may not overlap");
-    }
-    return static_cast<std::byte*>(view.data) + view.byte_offset;
-  }
-  static uint64_t row_stride(const precis_tensor& tensor) {
-    return tensor.view.ndim == 2 && tensor.view.shape[0] > 1
-               ? static_cast<uint64_t>(tensor.view.strides[0])
-               : 0;
-  }
-  const void* bias_of(const precis_tensor* bias) const {
-    if (bias == nullptr) return nullptr;
-    if (!sdk::same(bias->view.dtype, options_.activation) || bias->view.ndim != 1 ||
-        static_cast<uint64_t>(bias->view.shape[0]) != weight_.out_features) {
-      throw sdk::PluginError(
-          PRECIS_INVALID_ARGUMENT,
-          "the bias must be [" + std::to_string(weight_.out_features) + "] of the planned dtype");
-    }
-    return sdk::data<const void>(*bias);
   }
 
   precis_linear_options options_;

@@ -72,8 +72,7 @@ class RoundedProduct final : public sdk::Linear {
                precis_tensor& y) const override {
     const precis_linear_options inner = rounded_options(options_, rounding_);
     const bool same_dtype = sdk::same(inner.activation, options_.activation);
-    check(x, y);
-    const auto rows = static_cast<uint64_t>(x.view.shape[0]);
+    const uint64_t rows = checked_rows(options_, matrix_, x, bias, y);
     const uint64_t taken = rounded_workspace(options_, rounding_, matrix_);
     if (call.workspace_size < taken)
       throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
@@ -108,40 +107,10 @@ class RoundedProduct final : public sdk::Linear {
     return made;
   }
 
-  // What the inner product, which sees tensors of its own, would not notice.
-  void check(const precis_tensor& x, const precis_tensor& y) const {
-    const auto fits = [&](const precis_tensor& tensor, uint64_t columns) {
-      return tensor.view.ndim == 2 && sdk::same(tensor.view.dtype, options_.activation) &&
-             static_cast<uint64_t>(tensor.view.shape[1]) == columns &&
-             tensor.view.shape[0] <= options_.max_rows;
-    };
-    if (!fits(x, matrix_.columns) || !fits(y, matrix_.rows) || x.view.shape[0] != y.view.shape[0]) {
-      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT,
-                             "x must be [rows, " + std::to_string(matrix_.columns) +
-                                 "] and y [rows, " + std::to_string(matrix_.rows) +
-                                 "] of the planned dtype, with at most the planned " +
-                                 std::to_string(options_.max_rows) + " rows");
-    }
-    for (const precis_tensor* one : {&x, static_cast<const precis_tensor*>(&y)}) {
-      if (one->view.shape[1] > 1 && one->view.strides[1] != 1)
-        throw sdk::PluginError(PRECIS_UNSUPPORTED, "the elements of a row must be neighbours");
-    }
-  }
-
-  static uint64_t stride_of(const precis_tensor& tensor) {
-    return tensor.view.shape[0] > 1 ? static_cast<uint64_t>(tensor.view.strides[0]) : 0;
-  }
-
-  template <typename T>
-  static T* start_of(const precis_tensor& tensor) {
-    return reinterpret_cast<T*>(static_cast<std::byte*>(tensor.view.data) +
-                                tensor.view.byte_offset);
-  }
-
   void round(const precis_tensor& x, uint64_t rows, precis_dtype to, std::byte* out) const {
     const auto type = weight_type(options_.activation);
-    const uint64_t stride = stride_of(x), in = options_.activation.bits / 8u, size = to.bits / 8u;
-    const auto* from = start_of<const std::byte>(x);
+    const uint64_t stride = row_stride(x), in = options_.activation.bits / 8u, size = to.bits / 8u;
+    const auto* from = first_row<const std::byte>(x);
     sdk::Host::get().parallel_for(rows, 1, [&](uint64_t begin, uint64_t end) {
       kernels::activation_kernels(kernels::current_isa())
           .round(rounding_, type, from + begin * stride * in, stride, end - begin, matrix_.columns,
@@ -150,15 +119,10 @@ class RoundedProduct final : public sdk::Linear {
   }
 
   void finish(const float* sums, uint64_t rows, const precis_tensor* bias, precis_tensor& y) const {
-    if (bias != nullptr && (!sdk::same(bias->view.dtype, options_.activation) ||
-                            sdk::elements(bias->view.ndim, bias->view.shape) != matrix_.rows))
-      throw sdk::PluginError(
-          PRECIS_INVALID_ARGUMENT,
-          "the bias must be [" + std::to_string(matrix_.rows) + "] of the planned dtype");
     kernels::activation_kernels(kernels::current_isa())
         .finish(weight_type(options_.activation), sums, rows, matrix_.rows,
-                bias == nullptr ? nullptr : start_of<const void>(*bias), start_of<void>(y),
-                stride_of(y));
+                bias == nullptr ? nullptr : sdk::data<const void>(*bias), first_row<void>(y),
+                row_stride(y));
   }
 
   precis_linear_options options_;
