@@ -72,7 +72,7 @@ class TorchAo final : public BackEnd<TorchAoQuantizer> {
  protected:
   void encode(const TorchAoQuantizer& quantizer, const Work& work, const precis_tensor& weight,
               const sdk::Parts& parts) const override {
-    const Scheme scheme = quantizer.scheme();
+    const Scheme scheme = quantizer.scheme(work.param());
     const AoWeight planned = planned_tensor(scheme, work.param());
     const bool pairs = scheme.tensor == TensorClass::int4;
     if ((!pairs && planned.codes != AoCodes::int8) || scheme.group_size < 0)
@@ -107,10 +107,10 @@ class TorchAo final : public BackEnd<TorchAoQuantizer> {
 
   void plan_product(const TorchAoQuantizer& quantizer, const precis_linear_options&,
                     const precis_param& param, sdk::PlanWriter& plan) const override {
-    if (quantizer.activations())
+    if (quantizer.activations(param))
       throw PluginError(PRECIS_UNSUPPORTED,
                         "on a device activations are not rounded as this config asks");
-    const AoWeight weight = planned_tensor(quantizer.scheme(), param);
+    const AoWeight weight = planned_tensor(quantizer.scheme(param), param);
     if (!is_float8(weight)) plan_groups(weight, plan);
   }
 

@@ -113,7 +113,7 @@ void encode_tiles(const Work& work, const sdk::Parts& parts) {
 }  // namespace
 
 uint64_t TorchAoQuantizer::workspace(const precis_param& param) const {
-  const Scheme scheme = this->scheme();
+  const Scheme scheme = this->scheme(param);
   if (!has_ranges(scheme)) return 0;
   const sdk::Matrix matrix = sdk::matrix(param);
   return matrix.rows * blocks_of(scheme, matrix).per_row() * 2 * sizeof(float);
@@ -121,7 +121,7 @@ uint64_t TorchAoQuantizer::workspace(const precis_param& param) const {
 
 void TorchAoQuantizer::encode(const precis_call& call, const precis_param& param,
                               const precis_tensor& weight, const sdk::Parts& parts) const {
-  const Scheme scheme = this->scheme();
+  const Scheme scheme = this->scheme(param);
   const sdk::Matrix matrix = sdk::matrix(param);
   Work work{call,
             scheme,

@@ -28,10 +28,11 @@ std::vector<float> row_scales(const kernels::AoWeight& weight) {
 
 }  // namespace
 
-std::optional<kernels::ActivationRounding> TorchAoQuantizer::activations() const {
+std::optional<kernels::ActivationRounding> TorchAoQuantizer::activations(
+    const precis_param& param) const {
   Scheme scheme;
   try {
-    scheme = this->scheme();
+    scheme = this->scheme(param);
   } catch (const sdk::PluginError& error) {
     // What is only read: its activations are taken as they are.
     if (error.status() != PRECIS_UNSUPPORTED) throw;
@@ -45,7 +46,7 @@ std::optional<kernels::ActivationRounding> TorchAoQuantizer::activations() const
 void TorchAoQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                    sdk::PlanWriter& plan) const {
   const sdk::Matrix matrix = plugins::product_shape(options, param);
-  const auto rounding = activations();
+  const auto rounding = activations(param);
   const precis_linear_options inner =
       rounding ? plugins::rounded_options(options, *rounding) : options;
   plan.keeps_parts();
@@ -64,7 +65,7 @@ std::unique_ptr<sdk::Linear> TorchAoQuantizer::prepare_linear(const precis_call&
                                                               const sdk::ConstParts& parts,
                                                               const sdk::Parts&) const {
   const sdk::Matrix matrix = plugins::product_shape(options, param);
-  const auto rounding = activations();
+  const auto rounding = activations(param);
   const precis_linear_options inner =
       rounding ? plugins::rounded_options(options, *rounding) : options;
   kernels::LinearWeight weight{};

@@ -43,7 +43,7 @@ std::string object_text(const Scheme& scheme, const precis_param& param) {
 
 }  // namespace
 
-Json component_metadata(const Scheme& scheme, const precis_component& component) {
+Json component_metadata(const SchemeOf& scheme_of, const precis_component& component) {
   static const std::string plain = Json{{"_type", "Tensor"}}.dump();
   Json metadata = Json::object(), names = Json::array();
   const auto add = [&](const precis_param& param, const std::string& text) {
@@ -53,7 +53,7 @@ Json component_metadata(const Scheme& scheme, const precis_component& component)
   };
   for (uint64_t i = 0; i < component.quantized_count; ++i) {
     const precis_param& param = *component.quantized[i];
-    if (param.ndim == 2) add(param, object_text(scheme, param));
+    if (param.ndim == 2) add(param, object_text(scheme_of(param), param));
   }
   for (uint64_t i = 0; i < component.kept_count; ++i) add(*component.kept[i], plain);
   const bool knows_others =

@@ -3,14 +3,17 @@
 // for each the Python object that its tensors are the parts of.
 #pragma once
 
+#include <functional>
 #include <precis/weight_quantizer.hpp>
 
 #include "plugins/torchao/scheme.h"
 
 namespace precis::torchao {
 
-// The metadata of a component whose weights follow `scheme`.
-sdk::Json component_metadata(const Scheme& scheme, const precis_component& component);
+using SchemeOf = std::function<Scheme(const precis_param& param)>;
+
+// The metadata of a component whose weights follow `scheme_of` each.
+sdk::Json component_metadata(const SchemeOf& scheme_of, const precis_component& component);
 
 // What the metadata of a file says of a parameter; null: nothing. Throws PRECIS_DATA_LOSS when it
 // is damaged.

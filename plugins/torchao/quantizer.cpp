@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "plugins/torchao/metadata.h"
+#include "plugins/torchao/module_config.h"
 #include "plugins/torchao/stored.h"
 #include "plugins/weight_type.h"
 
@@ -56,11 +57,24 @@ void TorchAoQuantizer::storage(const precis_param& param, precis_storage& out) c
   if (config_.embeddings && sdk::view(param.module_kind) == "Embedding")
     weight.module_kind = sdk::str("Linear");
   WeightQuantizer::storage(weight, out);
+  if (out.keep == 0 && has_modules(config_.ao_config) &&
+      config_of_parameter(config_.ao_config, sdk::view(param.name)).is_null()) {
+    out.keep = 1;
+    out.reason = sdk::str("fqn_to_config has no config for it");
+    out.bytes = param.ndim < 0 ? 0 : sdk::elements(param.ndim, param.shape) * param.dtype.bits / 8;
+  }
+}
+
+Scheme TorchAoQuantizer::scheme(const precis_param& param) const {
+  if (!has_modules(config_.ao_config)) return read_scheme(config_.ao_config);
+  const Json own = config_of_parameter(config_.ao_config, sdk::view(param.name));
+  if (own.is_null()) throw PluginError(PRECIS_UNSUPPORTED, "fqn_to_config has no config for it");
+  return read_scheme(own);
 }
 
 std::vector<sdk::PartLayout> TorchAoQuantizer::layout(const precis_param& param) const {
   if (param.ndim != 2) throw PluginError(PRECIS_UNSUPPORTED, "torchao stores matrices here");
-  const Scheme scheme = this->scheme();
+  const Scheme scheme = this->scheme(param);
   const int64_t rows = param.shape[0], columns = param.shape[1];
   if (rows <= 0 || columns <= 0) misfit(param, "is empty");
   if (scheme.tensor == TensorClass::int4 || scheme.tensor == TensorClass::int4_tiles)
@@ -87,7 +101,8 @@ void TorchAoQuantizer::check_writable(const precis_param& param) const {
 
 std::string TorchAoQuantizer::metadata(const precis_component& component) const {
   if (component.quantized_count == 0) return "{}";
-  return component_metadata(scheme(), component).dump();
+  return component_metadata([&](const precis_param& param) { return scheme(param); }, component)
+      .dump();
 }
 
 void TorchAoQuantizer::quantized_params(const precis_state_dict& state_dict,

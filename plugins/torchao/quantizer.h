@@ -32,11 +32,11 @@ class TorchAoQuantizer : public sdk::WeightQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
-  // How the config stores weights. Throws PRECIS_UNSUPPORTED for what precis cannot write.
-  Scheme scheme() const { return read_scheme(config_.ao_config); }
+  // How `param` is written. Throws PRECIS_UNSUPPORTED for what precis cannot write.
+  Scheme scheme(const precis_param& param) const;
   // How the library rounds activations, or nothing. Throws PRECIS_UNSUPPORTED for what has no
   // product here.
-  std::optional<kernels::ActivationRounding> activations() const;
+  std::optional<kernels::ActivationRounding> activations(const precis_param& param) const;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;

@@ -144,3 +144,48 @@ def test_precis_writes_and_reads_as_torchao(tmp_path, precis, round_trip, name, 
     for key, weight in module.state_dict().items():
         if key.endswith("weight"):
             assert torch.equal(read[key], weight.dequantize()) and torch.equal(own[key], read[key]), key
+
+
+def by_module(entries):
+    from torchao.core.config import config_to_dict
+    from torchao.quantization import FqnToConfig
+
+    return {"quant_method": "torchao", "quant_type": {"default": config_to_dict(FqnToConfig(entries))}}
+
+
+def test_each_module_has_the_config_that_fqn_to_config_names(pipelines, round_trip):
+    import transformers
+    from torchao.quantization import FqnToConfig
+
+    entries = {"re:.*self_attn\\..*_proj": Int8WeightOnlyConfig(granularity=PerGroup(32)), "re:.*\\.fc1": Float8WeightOnlyConfig(),
+               "text_model.encoder.layers.0.self_attn.k_proj": None,
+               "text_model.encoder.layers.0.mlp.fc1": IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(32)),
+               "re:.*\\.fc2": Int8WeightOnlyConfig()}
+    source = pipelines("sd3") / "text_encoder"
+    want = transformers.CLIPTextModelWithProjection.from_pretrained(source, dtype=torch.bfloat16)
+    quantize_(want, FqnToConfig(entries), filter_fn=None)
+    out, decoded = round_trip(source, by_module(entries))
+    model = transformers.CLIPTextModelWithProjection.from_pretrained(out, dtype=torch.bfloat16)
+    classes = {}
+    for key, weight in want.state_dict().items():
+        name = type(weight).__name__
+        if name in ("Tensor", "Parameter"):
+            continue
+        loaded = model.state_dict()[key]
+        assert type(loaded) is type(weight) and torch.equal(loaded.dequantize(), weight.dequantize()), key
+        assert torch.equal(decoded[key], weight.dequantize()), key
+        classes.setdefault(name, []).append(key)
+    assert set(classes) == {"Int8Tensor", "Float8Tensor", "IntxUnpackedToInt8Tensor"}
+    kept = "text_model.encoder.layers.0.self_attn.k_proj.weight"
+    assert torch.equal(model.state_dict()[kept], want.state_dict()[kept])
+
+
+def test_patterns_that_contradict_each_other_are_refused(tmp_path, precis):
+    source = tmp_path / "model"
+    source.mkdir()
+    save_file({"a.fc.weight": torch.randn(32, 64)}, source / "model.safetensors")
+    (source / "config.json").write_text(json.dumps({"model_type": "none"}))
+    config = by_module({"re:a\\..*": Int8WeightOnlyConfig(), "re:.*fc": None})
+    assert "name the module itself" in precis("plan", source, "--type", json.dumps(config), code=2).stderr
+    config = by_module({"re:(": Int8WeightOnlyConfig()})
+    assert "is not a regular expression" in precis("plan", source, "--type", json.dumps(config), code=1).stderr
