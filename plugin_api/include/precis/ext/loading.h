@@ -76,7 +76,8 @@ typedef struct precis_loading_v1 {
                                       precis_budget* budgets, uint64_t count);
 
   /* Whether `param` is quantized or kept, by the method's own rules and its list of modules not to
-   * convert, and how many bytes it then takes. */
+   * convert, and how many bytes it then takes. Parts whose size no shape tells, such as outliers,
+   * which `check` takes in any size, may be left out of them. */
   precis_status(PRECIS_CALL* storage)(const precis_quantizer* quantizer, const precis_call* call,
                                       const precis_param* param, precis_storage* out);
 
