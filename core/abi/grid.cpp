@@ -32,8 +32,8 @@ Result<PartPlan> Grid::plan(const Quantizer& quantizer, const Param& param) {
 
 Status Grid::read(const Quantizer& quantizer, const Param& param, std::span<const PartSpec> specs,
                   std::span<const std::span<const std::byte>> parts,
-                  std::span<const PartSpec> grid_specs,
-                  std::span<const std::span<std::byte>> grid, std::span<std::byte> workspace) {
+                  std::span<const PartSpec> grid_specs, std::span<const std::span<std::byte>> grid,
+                  std::span<std::byte> workspace) {
   const AbiParam abi_param(param);
   const AbiTensors stored(specs, parts), tensors(grid_specs, grid);
   const Call call(workspace);

@@ -2,8 +2,8 @@
 
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{make_method<bitnet::BitNetQuantizer>(
-      describe("bitnet", "bitnet", PRECIS_PLUGIN_VERSION, "safetensors",
-               PRECIS_METHOD_SERIALIZABLE, Products::linear),
+      describe("bitnet", "bitnet", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE,
+               Products::linear),
       bitnet::options, bitnet::read_config)};
   return list;
 }
