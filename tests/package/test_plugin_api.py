@@ -151,7 +151,7 @@ def by_hand(compiler, flags, source, prefix, folder):
         run(compiler, *compile_flags, "-c", source, "-o", folder / "plugin.o")
         run("gcc", folder / "plugin.o", *link, "-Wl,-z,noexecstack")
     else:
-        run(compiler, *compile_flags, source, *link)
+        run(*compiler.split(), *compile_flags, source, *link)
     write_manifest(source.parent / "manifest.json", library, home / "mine.precis-plugin.json", prefix / "lib/cmake/precis-plugin-api")
     return folder / "plugins"
 
@@ -167,14 +167,15 @@ COMPILERS = [("gcc", ["-std=c11"], C), ("gcc", ["-std=c17"], C), ("clang-14", ["
              ("g++-12", ["-std=c++17", "-fno-gnu-unique"], CPP), ("g++-12", ["-std=c++20", "-fno-gnu-unique"], CPP),
              ("g++-12", ["-std=c++17", "-fno-gnu-unique", "-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL"], CPP),
              ("clang++-14", ["-std=c++17"], CPP), ("clang++-19", ["-std=c++17"], CPP),
-             ("clang++-19", ["-std=c++17", "-stdlib=libc++"], CPP)]
+             ("clang++-19", ["-std=c++17", "-stdlib=libc++"], CPP),
+             ("zig cc", ["-std=c11"], C), ("zig c++", ["-std=c++17"], CPP)]
 
 
 @pytest.mark.parametrize("compiler, flags, source", COMPILERS, ids=lambda value: value.suffix if isinstance(value, pathlib.Path) else "".join(value))
 def test_other_compilers(prefix, tmp_path, compiler, flags, source):
-    if shutil.which(compiler) is None:
+    if shutil.which(compiler.split()[0]) is None:
         pytest.skip(f"{compiler} is not installed")
-    probe = subprocess.run([compiler, *[flag for flag in flags if flag.startswith("-std")], "-fsyntax-only", "-x", "c++", "-stdlib=libc++", "-"],
+    probe = subprocess.run([*compiler.split(), *[flag for flag in flags if flag.startswith("-std")], "-fsyntax-only", "-x", "c++", "-stdlib=libc++", "-"],
                            input="#include <vector>\n", capture_output=True, text=True)
     if "-stdlib=libc++" in flags and probe.returncode != 0:
         pytest.skip("libc++ is not installed")
