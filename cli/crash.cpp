@@ -43,7 +43,8 @@ void write_texts(int descriptor, std::initializer_list<const char*> texts) {
   ::_exit(kPlugin);
 }
 
-void on_crash(int number) {
+// Sanitizers report crashes themselves.
+[[maybe_unused]] void on_crash(int number) {
   const PluginCall* call = current_plugin_call();
   if (call == nullptr) {
     // The same fault again, with the system's answer to it.
