@@ -17,6 +17,8 @@ inline constexpr precis_device kCpuDevice{PRECIS_DEVICE_CPU, 0};
 // A precis_param that borrows from a Param.
 class AbiParam {
  public:
+  // param: outlives this.
+  explicit AbiParam(Param&&) = delete;
   explicit AbiParam(const Param& param) {
     if (param.importance && !param.importance->empty()) {
       importance_shape_ = static_cast<int64_t>(param.importance->size());

@@ -27,7 +27,8 @@ Verdict reports(Subject& subject) {
     const std::vector<std::vector<int64_t>> shapes = {{}, {3, 5}, {128, 256}, {2, 3, 64, 64}};
     for (const auto& shape : shapes) {
       for (const DType dtype : {DType::f32, DType::i8}) {
-        const HostParam param(linear_param(dtype, shape));
+        const Param linear = linear_param(dtype, shape);
+        const HostParam param(linear);
         precis_plan plan{sizeof(precis_plan), 0, nullptr, 0, 0, 0};
         const RecordedCall call;
         PRECIS_TRY(call.check_report(instance.quantize().plan(instance.handle(), call.abi(),

@@ -60,7 +60,9 @@ class HostStruct {
 // A parameter as the host of this process describes it.
 class HostParam {
  public:
+  // param: outlives this.
   explicit HostParam(const Param& param) : whole_(param), shown_(*whole_.get()) {}
+  explicit HostParam(Param&&) = delete;
   const precis_param* get() const { return shown_.get(); }
 
  private:
