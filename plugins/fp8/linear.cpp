@@ -1,5 +1,5 @@
+#include "plugins/float8_product.h"
 #include "plugins/fp8/quantizer.h"
-#include "plugins/rounded_product.h"
 
 namespace precis::fp8 {
 
@@ -16,10 +16,15 @@ precis_linear_options inner_options(const precis_linear_options& options,
 }
 
 void plan_product(const precis_linear_options& options, const precis_param& param,
-                  const Rounding& rounding, sdk::PlanWriter& plan) {
+                  const Rounding& rounding, uint64_t tile_columns, sdk::PlanWriter& plan) {
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   const precis_linear_options inner = inner_options(options, rounding);
   plan.keeps_parts();
+  if (rounding && plugins::has_float8_product(*rounding, matrix, tile_columns)) {
+    plan.workspace(
+        plugins::product_workspace(options, kernels::Arithmetic::bfloat16_groups, matrix.columns));
+    return;
+  }
   plan.workspace(
       plugins::product_workspace(inner, plugins::float_arithmetic(inner), matrix.columns) +
       (rounding ? plugins::rounded_workspace(options, *rounding, matrix) : 0));
@@ -30,16 +35,18 @@ std::unique_ptr<sdk::Linear> make_product(const precis_linear_options& options,
                                           const Fp8Tiles& tiles, const sdk::ConstParts& parts) {
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   const precis_linear_options inner = inner_options(options, rounding);
+  kernels::Fp8Product stored{sdk::data<const uint8_t>(*parts[kCodes]), tiles,
+                             scale_type(parts[kScales]->view.dtype),
+                             sdk::data<const void>(*parts[kScales]), kernels::WeightType::f32};
+  if (rounding && plugins::has_float8_product(*rounding, matrix, tiles.tile_columns))
+    return plugins::float8_product(options, *rounding, matrix, stored);
   kernels::LinearWeight weight{};
   weight.arithmetic = plugins::float_arithmetic(inner);
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::fp8_kernels(kernels::current_isa()).decode_floats;
-  auto product = std::make_unique<plugins::Product<kernels::Fp8Product>>(
-      inner, weight,
-      kernels::Fp8Product{
-          sdk::data<const uint8_t>(*parts[kCodes]), tiles, scale_type(parts[kScales]->view.dtype),
-          sdk::data<const void>(*parts[kScales]), plugins::decoded_type(weight.arithmetic)});
+  stored.out_type = plugins::decoded_type(weight.arithmetic);
+  auto product = std::make_unique<plugins::Product<kernels::Fp8Product>>(inner, weight, stored);
   if (!rounding) return product;
   return std::make_unique<plugins::RoundedProduct>(options, *rounding, matrix, std::move(product));
 }
@@ -57,7 +64,7 @@ Rounding TileQuantizer::activations() const {
 
 void TileQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                 sdk::PlanWriter& plan) const {
-  plan_product(options, param, activations(), plan);
+  plan_product(options, param, activations(), tiles(param).tile_columns, plan);
 }
 
 std::unique_ptr<sdk::Linear> TileQuantizer::prepare_linear(const precis_call&,
@@ -80,7 +87,7 @@ Rounding RowQuantizer::activations() const {
 
 void RowQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                sdk::PlanWriter& plan) const {
-  plan_product(options, param, activations(), plan);
+  plan_product(options, param, activations(), tiles(param).tile_columns, plan);
 }
 
 std::unique_ptr<sdk::Linear> RowQuantizer::prepare_linear(const precis_call&,

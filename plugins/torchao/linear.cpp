@@ -1,6 +1,6 @@
 #include "plugins/linear.h"
 
-#include "plugins/rounded_product.h"
+#include "plugins/float8_product.h"
 #include "plugins/torchao/quantizer.h"
 #include "plugins/torchao/stored.h"
 
@@ -13,6 +13,10 @@ bool is_integer_rows(const kernels::AoWeight& weight) {
   const int8_t* zeros = weight.zero_points;
   return zeros == nullptr || std::all_of(zeros, zeros + weight.rows / weight.block_rows,
                                          [](int8_t zero) { return zero == 0; });
+}
+
+bool is_float8_rows(const kernels::AoWeight& weight) {
+  return weight.codes == kernels::AoCodes::float8_e4m3fn && weight.block == weight.columns;
 }
 
 std::vector<float> row_scales(const kernels::AoWeight& weight) {
@@ -56,6 +60,9 @@ void TorchAoQuantizer::plan_linear(const precis_linear_options& options, const p
   if (rounding && plugins::has_integer_rows(*rounding, matrix.columns))
     bytes = std::max(
         bytes, plugins::product_workspace(options, kernels::Arithmetic::int8_rows, matrix.columns));
+  if (rounding && plugins::has_float8_product(*rounding, matrix, matrix.columns))
+    bytes = std::max(bytes, plugins::product_workspace(
+                                options, kernels::Arithmetic::bfloat16_groups, matrix.columns));
   plan.workspace(bytes);
 }
 
@@ -77,6 +84,15 @@ std::unique_ptr<sdk::Linear> TorchAoQuantizer::prepare_linear(const precis_call&
   if (rounding && plugins::has_integer_rows(*rounding, matrix.columns) && is_integer_rows(stored))
     return plugins::integer_product(options, *rounding, matrix,
                                     static_cast<const int8_t*>(stored.qdata), row_scales(stored));
+  if (rounding && plugins::has_float8_product(*rounding, matrix, matrix.columns) &&
+      is_float8_rows(stored)) {
+    const kernels::Fp8Product product{static_cast<const uint8_t*>(stored.qdata),
+                                      {stored.columns, 1, stored.columns},
+                                      kernels::Fp8ScaleType::f32,
+                                      nullptr,
+                                      kernels::WeightType::f32};
+    return plugins::float8_product(options, *rounding, matrix, product, row_scales(stored));
+  }
   // The library multiplies codes with codes: no weight is rounded to the model's dtype.
   if (rounding && sdk::same(inner.activation, sdk::kFloat32) &&
       !sdk::same(options.activation, sdk::kFloat32))

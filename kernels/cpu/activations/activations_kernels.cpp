@@ -2,8 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/cpu/activations/rules.h"
-#include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/activations/float8_rules.h"
 #include "kernels/cpu/common/output.h"
 
 namespace precis::kernels {
@@ -11,21 +10,6 @@ inline namespace PRECIS_ISA {
 namespace {
 
 using namespace activations;
-
-constexpr float kLargestE4M3 = 448.0f;
-
-// out[i] = value(x[i]); `value` takes a float, or lanes of them.
-template <typename Type, typename Out, typename Value>
-void convert(const typename Type::Stored* x, uint64_t count, Value value,
-             typename Out::Stored* out) {
-  uint64_t i = 0;
-#if PRECIS_LANES > 1
-  i = for_each_line<Out>(
-      count, [&](uint64_t at) { return value(load_numbers<Type>(x + at)); },
-      [&](uint64_t at, Line line) { store(out + at, line); });
-#endif
-  for (; i < count; ++i) Out::store(out, i, value(Type::load(x, i)));
-}
 
 template <typename Type, typename Out>
 void round_integers(const ActivationRounding& rounding, const typename Type::Stored* x,
@@ -43,32 +27,11 @@ void round_integers(const ActivationRounding& rounding, const typename Type::Sto
       out);
 }
 
-// A number within E4M3FN's range, rounded to it.
-inline float e4m3(float value) {
-  return float8_e4m3fn_to_float(float_to_float8_e4m3fn(clamp(value, -kLargestE4M3, kLargestE4M3)));
-}
-#if PRECIS_LANES > 1
-inline Floats e4m3(Floats value) {
-  const Ints sign = as_ints(value) & Ints::of(std::numeric_limits<int32_t>::min());
-  const Floats magnitude = min(abs(value), Floats::of(kLargestE4M3));
-  const Ints bits = as_ints(magnitude);
-  const Ints half_below = Ints::of(0x7ffff) + ((bits >> 20) & Ints::of(1));
-  const Floats normal = as_floats((bits + half_below) & Ints::of(-0x100000));
-  // Below 2^-6 the numbers are multiples of 2^-9.
-  const Floats shift = Floats::of(16384);
-  const Floats rounded =
-      select(magnitude < Floats::of(0x1p-6f), (magnitude + shift) - shift, normal);
-  return as_floats(as_ints(rounded) | sign);
-}
-#endif
-
 template <typename Type, typename Out>
 void round_float8(const ActivationRounding& rounding, const typename Type::Stored* x,
                   uint64_t count, typename Out::Stored* out) {
-  float largest = absmax_of<Type>(x, 0, count);
+  const float scale = float8_scale<Type>(rounding, x, count);
   if (rounding.rule == ActivationRule::compressed_float8) {
-    float scale = Type::round(largest / kLargestE4M3);
-    if (scale == 0) scale = epsilon<Type>();
     return convert<Type, Out>(
         x, count,
         [&](auto value) {
@@ -77,8 +40,6 @@ void round_float8(const ActivationRounding& rounding, const typename Type::Store
         },
         out);
   }
-  if (rounding.largest > 0) largest = std::min(largest, rounding.largest);
-  const float scale = std::max(Type::round(largest / kLargestE4M3), rounding.smallest_scale);
   if (scale == 0)
     return convert<Type, Out>(
         x, count, [](auto value) { return value - value; }, out);

@@ -12,6 +12,19 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace activations {
 
+// out[i] = value(x[i]); `value` takes a float, or lanes of them.
+template <typename Type, typename Out, typename Value>
+void convert(const typename Type::Stored* x, uint64_t count, Value value,
+             typename Out::Stored* out) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  i = for_each_line<Out>(
+      count, [&](uint64_t at) { return value(load_numbers<Type>(x + at)); },
+      [&](uint64_t at, Line line) { store(out + at, line); });
+#endif
+  for (; i < count; ++i) Out::store(out, i, value(Type::load(x, i)));
+}
+
 inline float clamp(float value, float low, float high) {
   return value < low ? low : value > high ? high : value;
 }

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/fp8/fp8.h"
+#include "kernels/cpu/fp8/scales.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -14,22 +15,6 @@ constexpr float kLargest = 448.0f;
 uint8_t encode(float value) {
   value = value < -kLargest ? -kLargest : value;
   return float_to_float8_e4m3fn(value > kLargest ? kLargest : value);
-}
-
-float load_scale(Fp8ScaleType type, const void* scales, uint64_t i) {
-  switch (type) {
-    case Fp8ScaleType::f32:
-      return static_cast<const float*>(scales)[i];
-    case Fp8ScaleType::f16:
-      return half_to_float(static_cast<const uint16_t*>(scales)[i]);
-    case Fp8ScaleType::bf16:
-      return bfloat16_to_float(static_cast<const uint16_t*>(scales)[i]);
-    case Fp8ScaleType::e8m0:
-      break;
-  }
-  const uint8_t exponent = static_cast<const uint8_t*>(scales)[i];
-  if (exponent == 0xff) return std::bit_cast<float>(0x7fc00000u);
-  return exponent == 0 ? 0x1p-127f : std::bit_cast<float>(static_cast<uint32_t>(exponent) << 23);
 }
 
 // The biased exponent of the smallest power of two that is not below `scale`; the logarithm is
@@ -66,7 +51,7 @@ void quantize_tile_rows(const typename Type::Stored* weight, const Fp8Tiles& til
     const float scale = 1.0f / factor;
     if (scale_type == Fp8ScaleType::e8m0) {
       static_cast<uint8_t*>(scales)[first + tile] = exponent_above(scale);
-      factor = 1.0f / load_scale(scale_type, scales, first + tile);
+      factor = 1.0f / load_fp8_scale(scale_type, scales, first + tile);
     } else {
       static_cast<float*>(scales)[first + tile] = scale;
     }
@@ -116,13 +101,13 @@ void quantize_on(WeightType type, const void* weight, Fp8Tiles tiles, Fp8ScaleTy
       uint8_t* out = codes + row * tiles.columns;
       for (uint64_t i = 0; i < tiles.columns; ++i)
         out[i] = encode(Type::load(values, i) /
-                        load_scale(scale_type, scales, first + i / tiles.tile_columns));
+                        load_fp8_scale(scale_type, scales, first + i / tiles.tile_columns));
     }
   });
 }
 
 void read_scales(Fp8ScaleType type, const void* scales, uint64_t count, float* out) {
-  for (uint64_t i = 0; i < count; ++i) out[i] = load_scale(type, scales, i);
+  for (uint64_t i = 0; i < count; ++i) out[i] = load_fp8_scale(type, scales, i);
 }
 
 // Columns [begin, end) of a row.
@@ -135,7 +120,7 @@ void decode_columns(const uint8_t* codes, const Fp8Tiles& tiles, Fp8ScaleType sc
   for (uint64_t i = begin; i < end;) {
     const uint64_t tile = i / tiles.tile_columns;
     const uint64_t stop = std::min(end, (tile + 1) * tiles.tile_columns);
-    const float scale = load_scale(scale_type, scales, first + tile);
+    const float scale = load_fp8_scale(scale_type, scales, first + tile);
     decode_bytes<Float8E4M3FN, Out>(
         in + i, stop - i, [&](auto value) { return value * all_of<decltype(value)>(scale); },
         out + (i - begin));

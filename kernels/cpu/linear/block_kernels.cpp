@@ -19,20 +19,30 @@ const typename Dot::Weight* tile_row(const std::byte* tile, uint64_t row) {
   return reinterpret_cast<const typename Dot::Weight*>(tile + row * kTileStride);
 }
 
+constexpr uint64_t kSumsBytesStride = kSumsStride * sizeof(float);
+
+// Where sums of a tile go: onto those of the block, or to a tile of their own.
+enum class Target { block, tile };
+
 // sums[kRows][kVectors] += weight rows . panel over `columns`, a multiple of
-// kColumnPad.
-template <typename Dot, int kRows, int kVectors>
-void multiply_tile(const std::byte* tile, const std::byte* panel, uint64_t columns,
-                   std::byte* sums_at) {
+// kColumnPad; a tile of their own is written over. Inlined, sums would be kept
+// in memory between calls.
+template <typename Dot, int kRows, int kVectors, Target kTarget = Target::block>
+[[gnu::noinline]] void multiply_tile(const std::byte* tile, const std::byte* panel,
+                                     uint64_t columns, std::byte* sums_at) {
   using Sums = typename Dot::Sums;
-  constexpr uint64_t kSumsBytesStride = kSumsStride * sizeof(float);
+  constexpr uint64_t kStride =
+      kTarget == Target::block ? kSumsBytesStride : kVectors * sizeof(Sums);
   Sums sums[kRows][kVectors];
 #pragma GCC unroll 24
   for (int row = 0; row < kRows; ++row)
 #pragma GCC unroll 4
-    for (int vector = 0; vector < kVectors; ++vector)
-      sums[row][vector] = load<Sums>(sums_at + static_cast<uint64_t>(row) * kSumsBytesStride +
-                                     vector * sizeof(Sums));
+    for (int vector = 0; vector < kVectors; ++vector) {
+      sums[row][vector] = Sums{};
+      if constexpr (kTarget == Target::block)
+        sums[row][vector] =
+            load<Sums>(sums_at + static_cast<uint64_t>(row) * kStride + vector * sizeof(Sums));
+    }
   const auto* weight = tile_row<Dot>(tile, 0);
   constexpr uint64_t kRowElements = kTileStride / sizeof(typename Dot::Weight);
   for (uint64_t column = 0; column < columns; column += Dot::kGroup) {
@@ -53,7 +63,7 @@ void multiply_tile(const std::byte* tile, const std::byte* panel, uint64_t colum
   for (int row = 0; row < kRows; ++row)
 #pragma GCC unroll 4
     for (int vector = 0; vector < kVectors; ++vector)
-      store(sums_at + static_cast<uint64_t>(row) * kSumsBytesStride + vector * sizeof(Sums),
+      store(sums_at + static_cast<uint64_t>(row) * kStride + vector * sizeof(Sums),
             sums[row][vector]);
 }
 
@@ -70,7 +80,6 @@ template <int kRows, int kVectors, uint64_t kBlock, bool kMinimums>
 void multiply_blocks_tile(const std::byte* tile, const std::byte* panel, const BlockScales& scales,
                           std::byte* sums_at) {
   using Dot = DotBytes;
-  constexpr uint64_t kSumsBytesStride = kSumsStride * sizeof(float);
   const auto* weight = tile_row<Dot>(tile, 0);
   for (uint64_t block = 0; block < scales.blocks; ++block) {
     Ints dots[kRows][kVectors];
@@ -117,6 +126,36 @@ void multiply_blocks_tile(const std::byte* tile, const std::byte* panel, const B
     }
   }
 }
+
+#if defined(__AVX512BF16__)
+// The same over groups of `group` columns of bfloat16 numbers; scales.blocks
+// counts groups, of which the last may end early.
+template <int kRows, int kVectors>
+void multiply_groups_tile(const std::byte* tile, const std::byte* panel, uint64_t columns,
+                          uint64_t group, const BlockScales& scales, std::byte* sums_at) {
+  constexpr uint64_t kWeightBytes = sizeof(DotBFloat16::Weight);
+  constexpr uint64_t kWordBytes = kVectors * sizeof(Ints) / DotBFloat16::kGroup;
+  for (uint64_t block = 0; block < scales.blocks; ++block) {
+    const uint64_t begin = block * group, count = std::min(columns - begin, group);
+    Floats dots[kRows][kVectors];
+    multiply_tile<DotBFloat16, kRows, kVectors, Target::tile>(tile + begin * kWeightBytes,
+                                                              panel + begin * kWordBytes, count,
+                                                              reinterpret_cast<std::byte*>(dots));
+    const float* x_scales = scales.x + block * scales.x_stride;
+    for (int row = 0; row < kRows; ++row) {
+      const Floats scale =
+          broadcast(scales.weight[static_cast<uint64_t>(row) * kScaleStride + block]);
+#pragma GCC unroll 4
+      for (int vector = 0; vector < kVectors; ++vector) {
+        std::byte* sum_at = sums_at + static_cast<uint64_t>(row) * kSumsBytesStride +
+                            static_cast<uint64_t>(vector) * sizeof(Floats);
+        const Floats factor = scale * load<Floats>(x_scales + vector * kWidth);
+        store(sum_at, multiply_add(dots[row][vector], factor, load<Floats>(sum_at)));
+      }
+    }
+  }
+}
+#endif
 
 // Calls body(integral_constant<vectors>, integral_constant<rows>) with the
 // tile's shape for a panel of `vectors`.
@@ -202,6 +241,32 @@ void multiply_blocks_strip(const PreparedActivations& x, const Block& block, uin
   });
 }
 
+#if defined(__AVX512BF16__)
+void multiply_groups_strip(const PreparedActivations& x, const Block& block, uint64_t group,
+                           uint64_t begin, uint64_t columns) {
+  for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {
+    const auto* panel =
+        static_cast<const std::byte*>(x.words) +
+        (first * x.columns + begin * vectors * kWidth) * sizeof(DotBFloat16::Weight);
+    with_shape(vectors, [&](auto vectors_at_once, auto rows_at_once) {
+      constexpr int kVectors = decltype(vectors_at_once)::value;
+      constexpr int kRows = decltype(rows_at_once)::value;
+      for (uint64_t row = 0; row < block.padded_rows; row += kRows) {
+        const BlockScales scales{block.scales + row * kScaleStride,
+                                 nullptr,
+                                 x.scales + begin / group * x.padded_rows + first,
+                                 nullptr,
+                                 nullptr,
+                                 x.padded_rows,
+                                 (columns + group - 1) / group};
+        multiply_groups_tile<kRows, kVectors>(block.tile + row * kTileStride, panel, columns, group,
+                                              scales, sums + row * kSumsStride * sizeof(float));
+      }
+    });
+  });
+}
+#endif
+
 // Decodes columns [begin, end) of the block's rows and fills up with zeros.
 template <typename Element, typename Decode>
 void fill_tile(const Block& block, uint64_t begin, uint64_t end, Decode&& decode) {
@@ -247,6 +312,22 @@ void multiply_floats(const LinearWeight& weight, const PreparedActivations& x, c
     for (uint64_t i = 0; i < block.x_padded_end - block.x_begin; ++i) sums[i] *= scale;
   }
 }
+
+#if defined(__AVX512BF16__)
+void multiply_bfloat16_groups(const LinearWeight& weight, const PreparedActivations& x,
+                              const Block& block, uint64_t first_row) {
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
+    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+    fill_tile<uint16_t>(block, begin, end, [&](uint64_t row, uint16_t* out) {
+      weight.decode_groups(weight.format, first_row + row, begin, end, out,
+                           block.scales + row * kScaleStride);
+    });
+    const uint64_t groups = (end - begin + weight.group - 1) / weight.group;
+    fill_scales(weight, block, groups, groups);
+    multiply_groups_strip(x, block, weight.group, begin, round_up(end - begin, kColumnPad));
+  }
+}
+#endif
 
 void multiply_int8_rows(const LinearWeight& weight, const PreparedActivations& x,
                         const Block& block, uint64_t first_row) {
@@ -343,6 +424,11 @@ void multiply_block(const LinearWeight& weight, const PreparedActivations& x, ui
 #endif
     case Arithmetic::float32:
       multiply_floats<DotFloat32>(weight, x, block, begin);
+      break;
+    case Arithmetic::bfloat16_groups:
+#if defined(__AVX512BF16__)
+      multiply_bfloat16_groups(weight, x, block, begin);
+#endif
       break;
     case Arithmetic::int8_rows:
       multiply_int8_rows(weight, x, block, begin);

@@ -78,6 +78,45 @@ void float_row(const LinearWeight& weight, const PreparedActivations& x, uint64_
   for (uint64_t i = 0; i < x.rows; ++i) values[i] = sum_of(sums[i]) * scale;
 }
 
+#if defined(__AVX512BF16__)
+// sum += factor times weight . x, over `count` elements, a multiple of
+// kColumnPad.
+void add_group(const uint16_t* weight, const uint16_t* x, uint64_t count, float factor,
+               Floats& sum) {
+  constexpr uint64_t kStep = kWidth * DotBFloat16::kGroup;
+  Floats chains[2] = {};
+  for (uint64_t at = 0; at < count; at += 2 * kStep) {
+#pragma GCC unroll 2
+    for (uint64_t chain = 0; chain < 2; ++chain)
+      DotBFloat16::add(chains[chain], load<Ints>(weight + at + chain * kStep),
+                       load<Ints>(x + at + chain * kStep));
+  }
+  sum = multiply_add(chains[0] + chains[1], broadcast(factor), sum);
+}
+
+void groups_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
+                std::byte* scratch, float* values) {
+  auto* strip = reinterpret_cast<uint16_t*>(scratch);
+  float scales[kStrip / kColumnPad];
+  Floats sums[kFewRows] = {};
+  const uint64_t row_groups = scale_blocks(weight, x.columns);
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
+    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+    weight.decode_groups(weight.format, row, begin, end, strip, scales);
+    const uint64_t count = round_up(end - begin, kColumnPad);
+    std::fill(strip + (end - begin), strip + count, uint16_t{0});
+    for (uint64_t i = 0; i < x.rows; ++i) {
+      const auto* words = static_cast<const uint16_t*>(x.words) + i * x.columns + begin;
+      const float* x_scales = x.scales + i * row_groups + begin / weight.group;
+      for (uint64_t at = 0, group = 0; at < count; at += weight.group, ++group)
+        add_group(strip + at, words + at, std::min<uint64_t>(weight.group, count - at),
+                  scales[group] * x_scales[group], sums[i]);
+    }
+  }
+  for (uint64_t i = 0; i < x.rows; ++i) values[i] = sum_of(sums[i]);
+}
+#endif
+
 #if defined(__AVX512VNNI__)
 int32_t byte_dot(const int8_t* weight, const int8_t* x, uint64_t count) {
   // The instruction wants one side unsigned: the codes become code + 128.
@@ -235,6 +274,11 @@ void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint
 #endif
         case Arithmetic::float32:
           float_row<DotFloat32>(weight, x, first + i, reinterpret_cast<float*>(scratch), values[i]);
+          break;
+        case Arithmetic::bfloat16_groups:
+#if defined(__AVX512BF16__)
+          groups_row(weight, x, first + i, scratch, values[i]);
+#endif
           break;
         case Arithmetic::int8_rows:
           int8_row(weight, x, first + i, values[i]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/cpu/activations/float8_rules.h"
 #include "kernels/cpu/activations/llm_int8.h"
 #include "kernels/cpu/common/numbers.h"
 #include "kernels/cpu/linear/entry_points.h"
@@ -156,6 +157,35 @@ void prepare_bfloat16(uint64_t columns, const uint16_t* row, const Destination& 
   });
 }
 
+// Float8 numbers, which bfloat16 holds exactly, and a scale for each group; `at(group)` says where.
+template <typename Type, typename Destination, typename At>
+void prepare_groups(const LinearWeight& weight, const PreparedActivations& x,
+                    const typename Type::Stored* row, const Destination& to, At&& at) {
+  const ActivationRounding& rounding = *weight.rounding;
+  const uint64_t columns = weight.in_features;
+  const bool finite = activations::all_finite<Type>(row, columns);
+  const bool whole_row = rounding.group == 0;
+  const float row_scale =
+      whole_row && finite ? activations::float8_scale<Type>(rounding, row, columns) : 0;
+  for_strips(columns, [&](uint64_t begin, uint64_t end) {
+    uint16_t strip[kStrip] = {};
+    for (uint64_t first = begin; first < end; first += weight.group) {
+      const auto* values = row + first;
+      const uint64_t count = std::min<uint64_t>(weight.group, end - first);
+      const float scale = whole_row || !finite
+                              ? row_scale
+                              : activations::float8_scale<Type>(rounding, values, count);
+      x.scales[at(first / weight.group)] = finite ? scale : kNaN;
+      if (!finite || scale == 0) continue;
+      activations::convert<Type, BF16>(
+          values, count,
+          [&](auto value) { return activations::e4m3(value / all_of<decltype(value)>(scale)); },
+          strip + (first - begin));
+    }
+    to.put(strip, begin, round_up(end - begin, kColumnPad));
+  });
+}
+
 // One row of x to row `row` of few, or to lane `lane` of a panel of `lanes` rows that starts at
 // `first`. Element sizes differ between the two only for bytes.
 struct Place {
@@ -166,6 +196,13 @@ Destination<Element, kGroup> destination(const PreparedActivations& x, const Pla
   auto* words = static_cast<Element*>(x.words);
   if (x.few) return {words + place.row * x.columns, 1};
   return {words + place.first * x.columns + place.lane * kGroup, place.lanes};
+}
+
+// Where the scale of a block of a row stands.
+auto block_places(const PreparedActivations& x, uint64_t row, uint64_t blocks) {
+  return [&x, row, blocks](uint64_t block) {
+    return x.few ? row * blocks + block : block * x.padded_rows + row;
+  };
 }
 
 template <typename Type, typename Destination>
@@ -180,10 +217,7 @@ void prepare_integers(const LinearWeight& weight, const PreparedActivations& x,
     x.offsets[index] = -128 * statistics.sum;
     return;
   }
-  const uint64_t blocks = x.columns / weight.block;
-  prepare_blocks<Type>(weight, x, row, to, [&](uint64_t block) {
-    return x.few ? index * blocks + block : block * x.padded_rows + index;
-  });
+  prepare_blocks<Type>(weight, x, row, to, block_places(x, index, scale_blocks(weight, x.columns)));
 }
 
 template <typename Type>
@@ -197,6 +231,9 @@ void prepare_row(const LinearWeight& weight, const PreparedActivations& x, const
     case Arithmetic::bfloat16:
       return prepare_bfloat16(weight.in_features, reinterpret_cast<const uint16_t*>(row),
                               destination<uint16_t, 2>(x, place));
+    case Arithmetic::bfloat16_groups:
+      return prepare_groups<Type>(weight, x, row, destination<uint16_t, 2>(x, place),
+                                  block_places(x, place.row, scale_blocks(weight, x.columns)));
     case Arithmetic::int8_rows:
     case Arithmetic::int8_blocks:
       if (x.few)
@@ -209,10 +246,7 @@ void prepare_row(const LinearWeight& weight, const PreparedActivations& x, const
 
 // A lane without a row: zeros, so that what stood in the workspace before cannot matter.
 void prepare_nothing(const LinearWeight& weight, const PreparedActivations& x, const Place& place) {
-  const uint64_t blocks = weight.arithmetic == Arithmetic::int8_blocks ? x.columns / weight.block
-                          : weight.arithmetic == Arithmetic::int8_rows ? 1
-                                                                       : 0;
-  for (uint64_t block = 0; block < blocks; ++block) {
+  for (uint64_t block = 0; block < scale_blocks(weight, x.columns); ++block) {
     const uint64_t index = block * x.padded_rows + place.row;
     x.scales[index] = x.sums[index] = 0;
     x.offsets[index] = 0;
@@ -221,7 +255,8 @@ void prepare_nothing(const LinearWeight& weight, const PreparedActivations& x, c
   for (uint64_t begin = 0; begin < x.columns; begin += kColumnPad) {
     if (weight.arithmetic == Arithmetic::float32)
       destination<float, 1>(x, place).put(zeros, begin, kColumnPad);
-    else if (weight.arithmetic == Arithmetic::bfloat16)
+    else if (weight.arithmetic == Arithmetic::bfloat16 ||
+             weight.arithmetic == Arithmetic::bfloat16_groups)
       destination<uint16_t, 2>(x, place).put(zeros, begin, kColumnPad);
     else
       destination<DotBytes::X, DotBytes::kGroup>(x, place).put(zeros, begin, kColumnPad);

@@ -17,6 +17,22 @@ bool is_integer(Arithmetic arithmetic) {
   return arithmetic == Arithmetic::int8_rows || arithmetic == Arithmetic::int8_blocks;
 }
 
+// Scales of a row of activations, at most.
+uint64_t most_blocks(Arithmetic arithmetic, uint64_t columns) {
+  switch (arithmetic) {
+    case Arithmetic::float32:
+    case Arithmetic::bfloat16:
+      return 0;
+    case Arithmetic::bfloat16_groups:
+      return columns / kColumnPad;
+    case Arithmetic::int8_rows:
+      return 1;
+    case Arithmetic::int8_blocks:
+      return columns / 16;
+  }
+  return 0;
+}
+
 // Hands out parts of the workspace.
 struct Layout {
   uint64_t size = 0;
@@ -35,13 +51,10 @@ struct WorkspaceLayout {
                   uint64_t rows, uint64_t concurrency)
       : columns(round_up(in_features, kColumnPad)),
         padded_rows(round_up(rows, stages.vector_rows)) {
-    const uint64_t element = is_integer(arithmetic)               ? stages.byte_size
-                             : arithmetic == Arithmetic::bfloat16 ? 2
-                                                                  : 4;
-    // Blocks of 16 columns at least; a row of int8_rows is one block.
-    const uint64_t blocks = arithmetic == Arithmetic::int8_blocks ? columns / 16
-                            : arithmetic == Arithmetic::int8_rows ? 1
-                                                                  : 0;
+    const uint64_t element = is_integer(arithmetic)              ? stages.byte_size
+                             : arithmetic == Arithmetic::float32 ? 4
+                                                                 : 2;
+    const uint64_t blocks = most_blocks(arithmetic, columns);
     Layout layout;
     words = layout.take(padded_rows * columns * element);
     scales = layout.take(padded_rows * blocks * sizeof(float));
@@ -88,6 +101,10 @@ void share(const TaskRunner& tasks, uint64_t pieces, Body&& body) {
 Arithmetic float_arithmetic(Isa isa, WeightType activation) {
   return isa == Isa::avx512_dot && activation == WeightType::bf16 ? Arithmetic::bfloat16
                                                                   : Arithmetic::float32;
+}
+
+bool has_bfloat16_groups(Isa isa, uint64_t group) {
+  return isa == Isa::avx512_dot && group % kColumnPad == 0 && group > 0 && kStrip % group == 0;
 }
 
 uint64_t linear_workspace(Isa isa, Arithmetic arithmetic, uint64_t in_features, uint64_t rows,

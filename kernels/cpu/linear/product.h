@@ -23,6 +23,10 @@ enum class Arithmetic {
   float32,   // fused multiply-add
   bfloat16,  // pairs of bfloat16 into float32 sums: weights are rounded to
              // bfloat16
+  // Both sides as numbers that bfloat16 holds exactly, with a float32 scale for
+  // `group` neighbours: sums of a group are scaled before they are added up.
+  // For float8; activations as `rounding` says.
+  bfloat16_groups,
   // Both sides as integers of 8 bits, summed exactly. int8_rows: one scale a
   // row on both sides, of LLM.int8() (bitsandbytes 0.50,
   // backends/default/ops.py), or as `rounding` says.
@@ -35,6 +39,9 @@ enum class Arithmetic {
 // For weights that decode to floats: bfloat16 where the activations are and the
 // machine has the instruction, else float32.
 Arithmetic float_arithmetic(Isa isa, WeightType activation);
+
+// Whether there is bfloat16_groups for groups of `group` columns.
+bool has_bfloat16_groups(Isa isa, uint64_t group);
 
 // Columns that are decoded at once: `begin` of the decoders is a multiple of
 // it, and `end` is in_features or begin + kStrip.
@@ -66,6 +73,12 @@ struct LinearWeight {
   // Null: LLM.int8()'s own. Else symmetric integers of a whole row, and `scb` has
   // the scales of the rows themselves.
   const ActivationRounding* rounding = nullptr;
+
+  // bfloat16_groups: columns [begin, end) of `row`, and the scale of each group.
+  // rounding->group is `group`, or 0.
+  void (*decode_groups)(const void* format, uint64_t row, uint64_t begin, uint64_t end,
+                        uint16_t* out, float* scales) = nullptr;
+  uint32_t group = 0;
 
   // int8_blocks: columns [begin, end) of `row` as codes, and a scale and a
   // minimum for each block of `block` columns: value = scale * (code - offset)

@@ -18,6 +18,22 @@ inline uint64_t round_up(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+// How many scales a row of `columns` activations has.
+inline uint64_t scale_blocks(const LinearWeight& weight, uint64_t columns) {
+  switch (weight.arithmetic) {
+    case Arithmetic::float32:
+    case Arithmetic::bfloat16:
+      return 0;
+    case Arithmetic::bfloat16_groups:
+      return (columns + weight.group - 1) / weight.group;
+    case Arithmetic::int8_rows:
+      return 1;
+    case Arithmetic::int8_blocks:
+      return columns / weight.block;
+  }
+  return 0;
+}
+
 // Activations prepared in the workspace. Few rows: row after row. More: panels
 // of `panel_rows` rows with one word of each row side by side, [column /
 // columns of a word][row]; the last panel is narrower, a multiple of a vector.
@@ -26,7 +42,7 @@ struct PreparedActivations {
   uint64_t rows, padded_rows, columns;  // columns: padded
   bool few;
   void* words;
-  float* scales;     // int8: of each row or block
+  float* scales;     // of each row, block or group
   float* sums;       // int8_blocks: scale times the sum of the codes of a block
   int32_t* offsets;  // int8: -offset times the sum of the codes of a row or block
   uint32_t* outliers;
