@@ -54,7 +54,9 @@ inline std::unique_ptr<sdk::Linear> group_rows_product(const precis_linear_optio
                                                        uint64_t group_size, bool adds_zero,
                                                        kernels::WeightType scale_type,
                                                        const sdk::Parts& packed) {
-  weight.decode_floats = kernels::group_rows_kernels(kernels::current_isa()).decode_floats;
+  const auto& kernel = kernels::group_rows_kernels(kernels::current_isa());
+  weight.decode_floats = kernel.decode_floats;
+  if (weight.in_features % 32 == 0 && group_size % 32 == 0) weight.dot_bfloat16 = kernel.dot;
   return std::make_unique<Product<kernels::GroupRows>>(
       options, weight,
       kernels::GroupRows{sdk::data<const uint8_t>(*packed.at(2)), weight.in_features, group_size,

@@ -3,6 +3,6 @@
 
 namespace precis::kernels {
 
-PRECIS_DISPATCH(GroupRowsKernels, group_rows_kernels)
+PRECIS_DISPATCH_DOT(GroupRowsKernels, group_rows_kernels)
 
 }  // namespace precis::kernels

@@ -3,11 +3,21 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/common/value_table.h"
+#include "kernels/cpu/linear/nibble_dot.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
+
+// The value of a code of a group.
+template <typename Scale>
+auto value_of(const GroupRows& weight, float scale, float zero) {
+  return [adds_zero = weight.adds_zero, scale, zero](auto code) {
+    using Value = decltype(code);
+    const auto factor = all_of<Value>(scale), offset = all_of<Value>(zero);
+    return round_as<Scale>(adds_zero ? code * factor + offset : (code - offset) * factor);
+  };
+}
 
 template <typename Scale, typename Out>
 void decode_row(const GroupRows& weight, uint64_t row, uint64_t begin, uint64_t end,
@@ -18,11 +28,8 @@ void decode_row(const GroupRows& weight, uint64_t row, uint64_t begin, uint64_t 
   for (uint64_t column = begin; column < end;) {
     const uint64_t group = column / weight.group_size;
     const uint64_t stop = std::min(end, (group + 1) * weight.group_size);
-    const ValueTable<Out> table(kUnsignedNibbles, [&](auto code) {
-      using Value = decltype(code);
-      const auto scale = all_of<Value>(scales[group]), zero = all_of<Value>(zeros[group]);
-      return round_as<Scale>(weight.adds_zero ? code * scale + zero : (code - zero) * scale);
-    });
+    const ValueTable<Out> table(kUnsignedNibbles,
+                                value_of<Scale>(weight, scales[group], zeros[group]));
     if (column % 2 != 0) {
       table.look_up_plane(codes + column / 2, 4, 15, 1, out);
       ++column;
@@ -44,10 +51,34 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
   });
 }
 
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+void dot(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride, uint64_t x_rows,
+         float* sums) {
+  const auto& weight = *static_cast<const GroupRows*>(format);
+  const uint8_t* codes = weight.codes + row * (weight.columns / 2);
+  const float* scales = weight.scales + row * weight.groups();
+  const float* zeros = weight.zeros + row * weight.groups();
+  with_type(weight.scale_type, [&](auto scale) {
+    using Scale = decltype(scale);
+    dot_rows(x, x_stride, x_rows, sums, [&](auto& products) {
+      for (uint64_t group = 0, column = 0; column < weight.columns; ++group) {
+        const uint64_t count = std::min(weight.group_size, weight.columns - column);
+        const NibbleWords table(kUnsignedNibbles,
+                                value_of<Scale>(weight, scales[group], zeros[group]));
+        add_nibble_pairs(table, codes + column / 2, count, products);
+        column += count;
+      }
+    });
+  });
+}
+#else
+constexpr DotBfloat16 dot = nullptr;
+#endif
+
 }  // namespace
 
 const GroupRowsKernels& group_rows_kernels() {
-  static constexpr GroupRowsKernels kernels{decode_floats};
+  static constexpr GroupRowsKernels kernels{decode_floats, dot};
   return kernels;
 }
 
