@@ -2,9 +2,9 @@
 // float32 in between: the values of a scale are computed and rounded once and looked up. Compiled
 // once for each instruction set.
 #include "kernels/cpu/common/byte_numbers.h"
-#include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/gguf/block_io.h"
 #include "kernels/cpu/gguf/linear.h"
+#include "kernels/cpu/linear/nibble_dot.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -34,17 +34,20 @@ constexpr Numbers16 numbers_of(const int8_t* values) {
 constexpr Numbers16 kIq4Numbers = numbers_of(kIq4Values), kFp4Numbers = numbers_of(kFp4Values);
 constexpr Numbers16 kNibblesAround8{{-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7}};
 
+// Types of 4 bits: walk(block, to) hands each scale's 32 codes, with the numbers they stand for and
+// how a number becomes a value, to to.split(), or 64 codes with two scales to to.planes().
 struct Q40 {
   static constexpr uint64_t kSize = 32, kBytes = 18;
-  static void decode(const uint8_t* block, uint16_t* out) {
-    Table(kNibblesAround8.list, scaled(load_half(block))).look_up_split_nibbles(block + 2, out);
+  template <typename To>
+  static void walk(const uint8_t* block, To& to) {
+    to.split(block + 2, kNibblesAround8.list, scaled(load_half(block)));
   }
 };
 struct Q41 {
   static constexpr uint64_t kSize = 32, kBytes = 20;
-  static void decode(const uint8_t* block, uint16_t* out) {
-    Table(kUnsignedNibbles, scaled(load_half(block), load_half(block + 2)))
-        .look_up_split_nibbles(block + 4, out);
+  template <typename To>
+  static void walk(const uint8_t* block, To& to) {
+    to.split(block + 4, kUnsignedNibbles, scaled(load_half(block), load_half(block + 2)));
   }
 };
 struct Q80 {
@@ -55,42 +58,69 @@ struct Q80 {
 };
 struct Iq4Nl {
   static constexpr uint64_t kSize = 32, kBytes = 18;
-  static void decode(const uint8_t* block, uint16_t* out) {
-    Table(kIq4Numbers.list, scaled(load_half(block))).look_up_split_nibbles(block + 2, out);
+  template <typename To>
+  static void walk(const uint8_t* block, To& to) {
+    to.split(block + 2, kIq4Numbers.list, scaled(load_half(block)));
   }
 };
 struct Mxfp4 {
   static constexpr uint64_t kSize = 32, kBytes = 17;
-  static void decode(const uint8_t* block, uint16_t* out) {
-    Table(kFp4Numbers.list, scaled(e8m0_half(block[0]))).look_up_split_nibbles(block + 1, out);
+  template <typename To>
+  static void walk(const uint8_t* block, To& to) {
+    to.split(block + 1, kFp4Numbers.list, scaled(e8m0_half(block[0])));
   }
 };
 struct Iq4Xs {
   static constexpr uint64_t kSize = 256, kBytes = 136;
-  static void decode(const uint8_t* block, uint16_t* out) {
+  template <typename To>
+  static void walk(const uint8_t* block, To& to) {
     const float d = load_half(block);
     const uint16_t high = load_u16(block + 2);
     for (int group = 0; group < 8; ++group) {
       const int low = (block[4 + group / 2] >> (4 * (group % 2))) & 15;
       const float scale = d * static_cast<float>((low | ((high >> (2 * group)) & 3) << 4) - 32);
-      Table(kIq4Numbers.list, scaled(scale))
-          .look_up_split_nibbles(block + 8 + 16 * group, out + 32 * group);
+      to.split(block + 8 + 16 * group, kIq4Numbers.list, scaled(scale));
     }
   }
 };
 struct Q4K {
   static constexpr uint64_t kSize = 256, kBytes = 144;
-  static void decode(const uint8_t* block, uint16_t* out) {
-    const float d = load_half(block), dmin = load_half(block + 2);
-    for (int group = 0; group < 8; ++group) {
-      uint8_t scale = 0, minimum = 0;
-      unpack_scale_min(group, block + 4, scale, minimum);
-      Table(kUnsignedNibbles,
-            scaled(d * static_cast<float>(scale), -(dmin * static_cast<float>(minimum))))
-          .look_up_plane(block + 16 + 32 * (group / 2), 4 * (group % 2), 15, 32, out + 32 * group);
-    }
+  template <typename To>
+  static void walk(const uint8_t* block, To& to) {
+    const SubBlockScales scales = load_sub_block_scales(block);
+    const auto value = [&](int group) {
+      return scaled(scales.scale[group], -scales.minimum[group]);
+    };
+    for (int group = 0; group < 8; group += 2)
+      to.planes(block + 16 + 16 * group, kUnsignedNibbles, value(group), value(group + 1));
   }
 };
+
+// Writes values down.
+struct Values {
+  uint16_t* out;
+  template <typename Value>
+  void split(const uint8_t* packed, const float* numbers, Value value) {
+    Table(numbers, value).look_up_split_nibbles(packed, out);
+    out += 32;
+  }
+  template <typename Low, typename High>
+  void planes(const uint8_t* bytes, const float* numbers, Low low, High high) {
+    Table(numbers, low).look_up_plane(bytes, 0, 15, 32, out);
+    Table(numbers, high).look_up_plane(bytes, 4, 15, 32, out + 32);
+    out += 64;
+  }
+};
+
+template <typename Type>
+void decode_block(const uint8_t* block, uint16_t* out) {
+  if constexpr (requires { Type::decode(block, out); }) {
+    Type::decode(block, out);
+  } else {
+    Values values{out};
+    Type::walk(block, values);
+  }
+}
 
 template <typename Type>
 void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
@@ -99,13 +129,50 @@ void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void
       weight.blocks + row * weight.row_bytes + begin / Type::kSize * Type::kBytes;
   auto* values = static_cast<uint16_t*>(out);
   for (uint64_t i = begin; i < end; i += Type::kSize, block += Type::kBytes, values += Type::kSize)
-    Type::decode(block, values);
+    decode_block<Type>(block, values);
 }
 
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+// Multiplies values as they come.
+template <typename Row>
+struct Products {
+  Row row;
+  template <typename Value>
+  [[gnu::always_inline]] void split(const uint8_t* packed, const float* numbers, Value value) {
+    row.template add<0>(NibbleWords(numbers, value)[split_nibble_words(packed)]);
+    row.turn();
+  }
+  template <typename Low, typename High>
+  [[gnu::always_inline]] void planes(const uint8_t* bytes, const float* numbers, Low low,
+                                     High high) {
+    const __m512i words = byte_words(bytes);
+    row.template add<0>(NibbleWords(numbers, low)[words]);
+    row.template add<1>(NibbleWords(numbers, high)[_mm512_srli_epi16(words, 4)]);
+  }
+};
+
+template <typename Type>
+void dot(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride, uint64_t x_rows,
+         float* sums) {
+  const auto& weight = *static_cast<const GgufWeight*>(format);
+  const uint8_t* end = weight.blocks + (row + 1) * weight.row_bytes;
+  dot_rows(x, x_stride, x_rows, sums, [&](auto& products) {
+    Products<std::remove_cvref_t<decltype(products)>> to{products};
+    for (const uint8_t* block = end - weight.row_bytes; block != end; block += Type::kBytes)
+      Type::walk(block, to);
+    products = to.row;
+  });
+}
+#else
+template <typename Type>
+constexpr DotBfloat16 dot = nullptr;
+#endif
+
 constexpr GgufBfloat16Decoder kDecoders[] = {
-    {"q4_0", decode<Q40>},    {"q4_1", decode<Q41>},     {"q8_0", decode<Q80>},
-    {"q4_k", decode<Q4K>},    {"iq4_nl", decode<Iq4Nl>}, {"iq4_xs", decode<Iq4Xs>},
-    {"mxfp4", decode<Mxfp4>},
+    {"q4_0", decode<Q40>, dot<Q40>},       {"q4_1", decode<Q41>, dot<Q41>},
+    {"q8_0", decode<Q80>, nullptr},        {"q4_k", decode<Q4K>, dot<Q4K>},
+    {"iq4_nl", decode<Iq4Nl>, dot<Iq4Nl>}, {"iq4_xs", decode<Iq4Xs>, dot<Iq4Xs>},
+    {"mxfp4", decode<Mxfp4>, dot<Mxfp4>},
 };
 
 }  // namespace

@@ -41,15 +41,32 @@ inline int clamp_int(int value, int low, int high) {
   return value < low ? low : value > high ? high : value;
 }
 
-// The 6-bit scale and minimum of sub-block j of Q4_K and Q5_K, of 12 packed bytes.
-inline void unpack_scale_min(int j, const uint8_t* packed, uint8_t& scale, uint8_t& minimum) {
-  if (j < 4) {
-    scale = packed[j] & 63;
-    minimum = packed[j + 4] & 63;
-  } else {
-    scale = static_cast<uint8_t>((packed[j + 4] & 15) | ((packed[j - 4] >> 6) << 4));
-    minimum = static_cast<uint8_t>((packed[j + 4] >> 4) | ((packed[j] >> 6) << 4));
-  }
+// What the 8 sub-blocks of a block of Q4_K or Q5_K scale by and take off. The block starts with two
+// float16 factors and 12 bytes of 6-bit codes: the low bits of the first four scales and minimums
+// with the high ones of the others above them, then the low nibbles of the others.
+struct SubBlockScales {
+  float scale[8], minimum[8];
+};
+inline SubBlockScales load_sub_block_scales(const uint8_t* block) {
+  const uint32_t first = load_u32(block + 4), second = load_u32(block + 8),
+                 third = load_u32(block + 12);
+  const uint32_t words[4] = {
+      first & 0x3f3f3f3fu, (third & 0x0f0f0f0fu) | (first >> 2 & 0x30303030u), second & 0x3f3f3f3fu,
+      (third >> 4 & 0x0f0f0f0fu) | (second >> 2 & 0x30303030u)};
+  typedef uint8_t Bytes __attribute__((vector_size(8)));
+  typedef int32_t Ints __attribute__((vector_size(32)));
+  typedef float Floats __attribute__((vector_size(32)));
+  const auto store = [&](const uint32_t* codes, float factor, float* to) {
+    Bytes bytes;
+    std::memcpy(&bytes, codes, sizeof bytes);
+    const Ints numbers = __builtin_convertvector(bytes, Ints);
+    const Floats scaled = __builtin_convertvector(numbers, Floats) * factor;
+    std::memcpy(to, &scaled, sizeof scaled);
+  };
+  SubBlockScales scales;
+  store(words, load_half(block), scales.scale);
+  store(words + 2, load_half(block + 2), scales.minimum);
+  return scales;
 }
 
 // Values of IQ4_NL's and IQ4_XS' codes.

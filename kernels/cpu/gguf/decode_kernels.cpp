@@ -116,11 +116,9 @@ void decode_q3_k(const uint8_t* block, uint64_t count, float* out) {
 
 void decode_q4_k(const uint8_t* block, uint64_t count, float* out) {
   for (; count > 0; --count, block += 144, out += 256) {
-    const float d = load_half(block), dmin = load_half(block + 2);
+    const SubBlockScales scales = load_sub_block_scales(block);
     for (int group = 0; group < 8; ++group) {
-      uint8_t scale = 0, minimum = 0;
-      unpack_scale_min(group, block + 4, scale, minimum);
-      const float ds = d * static_cast<float>(scale), dm = dmin * static_cast<float>(minimum);
+      const float ds = scales.scale[group], dm = scales.minimum[group];
       const uint8_t* q = block + 16 + 32 * (group / 2);
       const int shift = 4 * (group % 2);
       for (int l = 0; l < 32; ++l)
@@ -131,11 +129,9 @@ void decode_q4_k(const uint8_t* block, uint64_t count, float* out) {
 
 void decode_q5_k(const uint8_t* block, uint64_t count, float* out) {
   for (; count > 0; --count, block += 176, out += 256) {
-    const float d = load_half(block), dmin = load_half(block + 2);
+    const SubBlockScales scales = load_sub_block_scales(block);
     for (int group = 0; group < 8; ++group) {
-      uint8_t scale = 0, minimum = 0;
-      unpack_scale_min(group, block + 4, scale, minimum);
-      const float ds = d * static_cast<float>(scale), dm = dmin * static_cast<float>(minimum);
+      const float ds = scales.scale[group], dm = scales.minimum[group];
       const uint8_t* q = block + 48 + 32 * (group / 2);
       const uint8_t* high = block + 16;
       const int shift = 4 * (group % 2);

@@ -116,12 +116,9 @@ void decode_q3_k(const uint8_t* block, uint64_t count, float* out) {
 
 void decode_q4_k(const uint8_t* block, uint64_t count, float* out) {
   for (; count > 0; --count, block += 144, out += 256) {
-    const float d = load_half(block), dmin = load_half(block + 2);
+    const SubBlockScales scales = load_sub_block_scales(block);
     for (int group = 0; group < 8; ++group) {
-      uint8_t scale = 0, minimum = 0;
-      unpack_scale_min(group, block + 4, scale, minimum);
-      const Floats ds = Floats::of(d * static_cast<float>(scale)),
-                   dm = Floats::of(dmin * static_cast<float>(minimum));
+      const Floats ds = Floats::of(scales.scale[group]), dm = Floats::of(scales.minimum[group]);
       const uint8_t* q = block + 16 + 32 * (group / 2);
       const int shift = 4 * (group % 2);
       for (int i = 0; i < 32; i += kLanes) {
@@ -134,12 +131,9 @@ void decode_q4_k(const uint8_t* block, uint64_t count, float* out) {
 
 void decode_q5_k(const uint8_t* block, uint64_t count, float* out) {
   for (; count > 0; --count, block += 176, out += 256) {
-    const float d = load_half(block), dmin = load_half(block + 2);
+    const SubBlockScales scales = load_sub_block_scales(block);
     for (int group = 0; group < 8; ++group) {
-      uint8_t scale = 0, minimum = 0;
-      unpack_scale_min(group, block + 4, scale, minimum);
-      const Floats ds = Floats::of(d * static_cast<float>(scale)),
-                   dm = Floats::of(dmin * static_cast<float>(minimum));
+      const Floats ds = Floats::of(scales.scale[group]), dm = Floats::of(scales.minimum[group]);
       const uint8_t *q = block + 48 + 32 * (group / 2), *high = block + 16;
       const int shift = 4 * (group % 2);
       for (int i = 0; i < 32; i += kLanes) {

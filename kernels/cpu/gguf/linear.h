@@ -31,10 +31,13 @@ struct GgufWeight {
   WeightType out_type;  // float32 or bfloat16; of decode_floats
 };
 
-// LinearWeight::decode_floats of one type to bfloat16; takes a GgufWeight.
+// LinearWeight::decode_floats of one type to bfloat16, and its dot_bfloat16, or null; both take a
+// GgufWeight.
 struct GgufBfloat16Decoder {
   std::string_view name;
   void (*decode)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
+  void (*dot)(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride,
+              uint64_t x_rows, float* sums);
 };
 
 struct GgufLinearKernels {

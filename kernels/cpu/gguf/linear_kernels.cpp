@@ -115,12 +115,10 @@ struct Q80 {
 
 // The scales and minimums of Q4_K and Q5_K.
 inline void decode_k_scales(const uint8_t* block, float* scales, float* minimums) {
-  const float d = half_at(block), dmin = half_at(block + 2);
+  const SubBlockScales loaded = load_sub_block_scales(block);
   for (int group = 0; group < 8; ++group) {
-    uint8_t scale = 0, minimum = 0;
-    unpack_scale_min(group, block + 4, scale, minimum);
-    scales[group] = d * static_cast<float>(scale);
-    minimums[group] = -(dmin * static_cast<float>(minimum));
+    scales[group] = loaded.scale[group];
+    minimums[group] = -loaded.minimum[group];
   }
 }
 

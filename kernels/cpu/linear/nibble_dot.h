@@ -61,6 +61,8 @@ class DotRow {
     add_rows<kChain>(weight, std::make_integer_sequence<int, kRows>());
     x_ += 32;
   }
+  // The chains change places, for callers that always take the first.
+  void turn() { turn_rows(std::make_integer_sequence<int, kRows>()); }
   void finish(float* sums) const {
     for (int row = 0; row < kRows; ++row)
       sums[row] = _mm512_reduce_add_ps(_mm512_add_ps(sums_[row][0], sums_[row][1]));
@@ -71,6 +73,10 @@ class DotRow {
   template <int kChain, int... kRow>
   void add_rows(__m512i weight, std::integer_sequence<int, kRow...>) {
     (add_row(weight, x_ + kRow * x_stride_, sums_[kRow][kChain]), ...);
+  }
+  template <int... kRow>
+  void turn_rows(std::integer_sequence<int, kRow...>) {
+    (std::swap(sums_[kRow][0], sums_[kRow][1]), ...);
   }
   static void add_row(__m512i weight, const uint16_t* x, __m512& sum) {
     // GCC 12 spills the accumulator of the intrinsic.
