@@ -3,6 +3,9 @@
 #include <cmath>
 #include <mutex>
 
+#include "kernels/cpu/scaled/linear.h"
+#include "plugins/byte_product.h"
+
 namespace precis::plugins {
 
 kernels::ValueRange whole_range(const precis_call& call, const sdk::Matrix& matrix,
@@ -23,10 +26,13 @@ kernels::ValueRange whole_range(const precis_call& call, const sdk::Matrix& matr
 
 namespace {
 
-// Bytes without zero points, and one scale for a whole row or more.
-bool is_integer_rows(const kernels::ScaledWeight& weight) {
-  return weight.rows.type == kernels::NarrowType::int8 && weight.tiles.per_row == 1 &&
+// Without zero points, and one scale for a whole row or more.
+bool is_rows_of(kernels::NarrowType type, const kernels::ScaledWeight& weight) {
+  return weight.rows.type == type && weight.tiles.per_row == 1 &&
          weight.zero_type == kernels::ZeroType::none && weight.tile_of == nullptr;
+}
+bool is_integer_rows(const kernels::ScaledWeight& weight) {
+  return is_rows_of(kernels::NarrowType::int8, weight);
 }
 
 std::vector<float> row_scales(const kernels::ScaledWeight& weight, uint64_t rows) {
@@ -35,6 +41,27 @@ std::vector<float> row_scales(const kernels::ScaledWeight& weight, uint64_t rows
   scaled_kernel().read_tiles(weight, tiles, of_tiles.data(), nullptr);
   for (uint64_t row = 0; row < rows; ++row) scales[row] = of_tiles[row / weight.tiles.rows];
   return scales;
+}
+
+// The product with numbers of x that are rounded already, if at all.
+std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,
+                                           const sdk::Matrix& matrix,
+                                           const kernels::ScaledWeight& numbers) {
+  if (is_integer_rows(numbers))
+    return byte_product(options, matrix, kernels::ByteNumber::int8, numbers.codes,
+                        row_scales(numbers, matrix.rows));
+  if (is_rows_of(kernels::NarrowType::float8_e4m3fn, numbers))
+    return byte_product(options, matrix, kernels::ByteNumber::float8_e4m3fn, numbers.codes,
+                        row_scales(numbers, matrix.rows));
+  kernels::LinearWeight weight{};
+  weight.arithmetic = float_arithmetic(options);
+  weight.out_features = matrix.rows;
+  weight.in_features = matrix.columns;
+  weight.decode_floats = scaled_kernel().decode_floats;
+  if (has_nibble_dot(numbers))
+    weight.dot_bfloat16 = kernels::scaled_linear_kernels(kernels::current_isa()).dot;
+  return std::make_unique<Product<kernels::ScaledProduct>>(
+      options, weight, kernels::ScaledProduct{numbers, decoded_type(weight.arithmetic)});
 }
 
 }  // namespace
@@ -62,17 +89,11 @@ std::unique_ptr<sdk::Linear> ScaledQuantizer::prepare_linear(const precis_call&,
   check_parts(param, parts);
   const auto rounding = activations(param);
   const precis_linear_options inner = rounding ? rounded_options(options, *rounding) : options;
-  kernels::LinearWeight weight{};
-  weight.arithmetic = float_arithmetic(inner);
-  weight.out_features = matrix.rows;
-  weight.in_features = matrix.columns;
-  weight.decode_floats = scaled_kernel().decode_floats;
   const kernels::ScaledWeight numbers = stored(param, parts);
   if (rounding && has_integer_rows(*rounding, matrix.columns) && is_integer_rows(numbers))
     return integer_product(options, *rounding, matrix, static_cast<const int8_t*>(numbers.codes),
                            row_scales(numbers, matrix.rows));
-  auto product = std::make_unique<Product<kernels::ScaledProduct>>(
-      inner, weight, kernels::ScaledProduct{numbers, decoded_type(weight.arithmetic)});
+  auto product = float_product(inner, matrix, numbers);
   if (!rounding) return product;
   return std::make_unique<RoundedProduct>(options, *rounding, matrix, std::move(product));
 }

@@ -1,6 +1,6 @@
 #include "kernels/cpu/quanto/linear.h"
 
-#include "plugins/linear.h"
+#include "plugins/byte_product.h"
 #include "plugins/quanto/format.h"
 #include "plugins/quanto/quantizer.h"
 
@@ -24,18 +24,27 @@ std::vector<float> row_scales(const precis_tensor& scale, uint64_t rows) {
   return scales;
 }
 
+// qint8, qfloat8.
+kernels::ByteNumber byte_number(const Config& config) {
+  switch (byte_type(config.weights)) {
+    case kernels::QuantoByteType::int8:
+      break;
+    case kernels::QuantoByteType::float8_e4m3fn:
+      return kernels::ByteNumber::float8_e4m3fn;
+    case kernels::QuantoByteType::float8_e5m2:
+      return kernels::ByteNumber::float8_e5m2;
+  }
+  return kernels::ByteNumber::int8;
+}
+
 std::unique_ptr<sdk::Linear> prepare_bytes(const Config& config,
                                            const precis_linear_options& options,
-                                           const sdk::Matrix& matrix, const sdk::ConstParts& parts,
-                                           kernels::LinearWeight weight) {
+                                           const sdk::Matrix& matrix,
+                                           const sdk::ConstParts& parts) {
   plugins::require_bytes(*parts[kData], matrix.elements());
-  weight.decode_floats = kernels::quanto_linear_kernels(kernels::current_isa()).decode_bytes;
-  auto product = std::make_unique<plugins::Product<kernels::QuantoByteWeight>>(
-      options, weight,
-      kernels::QuantoByteWeight{byte_type(config.weights), plugins::decoded_type(weight.arithmetic),
-                                sdk::data<const uint8_t>(*parts[kData]), matrix.columns});
-  product->keep_row_scales(row_scales(*parts[kScale], matrix.rows));
-  return product;
+  return plugins::byte_product(options, matrix, byte_number(config),
+                               sdk::data<const void>(*parts[kData]),
+                               row_scales(*parts[kScale], matrix.rows));
 }
 
 std::unique_ptr<sdk::Linear> prepare_groups(const Config& config,
@@ -79,11 +88,11 @@ std::unique_ptr<sdk::Linear> QuantoQuantizer::prepare_linear(const precis_call&,
   const sdk::Matrix matrix = plugins::product_shape(options, param);
   if (parts.size() < 2)
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the parts are not those of the plan");
+  if (config_.bits() == 8) return prepare_bytes(config_, options, matrix, parts);
   kernels::LinearWeight weight{};
   weight.arithmetic = plugins::float_arithmetic(options);
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
-  if (config_.bits() == 8) return prepare_bytes(config_, options, matrix, parts, weight);
   return prepare_groups(config_, options, matrix, parts, weight);
 }
 

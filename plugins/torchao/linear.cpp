@@ -1,5 +1,6 @@
 #include "plugins/linear.h"
 
+#include "plugins/byte_product.h"
 #include "plugins/float8_product.h"
 #include "plugins/torchao/quantizer.h"
 #include "plugins/torchao/stored.h"
@@ -28,6 +29,25 @@ std::vector<float> row_scales(const kernels::AoWeight& weight) {
       scales[row] = Type::load(stored, row / weight.block_rows);
   });
   return scales;
+}
+
+// The product with numbers of x that are rounded already, if at all.
+std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,
+                                           const sdk::Matrix& matrix,
+                                           const kernels::AoWeight& stored) {
+  if (is_integer_rows(stored))
+    return plugins::byte_product(options, matrix, kernels::ByteNumber::int8, stored.qdata,
+                                 row_scales(stored));
+  if (is_float8_rows(stored))
+    return plugins::byte_product(options, matrix, kernels::ByteNumber::float8_e4m3fn, stored.qdata,
+                                 row_scales(stored));
+  kernels::LinearWeight weight{};
+  weight.arithmetic = plugins::float_arithmetic(options);
+  weight.out_features = matrix.rows;
+  weight.in_features = matrix.columns;
+  weight.decode_floats = kernels::ao_decoders(kernels::current_isa()).decode_floats;
+  return std::make_unique<plugins::Product<kernels::AoProductWeight>>(
+      options, weight, kernels::AoProductWeight{stored, plugins::decoded_type(weight.arithmetic)});
 }
 
 }  // namespace
@@ -75,11 +95,6 @@ std::unique_ptr<sdk::Linear> TorchAoQuantizer::prepare_linear(const precis_call&
   const auto rounding = activations(param);
   const precis_linear_options inner =
       rounding ? plugins::rounded_options(options, *rounding) : options;
-  kernels::LinearWeight weight{};
-  weight.arithmetic = plugins::float_arithmetic(inner);
-  weight.out_features = matrix.rows;
-  weight.in_features = matrix.columns;
-  weight.decode_floats = kernels::ao_decoders(kernels::current_isa()).decode_floats;
   kernels::AoWeight stored = stored_weight(param, parts);
   if (rounding && plugins::has_integer_rows(*rounding, matrix.columns) && is_integer_rows(stored))
     return plugins::integer_product(options, *rounding, matrix,
@@ -97,8 +112,7 @@ std::unique_ptr<sdk::Linear> TorchAoQuantizer::prepare_linear(const precis_call&
   if (rounding && sdk::same(inner.activation, sdk::kFloat32) &&
       !sdk::same(options.activation, sdk::kFloat32))
     stored.dtype = kernels::WeightType::f32;
-  auto product = std::make_unique<plugins::Product<kernels::AoProductWeight>>(
-      inner, weight, kernels::AoProductWeight{stored, plugins::decoded_type(weight.arithmetic)});
+  auto product = float_product(inner, matrix, stored);
   if (!rounding) return product;
   return std::make_unique<plugins::RoundedProduct>(options, *rounding, matrix, std::move(product));
 }

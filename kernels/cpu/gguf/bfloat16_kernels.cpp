@@ -13,14 +13,25 @@ namespace {
 using Table = ValueTable<BF16>;
 
 // number * scale and number * scale + minimum, as the codecs compute them.
-auto scaled(float scale) {
-  return [scale](auto number) { return number * all_of<decltype(number)>(scale); };
-}
-auto scaled(float scale, float minimum) {
-  return [scale, minimum](auto number) {
-    using Value = decltype(number);
+struct Scaled {
+  float scale;
+  template <typename Value>
+  Value operator()(Value number) const {
+    return number * all_of<Value>(scale);
+  }
+};
+struct ScaledFrom {
+  float scale, minimum;
+  template <typename Value>
+  Value operator()(Value number) const {
     return number * all_of<Value>(scale) + all_of<Value>(minimum);
-  };
+  }
+};
+inline Scaled scaled(float scale) {
+  return {scale};
+}
+inline ScaledFrom scaled(float scale, float minimum) {
+  return {scale, minimum};
 }
 
 struct Numbers16 {
@@ -137,8 +148,13 @@ void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void
 template <typename Row>
 struct Products {
   Row row;
-  template <typename Value>
-  [[gnu::always_inline]] void split(const uint8_t* packed, const float* numbers, Value value) {
+  // The numbers are small integers, which bfloat16 holds exactly: only the sum is scaled.
+  [[gnu::always_inline]] void split(const uint8_t* packed, const float* numbers, Scaled value) {
+    const NibbleWords table(numbers, [](auto number) { return number; });
+    row.add_scaled(table[split_nibble_words(packed)], value.scale);
+    row.turn();
+  }
+  [[gnu::always_inline]] void split(const uint8_t* packed, const float* numbers, ScaledFrom value) {
     row.template add<0>(NibbleWords(numbers, value)[split_nibble_words(packed)]);
     row.turn();
   }

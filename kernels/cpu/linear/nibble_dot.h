@@ -61,6 +61,11 @@ class DotRow {
     add_rows<kChain>(weight, std::make_integer_sequence<int, kRows>());
     x_ += 32;
   }
+  // The next 32 columns of numbers that `scale` multiplies.
+  void add_scaled(__m512i weight, float scale) {
+    add_scaled_rows(weight, _mm512_set1_ps(scale), std::make_integer_sequence<int, kRows>());
+    x_ += 32;
+  }
   // The chains change places, for callers that always take the first.
   void turn() { turn_rows(std::make_integer_sequence<int, kRows>()); }
   void finish(float* sums) const {
@@ -73,6 +78,15 @@ class DotRow {
   template <int kChain, int... kRow>
   void add_rows(__m512i weight, std::integer_sequence<int, kRow...>) {
     (add_row(weight, x_ + kRow * x_stride_, sums_[kRow][kChain]), ...);
+  }
+  template <int... kRow>
+  void add_scaled_rows(__m512i weight, __m512 scale, std::integer_sequence<int, kRow...>) {
+    (add_scaled_row(weight, scale, x_ + kRow * x_stride_, sums_[kRow][0]), ...);
+  }
+  static void add_scaled_row(__m512i weight, __m512 scale, const uint16_t* x, __m512& sum) {
+    __m512 dot = _mm512_setzero_ps();
+    add_row(weight, x, dot);
+    sum = _mm512_fmadd_ps(dot, scale, sum);
   }
   template <int... kRow>
   void turn_rows(std::integer_sequence<int, kRow...>) {

@@ -6,15 +6,6 @@
 
 namespace precis::kernels {
 
-// qint8, qfloat8: codes decode to their own values, which bfloat16 holds exactly; the scale of the
-// row multiplies the sum.
-struct QuantoByteWeight {
-  QuantoByteType type;
-  WeightType out_type;  // float32 or bfloat16, as the arithmetic says
-  const uint8_t* codes;
-  uint64_t columns;
-};
-
 // qint4, qint2: decode to what QuantoKernels decodes them to.
 struct QuantoGroupWeight {
   int bits;
@@ -27,8 +18,7 @@ struct QuantoGroupWeight {
 };
 
 struct QuantoLinearKernels {
-  // LinearWeight::decode_floats.
-  void (*decode_bytes)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
+  // LinearWeight::decode_floats over a QuantoGroupWeight.
   void (*decode_groups)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
 };
 

@@ -1,34 +1,10 @@
 // Compiled once for each instruction set.
-#include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/quanto/linear.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
-
-// The codes' own values, which bfloat16 holds exactly.
-template <typename Out>
-void numbers_of(QuantoByteType type, const uint8_t* codes, uint64_t count,
-                typename Out::Stored* out) {
-  const auto itself = [](auto value) { return value; };
-  switch (type) {
-    case QuantoByteType::int8:
-      return decode_bytes<SignedBytes, Out>(codes, count, itself, out);
-    case QuantoByteType::float8_e4m3fn:
-      return decode_bytes<Float8E4M3FN, Out>(codes, count, itself, out);
-    case QuantoByteType::float8_e5m2:
-      return decode_bytes<Float8E5M2, Out>(codes, count, itself, out);
-  }
-}
-
-void decode_byte_rows(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
-  const auto& weight = *static_cast<const QuantoByteWeight*>(format);
-  const uint8_t* codes = weight.codes + row * weight.columns + begin;
-  if (weight.out_type == WeightType::f32)
-    return numbers_of<F32>(weight.type, codes, end - begin, static_cast<float*>(out));
-  numbers_of<ExactBF16>(weight.type, codes, end - begin, static_cast<uint16_t*>(out));
-}
 
 // The value of a code, rounded at each step as the library rounds it.
 template <typename Scale>
@@ -86,7 +62,7 @@ void decode_groups(const void* format, uint64_t row, uint64_t begin, uint64_t en
 }  // namespace
 
 const QuantoLinearKernels& quanto_linear_kernels() {
-  static constexpr QuantoLinearKernels kernels{decode_byte_rows, decode_groups};
+  static constexpr QuantoLinearKernels kernels{decode_groups};
   return kernels;
 }
 

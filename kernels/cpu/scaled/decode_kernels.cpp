@@ -1,46 +1,14 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/scaled/decode.h"
 
-#include "kernels/cpu/common/output.h"
-#include "kernels/cpu/scaled/narrow_rows.h"
+#include "kernels/cpu/scaled/linear.h"
+#include "kernels/cpu/scaled/tile_values.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
 constexpr uint64_t kPiece = 1024;  // columns at once
-
-float load_scale(const ScaledWeight& weight, uint64_t i) {
-  float scale = 0;
-  switch (weight.scale_type) {
-    case ScaleType::f32:
-      scale = static_cast<const float*>(weight.scales)[i];
-      break;
-    case ScaleType::f16:
-      scale = half_to_float(static_cast<const uint16_t*>(weight.scales)[i]);
-      break;
-    case ScaleType::bf16:
-      scale = bfloat16_to_float(static_cast<const uint16_t*>(weight.scales)[i]);
-      break;
-    case ScaleType::e8m0:
-      scale = float8_e8m0_to_float(static_cast<const uint8_t*>(weight.scales)[i]);
-      break;
-    case ScaleType::e4m3fn:
-      scale = float8_e4m3fn_to_float(static_cast<const uint8_t*>(weight.scales)[i]);
-      break;
-  }
-  return scale / weight.divisor * weight.factor;
-}
-
-// The value of a number, rounded at each step.
-template <typename Rounding>
-auto value_of(float zero, float scale) {
-  return [zero, scale](auto number) {
-    using Value = decltype(number);
-    return round_as<Rounding>(round_as<Rounding>(number - all_of<Value>(zero)) *
-                              all_of<Value>(scale));
-  };
-}
 
 template <typename Rounding>
 void scale_run(float zero, float scale, uint64_t count, float* values) {
@@ -93,22 +61,11 @@ void decode_piece(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint
   }
 }
 
-// Whether tiles are so wide that it pays to compute the values of all 16 codes of a tile, which
-// have no more than that.
-bool has_nibble_tiles(const ScaledWeight& weight) {
-  const NarrowRows& rows = weight.rows;
-  return (rows.type == NarrowType::float4_e2m1 ||
-          (rows.type == NarrowType::packed_int && rows.bits == 4)) &&
-         weight.tile_of == nullptr && weight.tiles.columns >= 32 && weight.tiles.columns % 2 == 0;
-}
-
 // Columns [begin, end) of a row of which has_nibble_tiles is true; `begin` is even.
 template <typename Rounding, typename Out>
 void decode_nibbles(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
                     typename Out::Stored* out) {
-  float integers[16];
-  for (int code = 0; code < 16; ++code) integers[code] = static_cast<float>(code - 8);
-  const float* numbers = weight.rows.type == NarrowType::packed_int ? integers : kFloat4E2M1;
+  const NibbleNumbers numbers(weight.rows);
   const uint8_t* codes = static_cast<const uint8_t*>(weight.codes) + row * weight.rows.row_bytes();
   const uint64_t first = row / weight.tiles.rows * weight.tiles.per_row;
   for (uint64_t i = begin; i < end;) {
@@ -116,7 +73,7 @@ void decode_nibbles(const ScaledWeight& weight, uint64_t row, uint64_t begin, ui
     const uint64_t stop = std::min((tile + 1) * weight.tiles.columns, end);
     const float zero =
         load_zero(weight.zero_type, weight.rows, weight.tiles, weight.zeros, row, tile);
-    const ValueTable<Out> table(numbers,
+    const ValueTable<Out> table(numbers.list,
                                 value_of<Rounding>(zero, load_scale(weight, first + tile)));
     table.look_up_nibbles(codes + i / 2, stop - i, out + (i - begin));
     i = stop;
