@@ -50,6 +50,10 @@ std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,
   if (is_integer_rows(numbers))
     return byte_product(options, matrix, kernels::ByteNumber::int8, numbers.codes,
                         row_scales(numbers, matrix.rows));
+  if (is_rows_of(kernels::NarrowType::packed_int, numbers) && numbers.rows.bits == 8 &&
+      numbers.rows.row_bytes() == matrix.columns)
+    return byte_product(options, matrix, kernels::ByteNumber::offset_int8, numbers.codes,
+                        row_scales(numbers, matrix.rows));
   if (is_rows_of(kernels::NarrowType::float8_e4m3fn, numbers))
     return byte_product(options, matrix, kernels::ByteNumber::float8_e4m3fn, numbers.codes,
                         row_scales(numbers, matrix.rows));

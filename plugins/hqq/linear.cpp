@@ -1,7 +1,8 @@
-#include "plugins/linear.h"
+#include "kernels/cpu/hqq/linear.h"
 
 #include "plugins/hqq/quantizer.h"
 #include "plugins/hqq/stored_weight.h"
+#include "plugins/linear.h"
 
 namespace precis::hqq {
 
@@ -24,10 +25,11 @@ std::unique_ptr<sdk::Linear> HqqQuantizer::prepare_linear(const precis_call&,
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::hqq_kernels(kernels::current_isa()).decode_floats;
-  return std::make_unique<plugins::Product<kernels::HqqProductWeight>>(
-      options, weight,
-      kernels::HqqProductWeight{stored_weight(param, parts), matrix.columns,
-                                plugins::decoded_type(weight.arithmetic)});
+  const kernels::HqqProductWeight stored{stored_weight(param, parts), matrix.columns,
+                                         plugins::decoded_type(weight.arithmetic)};
+  if (kernels::has_nibble_dot(stored))
+    weight.dot_bfloat16 = kernels::hqq_linear_kernels(kernels::current_isa()).dot;
+  return std::make_unique<plugins::Product<kernels::HqqProductWeight>>(options, weight, stored);
 }
 
 }  // namespace precis::hqq

@@ -60,14 +60,20 @@ std::unique_ptr<sdk::Linear> prepare_groups(const Config& config,
   const uint64_t scale_bytes = groups.scale_count() * (parts[kScale]->view.dtype.bits / 8u);
   plugins::require_bytes(*parts[kScale], scale_bytes);
   plugins::require_bytes(*parts[kShift], scale_bytes);
-  weight.decode_floats = kernels::quanto_linear_kernels(kernels::current_isa()).decode_groups;
-  return std::make_unique<plugins::Product<kernels::QuantoGroupWeight>>(
-      options, weight,
-      kernels::QuantoGroupWeight{
-          config.bits(), scale_type, plugins::decoded_type(weight.arithmetic),
-          sdk::data<const uint8_t>(*parts[kData]), sdk::data<const void>(*parts[kScale]),
-          sdk::data<const void>(*parts[kShift]), groups.count, groups.size, matrix.columns,
-          groups.per_column});
+  const kernels::QuantoGroupWeight stored{config.bits(),
+                                          scale_type,
+                                          plugins::decoded_type(weight.arithmetic),
+                                          sdk::data<const uint8_t>(*parts[kData]),
+                                          sdk::data<const void>(*parts[kScale]),
+                                          sdk::data<const void>(*parts[kShift]),
+                                          groups.count,
+                                          groups.size,
+                                          matrix.columns,
+                                          groups.per_column};
+  const auto& kernel = kernels::quanto_linear_kernels(kernels::current_isa());
+  weight.decode_floats = kernel.decode_groups;
+  if (kernels::has_nibble_dot(stored)) weight.dot_bfloat16 = kernel.dot;
+  return std::make_unique<plugins::Product<kernels::QuantoGroupWeight>>(options, weight, stored);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-#include "plugins/linear.h"
+#include "kernels/cpu/torchao/linear.h"
 
 #include "plugins/byte_product.h"
 #include "plugins/float8_product.h"
+#include "plugins/linear.h"
 #include "plugins/torchao/quantizer.h"
 #include "plugins/torchao/stored.h"
 
@@ -46,6 +47,8 @@ std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::ao_decoders(kernels::current_isa()).decode_floats;
+  if (kernels::has_nibble_dot(stored))
+    weight.dot_bfloat16 = kernels::ao_linear_kernels(kernels::current_isa()).dot;
   return std::make_unique<plugins::Product<kernels::AoProductWeight>>(
       options, weight, kernels::AoProductWeight{stored, plugins::decoded_type(weight.arithmetic)});
 }

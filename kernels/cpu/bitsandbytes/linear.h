@@ -29,8 +29,7 @@ struct FourBitLinearKernels {
   // LinearWeight::dot_bfloat16, or null where the machine lacks it; columns and
   // blocksize must be multiples of 64. Values are the codebook's to 16 bits,
   // scaled after the sum of a block.
-  void (*dot)(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride,
-              uint64_t x_rows, float* sums);
+  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
 };
 
 const FourBitLinearKernels& four_bit_linear_kernels(Isa isa);

@@ -134,15 +134,15 @@ void dot_rows(const FourBitWeight& weight, const SplitCodebook& codebook, uint64
   for (int row = 0; row < kRows; ++row) sums[row] = _mm512_reduce_add_ps(vectors[row]);
 }
 
-void dot(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride, uint64_t x_rows,
-         float* sums) {
+void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
   const auto& weight = *static_cast<const FourBitWeight*>(format);
   const SplitCodebook codebook(weight.type);
   const uint64_t from = row * weight.columns;
   uint64_t i = 0;
-  for (; i + 4 <= x_rows; i += 4)
-    dot_rows<4>(weight, codebook, from, x + i * x_stride, x_stride, sums + i);
-  for (; i < x_rows; ++i) dot_rows<1>(weight, codebook, from, x + i * x_stride, x_stride, sums + i);
+  for (; i + 4 <= x.count; i += 4)
+    dot_rows<4>(weight, codebook, from, x.numbers + i * x.stride, x.stride, sums + i);
+  for (; i < x.count; ++i)
+    dot_rows<1>(weight, codebook, from, x.numbers + i * x.stride, x.stride, sums + i);
 }
 
 void decode_to_bfloat16(const FourBitWeight& weight, const float* absmax, uint64_t begin,

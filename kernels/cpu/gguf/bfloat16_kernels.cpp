@@ -46,7 +46,7 @@ constexpr Numbers16 kIq4Numbers = numbers_of(kIq4Values), kFp4Numbers = numbers_
 constexpr Numbers16 kNibblesAround8{{-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7}};
 
 // Types of 4 bits: walk(block, to) hands each scale's 32 codes, with the numbers they stand for and
-// how a number becomes a value, to to.split(), or 64 codes with two scales to to.planes().
+// how a number becomes a value, to to.split(), or all 256 of a block to to.planes().
 struct Q40 {
   static constexpr uint64_t kSize = 32, kBytes = 18;
   template <typename To>
@@ -98,12 +98,7 @@ struct Q4K {
   static constexpr uint64_t kSize = 256, kBytes = 144;
   template <typename To>
   static void walk(const uint8_t* block, To& to) {
-    const SubBlockScales scales = load_sub_block_scales(block);
-    const auto value = [&](int group) {
-      return scaled(scales.scale[group], -scales.minimum[group]);
-    };
-    for (int group = 0; group < 8; group += 2)
-      to.planes(block + 16 + 16 * group, kUnsignedNibbles, value(group), value(group + 1));
+    to.planes(block + 16, kUnsignedNibbles, load_sub_block_scales(block));
   }
 };
 
@@ -115,11 +110,12 @@ struct Values {
     Table(numbers, value).look_up_split_nibbles(packed, out);
     out += 32;
   }
-  template <typename Low, typename High>
-  void planes(const uint8_t* bytes, const float* numbers, Low low, High high) {
-    Table(numbers, low).look_up_plane(bytes, 0, 15, 32, out);
-    Table(numbers, high).look_up_plane(bytes, 4, 15, 32, out + 32);
-    out += 64;
+  void planes(const uint8_t* bytes, const float* numbers, const SubBlockScales& scales) {
+    for (int group = 0; group < 8; ++group) {
+      Table(numbers, scaled(scales.scale[group], -scales.minimum[group]))
+          .look_up_plane(bytes + 32 * (group / 2), 4 * (group % 2), 15, 32, out);
+      out += 32;
+    }
   }
 };
 
@@ -144,39 +140,37 @@ void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void
 }
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-// Multiplies values as they come.
+// Multiplies numbers as they come.
 template <typename Row>
 struct Products {
-  Row row;
-  // The numbers are small integers, which bfloat16 holds exactly: only the sum is scaled.
+  Row& row;
   [[gnu::always_inline]] void split(const uint8_t* packed, const float* numbers, Scaled value) {
-    const NibbleWords table(numbers, [](auto number) { return number; });
-    row.add_scaled(table[split_nibble_words(packed)], value.scale);
-    row.turn();
+    row.add(NibbleWords(numbers)[split_nibble_words(packed)], value.scale);
   }
   [[gnu::always_inline]] void split(const uint8_t* packed, const float* numbers, ScaledFrom value) {
-    row.template add<0>(NibbleWords(numbers, value)[split_nibble_words(packed)]);
-    row.turn();
+    split(packed, numbers, Scaled{value.scale});
+    row.add_offset(value.minimum, 1);
   }
-  template <typename Low, typename High>
-  [[gnu::always_inline]] void planes(const uint8_t* bytes, const float* numbers, Low low,
-                                     High high) {
-    const __m512i words = byte_words(bytes);
-    row.template add<0>(NibbleWords(numbers, low)[words]);
-    row.template add<1>(NibbleWords(numbers, high)[_mm512_srli_epi16(words, 4)]);
+  [[gnu::always_inline]] void planes(const uint8_t* bytes, const float* numbers,
+                                     const SubBlockScales& scales) {
+    const NibbleWords table(numbers);
+    for (int group = 0; group < 8; group += 2, bytes += 32) {
+      const __m512i words = byte_words(bytes);
+      row.add(table[words], scales.scale[group]);
+      row.add(table[_mm512_srli_epi16(words, 4)], scales.scale[group + 1]);
+    }
+    row.take_offsets(scales.minimum);
   }
 };
 
 template <typename Type>
-void dot(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride, uint64_t x_rows,
-         float* sums) {
+void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
   const auto& weight = *static_cast<const GgufWeight*>(format);
   const uint8_t* end = weight.blocks + (row + 1) * weight.row_bytes;
-  dot_rows(x, x_stride, x_rows, sums, [&](auto& products) {
+  dot_rows(x, sums, [&](auto& products) {
     Products<std::remove_cvref_t<decltype(products)>> to{products};
     for (const uint8_t* block = end - weight.row_bytes; block != end; block += Type::kBytes)
       Type::walk(block, to);
-    products = to.row;
   });
 }
 #else

@@ -36,8 +36,7 @@ struct GgufWeight {
 struct GgufBfloat16Decoder {
   std::string_view name;
   void (*decode)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
-  void (*dot)(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride,
-              uint64_t x_rows, float* sums);
+  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
 };
 
 struct GgufLinearKernels {

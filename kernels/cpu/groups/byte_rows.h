@@ -9,7 +9,8 @@
 
 namespace precis::kernels {
 
-enum class ByteNumber { int8, float8_e4m3fn, float8_e5m2 };
+// offset_int8: code - 128.
+enum class ByteNumber { int8, offset_int8, float8_e4m3fn, float8_e5m2 };
 
 // A weight as LinearWeight::format.
 struct ByteRows {

@@ -13,6 +13,9 @@ void numbers_of(ByteNumber type, const uint8_t* codes, uint64_t count, typename 
   switch (type) {
     case ByteNumber::int8:
       return decode_bytes<SignedBytes, Out>(codes, count, itself, out);
+    case ByteNumber::offset_int8:
+      return decode_bytes<UnsignedBytes, Out>(
+          codes, count, [](auto value) { return value - all_of<decltype(value)>(128); }, out);
     case ByteNumber::float8_e4m3fn:
       if constexpr (std::is_same_v<Out, ExactBF16>)
         return float8_e4m3fn_to_bfloat16(codes, count, out);

@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/common/isa.h"
 #include "kernels/cpu/common/numbers.h"
+#include "kernels/cpu/linear/product.h"
 
 namespace precis::kernels {
 
@@ -27,8 +28,7 @@ struct GroupRowsKernels {
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
   // LinearWeight::dot_bfloat16, or null where the machine lacks it; columns and group_size must be
   // multiples of 32.
-  void (*dot)(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride,
-              uint64_t x_rows, float* sums);
+  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
 };
 
 const GroupRowsKernels& group_rows_kernels(Isa isa);

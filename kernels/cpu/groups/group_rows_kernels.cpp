@@ -52,23 +52,20 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
 }
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-void dot(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride, uint64_t x_rows,
-         float* sums) {
+void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
   const auto& weight = *static_cast<const GroupRows*>(format);
   const uint8_t* codes = weight.codes + row * (weight.columns / 2);
   const float* scales = weight.scales + row * weight.groups();
   const float* zeros = weight.zeros + row * weight.groups();
-  with_type(weight.scale_type, [&](auto scale) {
-    using Scale = decltype(scale);
-    dot_rows(x, x_stride, x_rows, sums, [&](auto& products) {
-      for (uint64_t group = 0, column = 0; column < weight.columns; ++group) {
-        const uint64_t count = std::min(weight.group_size, weight.columns - column);
-        const NibbleWords table(kUnsignedNibbles,
-                                value_of<Scale>(weight, scales[group], zeros[group]));
-        add_nibble_pairs(table, codes + column / 2, count, products);
-        column += count;
-      }
-    });
+  const NibbleWords table(kUnsignedNibbles);
+  dot_rows(x, sums, [&](auto& products) {
+    for (uint64_t group = 0, column = 0; column < weight.columns; ++group) {
+      const uint64_t count = std::min(weight.group_size, weight.columns - column);
+      const float scale = scales[group], zero = zeros[group];
+      add_nibble_pairs(table, codes + column / 2, count, scale, products);
+      products.add_offset(weight.adds_zero ? zero : -zero * scale, count / kSumColumns);
+      column += count;
+    }
   });
 }
 #else

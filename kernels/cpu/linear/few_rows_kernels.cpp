@@ -264,8 +264,9 @@ void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint
         case Arithmetic::bfloat16:
 #if defined(__AVX512BF16__)
           if (weight.dot_bfloat16 != nullptr) {
-            weight.dot_bfloat16(weight.format, first + i, static_cast<const uint16_t*>(x.words),
-                                x.columns, x.rows, values[i]);
+            weight.dot_bfloat16(weight.format, first + i,
+                                {static_cast<const uint16_t*>(x.words), x.columns, x.rows, x.sums},
+                                values[i]);
             break;
           }
           float_row<DotBFloat16>(weight, x, first + i, reinterpret_cast<uint16_t*>(scratch),

@@ -1,7 +1,10 @@
-// LinearWeight::dot_bfloat16 for codes of 4 bits: the values of a group are computed once and
-// looked up a vector at a time, and meet the activations in registers.
+// LinearWeight::dot_bfloat16 for codes of 4 bits that stand for 16 numbers with a scale, and
+// perhaps an offset, for 32 neighbours or more:
 //
-//   template <typename Row> visit: walks a row, calling row.add<chain>(words) for each 32 columns.
+//   sum over groups of scale * (numbers . x) + offset * (sum of x)
+//
+// Numbers are looked up a vector at a time and meet the activations in registers; bfloat16 must
+// hold them exactly, and then nothing is rounded but the sums.
 #pragma once
 
 #include <utility>
@@ -12,23 +15,23 @@
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-using DotBfloat16 = void (*)(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride,
-                             uint64_t x_rows, float* sums);
+using DotBfloat16 = void (*)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
 
-// 16 values rounded to bfloat16, a subnormal to zero, as the multiplying instruction takes it.
 class NibbleWords {
  public:
-  // value(numbers[code]); `value` takes lanes of floats.
-  template <typename Value>
-  NibbleWords(const float* numbers, Value value)
-      : twice_(
-            _mm512_broadcast_i64x4(__m256i(_mm512_cvtneps_pbh(value(Floats::load(numbers)).v)))) {}
+  // numbers: of the 16 codes.
+  explicit NibbleWords(const float* numbers) : NibbleWords(_mm512_loadu_ps(numbers)) {}
+  // Each less `zero`.
+  NibbleWords(const float* numbers, float zero)
+      : NibbleWords(_mm512_sub_ps(_mm512_loadu_ps(numbers), _mm512_set1_ps(zero))) {}
   // Of the low 4 bits of each word.
   __m512i operator[](__m512i words) const { return _mm512_permutexvar_epi16(words, twice_); }
 
  private:
+  explicit NibbleWords(__m512 numbers)
+      : twice_(_mm512_broadcast_i64x4(__m256i(_mm512_cvtneps_pbh(numbers)))) {}
   __m512i twice_;
 };
 
@@ -54,78 +57,98 @@ inline __m512i byte_words(const uint8_t* bytes) {
 template <int kRows>
 class DotRow {
  public:
-  DotRow(const uint16_t* x, uint64_t x_stride) : x_(x), x_stride_(x_stride) {}
-  // The next 32 columns. Neighbours take different chains, which hides the latency.
-  template <int kChain>
-  void add(__m512i weight) {
-    add_rows<kChain>(weight, std::make_integer_sequence<int, kRows>());
-    x_ += 32;
+  DotRow(const BFloat16Rows& x, uint64_t first)
+      : x_(x.numbers + first * x.stride),
+        x_sums_(x.sums + first * (x.stride / kSumColumns)),
+        x_stride_(x.stride) {}
+
+  // The next 32 columns: numbers that `scale` multiplies.
+  void add(__m512i numbers, float scale) {
+    add_rows(numbers, _mm512_set1_ps(scale), Rows());
+    x_ += kSumColumns;
   }
-  // The next 32 columns of numbers that `scale` multiplies.
-  void add_scaled(__m512i weight, float scale) {
-    add_scaled_rows(weight, _mm512_set1_ps(scale), std::make_integer_sequence<int, kRows>());
-    x_ += 32;
+  // An offset of each of the next 32 * count columns; counted apart from add().
+  void add_offset(float offset, uint64_t count) {
+    for (int row = 0; row < kRows; ++row) {
+      const float* x_sums = x_sums_ + row * (x_stride_ / kSumColumns);
+      float sum = 0;
+      for (uint64_t i = 0; i < count; ++i) sum += x_sums[i];
+      offsets_[row] += offset * sum;
+    }
+    x_sums_ += count;
   }
-  // The chains change places, for callers that always take the first.
-  void turn() { turn_rows(std::make_integer_sequence<int, kRows>()); }
+  // Eight times 32 columns, with an offset each that is taken off.
+  void take_offsets(const float* offsets) {
+    const __m256 all = _mm256_loadu_ps(offsets);
+    for (int row = 0; row < kRows; ++row) {
+      const __m256 x_sums = _mm256_loadu_ps(x_sums_ + row * (x_stride_ / kSumColumns));
+      eight_offsets_[row] = _mm256_fnmadd_ps(all, x_sums, eight_offsets_[row]);
+    }
+    x_sums_ += 8;
+  }
   void finish(float* sums) const {
-    for (int row = 0; row < kRows; ++row)
-      sums[row] = _mm512_reduce_add_ps(_mm512_add_ps(sums_[row][0], sums_[row][1]));
+    for (int row = 0; row < kRows; ++row) {
+      const __m512 all = _mm512_add_ps(_mm512_add_ps(sums_[row][0], sums_[row][1]),
+                                       _mm512_zextps256_ps512(eight_offsets_[row]));
+      sums[row] = _mm512_reduce_add_ps(all) + offsets_[row];
+    }
   }
 
  private:
+  using Rows = std::make_integer_sequence<int, kRows>;
   // Without a loop: sums would not stay in registers.
-  template <int kChain, int... kRow>
-  void add_rows(__m512i weight, std::integer_sequence<int, kRow...>) {
-    (add_row(weight, x_ + kRow * x_stride_, sums_[kRow][kChain]), ...);
-  }
   template <int... kRow>
-  void add_scaled_rows(__m512i weight, __m512 scale, std::integer_sequence<int, kRow...>) {
-    (add_scaled_row(weight, scale, x_ + kRow * x_stride_, sums_[kRow][0]), ...);
+  void add_rows(__m512i numbers, __m512 scale, std::integer_sequence<int, kRow...>) {
+    (add_row(numbers, scale, x_ + kRow * x_stride_, sums_[kRow]), ...);
   }
-  static void add_scaled_row(__m512i weight, __m512 scale, const uint16_t* x, __m512& sum) {
+  // Two chains take turns, which hides the latency.
+  static void add_row(__m512i numbers, __m512 scale, const uint16_t* x, __m512* sums) {
     __m512 dot = _mm512_setzero_ps();
-    add_row(weight, x, dot);
-    sum = _mm512_fmadd_ps(dot, scale, sum);
-  }
-  template <int... kRow>
-  void turn_rows(std::integer_sequence<int, kRow...>) {
-    (std::swap(sums_[kRow][0], sums_[kRow][1]), ...);
-  }
-  static void add_row(__m512i weight, const uint16_t* x, __m512& sum) {
     // GCC 12 spills the accumulator of the intrinsic.
-    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(weight), "v"(_mm512_loadu_si512(x)));
+    asm("vdpbf16ps %2, %1, %0" : "+v"(dot) : "v"(numbers), "v"(_mm512_loadu_si512(x)));
+    const __m512 sum = _mm512_fmadd_ps(dot, scale, sums[0]);
+    sums[0] = sums[1];
+    sums[1] = sum;
   }
 
   const uint16_t* x_;
+  const float* x_sums_;
   uint64_t x_stride_;
   __m512 sums_[kRows][2] = {};
+  __m256 eight_offsets_[kRows] = {};
+  float offsets_[kRows] = {};
 };
 
 // visit(row) for rows of x taken together.
 template <typename Visit>
-void dot_rows(const uint16_t* x, uint64_t x_stride, uint64_t x_rows, float* sums, Visit visit) {
+void dot_rows(const BFloat16Rows& x, float* sums, Visit visit) {
   uint64_t i = 0;
-  for (; i + 4 <= x_rows; i += 4) {
-    DotRow<4> row(x + i * x_stride, x_stride);
+  for (; i + 4 <= x.count; i += 4) {
+    DotRow<4> row(x, i);
     visit(row);
     row.finish(sums + i);
   }
-  for (; i < x_rows; ++i) {
-    DotRow<1> row(x + i * x_stride, x_stride);
+  for (; i < x.count; ++i) {
+    DotRow<1> row(x, i);
     visit(row);
     row.finish(sums + i);
   }
 }
 
-// `columns`, a multiple of 32, of nibble pairs with the values of one table.
+// `columns`, a multiple of 32, of nibble pairs with one scale.
 template <typename Row>
-void add_nibble_pairs(const NibbleWords& table, const uint8_t* packed, uint64_t columns, Row& row) {
-  for (; columns >= 64; columns -= 64, packed += 32) {
-    row.template add<0>(table[nibble_pairs(packed)]);
-    row.template add<1>(table[nibble_pairs(packed + 16)]);
-  }
-  if (columns > 0) row.template add<0>(table[nibble_pairs(packed)]);
+[[gnu::always_inline]] inline void add_nibble_pairs(const NibbleWords& table, const uint8_t* packed,
+                                                    uint64_t columns, float scale, Row& row) {
+  for (uint64_t i = 0; i < columns; i += 32, packed += 16)
+    row.add(table[nibble_pairs(packed)], scale);
+}
+// The same of bytes whose codes begin at bit `shift`, 0 or 4.
+template <typename Row>
+[[gnu::always_inline]] inline void add_nibble_plane(const NibbleWords& table, const uint8_t* bytes,
+                                                    int shift, uint64_t columns, float scale,
+                                                    Row& row) {
+  for (uint64_t i = 0; i < columns; i += 32)
+    row.add(table[_mm512_srli_epi16(byte_words(bytes + i), shift)], scale);
 }
 
 #endif

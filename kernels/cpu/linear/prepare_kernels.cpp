@@ -157,6 +157,18 @@ void prepare_bfloat16(uint64_t columns, const uint16_t* row, const Destination& 
   });
 }
 
+// The sums of neighbours, in float32.
+void sum_neighbours(const uint16_t* row, uint64_t columns, float* sums) {
+  for (uint64_t begin = 0; begin < columns; begin += kSumColumns) {
+    float lanes[kSumColumns / 2] = {};
+    for (uint64_t i = 0; i < kSumColumns; ++i)
+      lanes[i % (kSumColumns / 2)] += bfloat16_to_float(row[begin + i]);
+    float sum = 0;
+    for (const float lane : lanes) sum += lane;
+    sums[begin / kSumColumns] = sum;
+  }
+}
+
 // Float8 numbers, which bfloat16 holds exactly, and a scale for each group; `at(group)` says where.
 template <typename Type, typename Destination, typename At>
 void prepare_groups(const LinearWeight& weight, const PreparedActivations& x,
@@ -229,8 +241,13 @@ void prepare_row(const LinearWeight& weight, const PreparedActivations& x, const
     case Arithmetic::float32:
       return prepare_floats<Type>(weight.in_features, row, destination<float, 1>(x, place));
     case Arithmetic::bfloat16:
-      return prepare_bfloat16(weight.in_features, reinterpret_cast<const uint16_t*>(row),
-                              destination<uint16_t, 2>(x, place));
+      prepare_bfloat16(weight.in_features, reinterpret_cast<const uint16_t*>(row),
+                       destination<uint16_t, 2>(x, place));
+      if (x.few && weight.dot_bfloat16 != nullptr) {
+        sum_neighbours(static_cast<const uint16_t*>(x.words) + place.row * x.columns, x.columns,
+                       x.sums + place.row * (x.columns / kSumColumns));
+      }
+      return;
     case Arithmetic::bfloat16_groups:
       return prepare_groups<Type>(weight, x, row, destination<uint16_t, 2>(x, place),
                                   block_places(x, place.row, scale_blocks(weight, x.columns)));

@@ -47,6 +47,14 @@ bool has_bfloat16_groups(Isa isa, uint64_t group);
 // it, and `end` is in_features or begin + kStrip.
 inline constexpr uint64_t kStrip = 1024;
 
+// A few rows of activations.
+struct BFloat16Rows {
+  const uint16_t* numbers;  // [count][stride]
+  uint64_t stride, count;
+  const float* sums;  // of each kSumColumns columns: [count][stride / kSumColumns]
+};
+inline constexpr uint64_t kSumColumns = 32;
+
 // A stored weight as the product reads it. All pointers outlive it.
 struct LinearWeight {
   Arithmetic arithmetic;
@@ -59,8 +67,8 @@ struct LinearWeight {
                         void* out) = nullptr;
   // bfloat16: sums[i] = the whole `row` times row i of x, for a format that
   // need not write decoded values down in between. Null: it must.
-  void (*dot_bfloat16)(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride,
-                       uint64_t x_rows, float* sums) = nullptr;
+  void (*dot_bfloat16)(const void* format, uint64_t row, const BFloat16Rows& x,
+                       float* sums) = nullptr;
   // Multiplied onto the sums: float32 [out_features], or null.
   const float* row_scales = nullptr;
 

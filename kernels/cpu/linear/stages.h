@@ -42,8 +42,10 @@ struct PreparedActivations {
   uint64_t rows, padded_rows, columns;  // columns: padded
   bool few;
   void* words;
-  float* scales;     // of each row, block or group
-  float* sums;       // int8_blocks: scale times the sum of the codes of a block
+  float* scales;  // of each row, block or group
+  // int8_blocks: scale times the sum of the codes of a block. bfloat16, few:
+  // BFloat16Rows::sums, for dot_bfloat16.
+  float* sums;
   int32_t* offsets;  // int8: -offset times the sum of the codes of a row or block
   uint32_t* outliers;
   uint64_t outlier_count;

@@ -1,5 +1,5 @@
 // Compiled once for each instruction set.
-#include "kernels/cpu/common/value_table.h"
+#include "kernels/cpu/linear/nibble_dot.h"
 #include "kernels/cpu/quanto/linear.h"
 
 namespace precis::kernels {
@@ -45,6 +45,32 @@ void decode_single_group(const QuantoGroupWeight& weight, uint64_t from, uint64_
   }
 }
 
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+template <typename Scale>
+void dot_row(const QuantoGroupWeight& weight, uint64_t row, const BFloat16Rows& x, float* sums) {
+  using Stored = typename Scale::Stored;
+  const uint64_t packed_rows = (weight.groups + 1) / 2, groups = weight.columns / weight.group_size;
+  const auto* scales = static_cast<const Stored*>(weight.scales);
+  const auto* shifts = static_cast<const Stored*>(weight.shifts);
+  const NibbleWords table(kUnsignedNibbles);
+  dot_rows(x, sums, [&](auto& products) {
+    for (uint64_t group = row * groups; group < (row + 1) * groups; ++group) {
+      add_nibble_plane(table, weight.packed + group % packed_rows * weight.group_size,
+                       group < packed_rows ? 0 : 4, weight.group_size, Scale::load(scales, group),
+                       products);
+      products.add_offset(-Scale::load(shifts, group), weight.group_size / kSumColumns);
+    }
+  });
+}
+
+void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
+  const auto& weight = *static_cast<const QuantoGroupWeight*>(format);
+  with_type(weight.scale_type, [&](auto scale) { dot_row<decltype(scale)>(weight, row, x, sums); });
+}
+#else
+constexpr DotBfloat16 dot = nullptr;
+#endif
+
 void decode_groups(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
   const auto& weight = *static_cast<const QuantoGroupWeight*>(format);
   const uint64_t from = row * weight.columns + begin, to = row * weight.columns + end;
@@ -62,7 +88,7 @@ void decode_groups(const void* format, uint64_t row, uint64_t begin, uint64_t en
 }  // namespace
 
 const QuantoLinearKernels& quanto_linear_kernels() {
-  static constexpr QuantoLinearKernels kernels{decode_groups};
+  static constexpr QuantoLinearKernels kernels{decode_groups, dot};
   return kernels;
 }
 

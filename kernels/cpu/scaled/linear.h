@@ -1,6 +1,7 @@
 // Products with scaled weights: what kernels/cpu/linear needs beside ScaledKernels.
 #pragma once
 
+#include "kernels/cpu/linear/product.h"
 #include "kernels/cpu/scaled/scaled.h"
 
 namespace precis::kernels {
@@ -8,8 +9,7 @@ namespace precis::kernels {
 struct ScaledLinearKernels {
   // LinearWeight::dot_bfloat16 over a ScaledProduct for which has_nibble_dot is true, or null where
   // the machine lacks it.
-  void (*dot)(const void* format, uint64_t row, const uint16_t* x, uint64_t x_stride,
-              uint64_t x_rows, float* sums);
+  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
 };
 
 const ScaledLinearKernels& scaled_linear_kernels(Isa isa);
