@@ -68,6 +68,8 @@ std::vector<ProductCase> products() {
   return {{integers(4, true, "group"), groups},
           {integers(4, false, "group"), groups},
           {integers(3, false, "channel"), any},
+          {integers(8, true, "group"), groups},
+          {integers(8, false, "group"), groups},
           {integers(8, true, "tensor"), any},
           {"w4a16", wide_groups},
           {"w8a8", any, Sums::dynamic_int8},

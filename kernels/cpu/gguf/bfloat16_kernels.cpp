@@ -4,7 +4,7 @@
 #include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/gguf/block_io.h"
 #include "kernels/cpu/gguf/linear.h"
-#include "kernels/cpu/linear/nibble_dot.h"
+#include "kernels/cpu/linear/row_dot.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/linear/nibble_dot.h"
+#include "kernels/cpu/linear/row_dot.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {

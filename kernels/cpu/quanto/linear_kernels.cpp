@@ -1,5 +1,5 @@
 // Compiled once for each instruction set.
-#include "kernels/cpu/linear/nibble_dot.h"
+#include "kernels/cpu/linear/row_dot.h"
 #include "kernels/cpu/quanto/linear.h"
 
 namespace precis::kernels {

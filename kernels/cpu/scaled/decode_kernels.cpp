@@ -20,19 +20,6 @@ void scale_run(float zero, float scale, uint64_t count, float* values) {
   for (; i < count; ++i) values[i] = value(values[i]);
 }
 
-// Scales of tiles [begin, end), counted over the whole weight.
-void load_scales(const ScaledWeight& weight, uint64_t begin, uint64_t end, float* scales) {
-  if (weight.scale_type == ScaleType::e4m3fn) {
-    const auto value = [&](auto scale) {
-      using Value = decltype(scale);
-      return scale / all_of<Value>(weight.divisor) * all_of<Value>(weight.factor);
-    };
-    return decode_bytes<Float8E4M3FN, F32>(static_cast<const uint8_t*>(weight.scales) + begin,
-                                           end - begin, value, scales);
-  }
-  for (uint64_t i = begin; i < end; ++i) scales[i - begin] = load_scale(weight, i);
-}
-
 // At most kPiece columns from a multiple of it on.
 template <typename Rounding>
 void decode_piece(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,

@@ -1,32 +1,45 @@
 // What the codes of a tile stand for; of one instruction set.
 #pragma once
 
-#include "kernels/cpu/common/output.h"
+#include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/scaled/narrow_rows.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-inline float load_scale(const ScaledWeight& weight, uint64_t i) {
-  float scale = 0;
+// Scales of tiles [begin, end), counted over the whole weight.
+inline void load_scales(const ScaledWeight& weight, uint64_t begin, uint64_t end, float* scales) {
+  const auto load = [&](auto* stored, auto number_of) {
+    for (uint64_t i = begin; i < end; ++i) {
+      const float scale = number_of(stored[i]);
+      scales[i - begin] = scale / weight.divisor * weight.factor;
+    }
+  };
   switch (weight.scale_type) {
     case ScaleType::f32:
-      scale = static_cast<const float*>(weight.scales)[i];
-      break;
+      return load(static_cast<const float*>(weight.scales), [](float scale) { return scale; });
     case ScaleType::f16:
-      scale = half_to_float(static_cast<const uint16_t*>(weight.scales)[i]);
-      break;
+      return load(static_cast<const uint16_t*>(weight.scales),
+                  [](uint16_t bits) { return F16::load(&bits, 0); });
     case ScaleType::bf16:
-      scale = bfloat16_to_float(static_cast<const uint16_t*>(weight.scales)[i]);
-      break;
+      return load(static_cast<const uint16_t*>(weight.scales), bfloat16_to_float);
     case ScaleType::e8m0:
-      scale = float8_e8m0_to_float(static_cast<const uint8_t*>(weight.scales)[i]);
-      break;
+      return load(static_cast<const uint8_t*>(weight.scales), float8_e8m0_to_float);
     case ScaleType::e4m3fn:
-      scale = float8_e4m3fn_to_float(static_cast<const uint8_t*>(weight.scales)[i]);
       break;
   }
-  return scale / weight.divisor * weight.factor;
+  decode_bytes<Float8E4M3FN, F32>(
+      static_cast<const uint8_t*>(weight.scales) + begin, end - begin,
+      [&](auto scale) {
+        using Value = decltype(scale);
+        return scale / all_of<Value>(weight.divisor) * all_of<Value>(weight.factor);
+      },
+      scales);
+}
+inline float load_scale(const ScaledWeight& weight, uint64_t i) {
+  float scale = 0;
+  load_scales(weight, i, i + 1, &scale);
+  return scale;
 }
 
 // The value of a number, rounded at each step.

@@ -1,7 +1,7 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/torchao/linear.h"
 
-#include "kernels/cpu/linear/nibble_dot.h"
+#include "kernels/cpu/linear/row_dot.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {

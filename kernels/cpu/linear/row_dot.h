@@ -1,14 +1,15 @@
-// LinearWeight::dot_bfloat16 for codes of 4 bits that stand for 16 numbers with a scale, and
+// LinearWeight::dot_bfloat16 for codes of 4 or 8 bits that stand for numbers with a scale, and
 // perhaps an offset, for 32 neighbours or more:
 //
 //   sum over groups of scale * (numbers . x) + offset * (sum of x)
 //
-// Numbers are looked up a vector at a time and meet the activations in registers; bfloat16 must
-// hold them exactly, and then nothing is rounded but the sums.
+// Numbers meet the activations in registers, a vector at a time; bfloat16 must hold them exactly,
+// and then nothing is rounded but the sums.
 #pragma once
 
 #include <utility>
 
+#include "kernels/cpu/common/float8_words.h"
 #include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/linear/product.h"
 
@@ -52,6 +53,27 @@ inline __m512i split_nibble_words(const uint8_t* packed) {
 inline __m512i byte_words(const uint8_t* bytes) {
   return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
 }
+
+// 32 bytes as the numbers that they stand for: integers less `offset`, or float8.
+class IntegerWords {
+ public:
+  IntegerWords(bool is_signed, int offset)
+      : flip_(_mm256_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))),
+        offset_(_mm512_set1_ps(static_cast<float>(offset + (is_signed ? 128 : 0)))) {}
+  __m512i operator[](const uint8_t* bytes) const {
+    const __m256i all =
+        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)), flip_);
+    const auto numbers = [&](__m128i half) {
+      return _mm512_sub_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(half)), offset_);
+    };
+    return __m512i(_mm512_cvtne2ps_pbh(numbers(_mm256_extracti128_si256(all, 1)),
+                                       numbers(_mm256_castsi256_si128(all))));
+  }
+
+ private:
+  __m256i flip_;
+  __m512 offset_;
+};
 
 // A row of the weight on its way along kRows rows of x.
 template <int kRows>
@@ -149,6 +171,13 @@ template <typename Row>
                                                     Row& row) {
   for (uint64_t i = 0; i < columns; i += 32)
     row.add(table[_mm512_srli_epi16(byte_words(bytes + i), shift)], scale);
+}
+
+// Bytes with one scale.
+template <typename Words, typename Row>
+[[gnu::always_inline]] inline void add_bytes(const Words& words, const uint8_t* bytes,
+                                             uint64_t columns, float scale, Row& row) {
+  for (uint64_t i = 0; i < columns; i += 32) row.add(words[bytes + i], scale);
 }
 
 #endif
