@@ -335,8 +335,10 @@ void multiply_int8_rows(const LinearWeight& weight, const PreparedActivations& x
     std::copy(x.offsets + block.x_begin, x.offsets + block.x_padded_end,
               reinterpret_cast<int32_t*>(block.sums) + row * kSumsStride);
   }
-  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
-    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+  // A whole page of a row: reading few bytes of each of many rows waits for memory.
+  constexpr uint64_t kByteStrip = kStrip * sizeof(float);
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kByteStrip) {
+    const uint64_t end = std::min(weight.in_features, begin + kByteStrip);
     fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
       const int8_t* codes = weight.codes + (first_row + row) * weight.in_features;
       for (uint64_t i = begin; i < end; ++i)
