@@ -294,14 +294,22 @@ void fill_scales(const LinearWeight& weight, const Block& block, uint64_t count,
   }
 }
 
+// As many as the tile has room for: reading few bytes of each of many rows waits for memory.
+template <typename Element>
+inline constexpr uint64_t kTileColumns = kStrip * sizeof(float) / sizeof(Element);
+
 template <typename Dot>
 void multiply_floats(const LinearWeight& weight, const PreparedActivations& x, const Block& block,
                      uint64_t first_row) {
   using Element = typename Dot::Weight;
-  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
-    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+  constexpr uint64_t kColumns = kTileColumns<Element>;
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kColumns) {
+    const uint64_t end = std::min(weight.in_features, begin + kColumns);
     fill_tile<Element>(block, begin, end, [&](uint64_t row, Element* out) {
-      weight.decode_floats(weight.format, first_row + row, begin, end, out);
+      for (uint64_t i = begin; i < end; i += kStrip) {
+        weight.decode_floats(weight.format, first_row + row, i, std::min(end, i + kStrip),
+                             out + (i - begin));
+      }
     });
     multiply_strip<Dot, Element>(x, block, begin, round_up(end - begin, kColumnPad));
   }
@@ -316,11 +324,15 @@ void multiply_floats(const LinearWeight& weight, const PreparedActivations& x, c
 #if defined(__AVX512BF16__)
 void multiply_bfloat16_groups(const LinearWeight& weight, const PreparedActivations& x,
                               const Block& block, uint64_t first_row) {
-  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
-    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+  constexpr uint64_t kColumns = kTileColumns<uint16_t>;
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kColumns) {
+    const uint64_t end = std::min(weight.in_features, begin + kColumns);
     fill_tile<uint16_t>(block, begin, end, [&](uint64_t row, uint16_t* out) {
-      weight.decode_groups(weight.format, first_row + row, begin, end, out,
-                           block.scales + row * kScaleStride);
+      for (uint64_t i = begin; i < end; i += kStrip) {
+        weight.decode_groups(weight.format, first_row + row, i, std::min(end, i + kStrip),
+                             out + (i - begin),
+                             block.scales + row * kScaleStride + (i - begin) / weight.group);
+      }
     });
     const uint64_t groups = (end - begin + weight.group - 1) / weight.group;
     fill_scales(weight, block, groups, groups);
@@ -335,10 +347,9 @@ void multiply_int8_rows(const LinearWeight& weight, const PreparedActivations& x
     std::copy(x.offsets + block.x_begin, x.offsets + block.x_padded_end,
               reinterpret_cast<int32_t*>(block.sums) + row * kSumsStride);
   }
-  // A whole page of a row: reading few bytes of each of many rows waits for memory.
-  constexpr uint64_t kByteStrip = kStrip * sizeof(float);
-  for (uint64_t begin = 0; begin < weight.in_features; begin += kByteStrip) {
-    const uint64_t end = std::min(weight.in_features, begin + kByteStrip);
+  constexpr uint64_t kColumns = kTileColumns<uint8_t>;
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kColumns) {
+    const uint64_t end = std::min(weight.in_features, begin + kColumns);
     fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
       const int8_t* codes = weight.codes + (first_row + row) * weight.in_features;
       for (uint64_t i = begin; i < end; ++i)
