@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Products of the Python libraries, for the rows of linear_bench: 4096 x 4096 weights, bfloat16 activations.
 
-    bench/linear_peers.py [--threads N] [--rounds N] [--processor-time]
+    bench/linear_peers.py [--threads N] [--rounds N] [--processor-time] [--json] [PEER...]
 
-Needs torch and, for nf4, bitsandbytes. Weights rotate through 256 MiB. Prints medians.
+Without a PEER all that are installed: torch, bitsandbytes, optimum-quanto, torchao, diffusers (GGUF). Weights rotate
+through 256 MiB. Prints medians.
 """
 import argparse
+import json
 import statistics
+import sys
 import time
 import warnings
 
@@ -14,22 +17,25 @@ import torch
 
 FEATURES = 4096
 ROTATION = 256 << 20
+ELEMENTS = FEATURES * FEATURES
 
 
-def bfloat16_linear(weight):
+def plain_linear(weight):
     layer = torch.nn.Linear(FEATURES, FEATURES, bias=False, dtype=torch.bfloat16)
     layer.weight = torch.nn.Parameter(weight.clone(), requires_grad=False)
-    return layer, weight.numel() * 2
+    return layer
 
 
-def bitsandbytes_nf4(weight):
-    import bitsandbytes
+def bitsandbytes_4bit(kind):
+    def make(weight):
+        import bitsandbytes
 
-    layer = bitsandbytes.nn.Linear4bit(FEATURES, FEATURES, bias=False, compute_dtype=torch.bfloat16, quant_type="nf4",
-                                       compress_statistics=False)
-    layer.weight = bitsandbytes.nn.Params4bit(weight.clone(), requires_grad=False, quant_type="nf4",
-                                              compress_statistics=False, module=layer)
-    return layer.to("cpu").eval(), weight.numel() // 2 + weight.numel() // 16
+        layer = bitsandbytes.nn.Linear4bit(FEATURES, FEATURES, bias=False, compute_dtype=torch.bfloat16, quant_type=kind,
+                                           compress_statistics=False)
+        layer.weight = bitsandbytes.nn.Params4bit(weight.clone(), requires_grad=False, quant_type=kind,
+                                                  compress_statistics=False, module=layer)
+        return layer.to("cpu").eval(), ELEMENTS // 2 + ELEMENTS // 16
+    return make
 
 
 def bitsandbytes_int8(weight):
@@ -37,19 +43,72 @@ def bitsandbytes_int8(weight):
 
     layer = bitsandbytes.nn.Linear8bitLt(FEATURES, FEATURES, bias=False, has_fp16_weights=False, threshold=6.0)
     layer.weight = bitsandbytes.nn.Int8Params(weight.clone(), requires_grad=False, has_fp16_weights=False)
-    return layer.to("cpu").eval(), weight.numel()
+    return layer.to("cpu").eval(), ELEMENTS
 
 
 def int8_pack(weight):
     codes = torch.randint(-127, 128, (FEATURES, FEATURES), dtype=torch.int8)
     scales = torch.full((FEATURES,), 0.01, dtype=torch.bfloat16)
-    return lambda x: torch._weight_int8pack_mm(x, codes, scales), weight.numel()
+    return lambda x: torch._weight_int8pack_mm(x, codes, scales), ELEMENTS
 
 
-def measure(name, make, arguments):
+def quanto(weights, size):
+    def make(weight):
+        from optimum import quanto as library
+
+        model = torch.nn.Sequential(plain_linear(weight))
+        library.quantize(model, weights=getattr(library, weights))
+        library.freeze(model)
+        return model, size
+    return make
+
+
+def torchao(config, size):
+    def make(weight):
+        from torchao import quantization as library
+
+        model = torch.nn.Sequential(plain_linear(weight))
+        library.quantize_(model, getattr(library, config)())
+        return model, size
+    return make
+
+
+def diffusers_gguf(kind):
+    def make(weight):
+        import gguf
+        from diffusers.quantizers.gguf.utils import GGUFLinear, GGUFParameter
+
+        layer = GGUFLinear(FEATURES, FEATURES, bias=False, compute_dtype=torch.bfloat16)
+        quant_type = getattr(gguf.GGMLQuantizationType, kind)
+        block, size = gguf.GGML_QUANT_SIZES[quant_type]
+        data = torch.randint(0, 256, (FEATURES, FEATURES // block * size), dtype=torch.uint8)
+        layer.weight = GGUFParameter(data, quant_type=quant_type)
+        return layer, data.numel()
+    return make
+
+
+PEERS = {
+    "torch bfloat16": lambda weight: (plain_linear(weight), ELEMENTS * 2),
+    "torch int8 weights": int8_pack,
+    "bitsandbytes nf4": bitsandbytes_4bit("nf4"),
+    "bitsandbytes fp4": bitsandbytes_4bit("fp4"),
+    "bitsandbytes int8": bitsandbytes_int8,
+    "quanto qint8": quanto("qint8", ELEMENTS),
+    "quanto qfloat8": quanto("qfloat8", ELEMENTS),
+    "quanto qint4": quanto("qint4", ELEMENTS // 2 + ELEMENTS // 32),
+    "torchao int8wo": torchao("Int8WeightOnlyConfig", ELEMENTS),
+    "torchao int8dq": torchao("Int8DynamicActivationInt8WeightConfig", ELEMENTS),
+    "diffusers q4_0": diffusers_gguf("Q4_0"),
+    "diffusers q8_0": diffusers_gguf("Q8_0"),
+    "diffusers q4_k": diffusers_gguf("Q4_K"),
+    "diffusers q6_k": diffusers_gguf("Q6_K"),
+}
+
+
+def measure(name, arguments):
     weight = torch.randn(FEATURES, FEATURES, dtype=torch.bfloat16) * 0.02
-    first, size = make(weight)
-    layers = [first] + [make(weight)[0] for _ in range(ROTATION // size)]
+    first, size = PEERS[name](weight)
+    layers = [first] + [PEERS[name](weight)[0] for _ in range(ROTATION // size)]
     now = (lambda: time.process_time() / arguments.threads) if arguments.processor_time else time.perf_counter
     for rows in (1, 32, 512):
         x = torch.randn(rows, FEATURES, dtype=torch.bfloat16)
@@ -63,27 +122,34 @@ def measure(name, make, arguments):
                 layer(x)
             times.append((now() - begin) / count)
         seconds = statistics.median(times)
-        rate = size / seconds * 1e-9 if rows == 1 else 2 * rows * FEATURES**2 / seconds * 1e-9
-        print(f"{name:<24} {rows:>4} rows {arguments.threads:>2} threads {rate:8.1f} "
-              f"{'GB/s' if rows == 1 else 'GFLOP/s'}", flush=True)
+        rate = size / seconds * 1e-9 if rows == 1 else 2 * rows * ELEMENTS / seconds * 1e-9
+        unit = "GB/s" if rows == 1 else "GFLOP/s"
+        if arguments.json:
+            print(json.dumps({"peer": name, "rows": rows, "threads": arguments.threads, "seconds": seconds, "rate": rate,
+                              "unit": unit}), flush=True)
+        else:
+            print(f"{name:<24} {rows:>4} rows {arguments.threads:>2} threads {rate:8.1f} {unit}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("peers", nargs="*", metavar="PEER", help=", ".join(PEERS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processor-time", action="store_true")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     arguments = parser.parse_args()
+    unknown = [name for name in arguments.peers if name not in PEERS]
+    if unknown:
+        parser.error(f"no peer is called {unknown[0]!r}: {', '.join(PEERS)}")
     warnings.filterwarnings("ignore")
     torch.set_num_threads(arguments.threads)
     with torch.inference_mode():
-        measure("torch bfloat16", bfloat16_linear, arguments)
-        measure("torch int8 weights", int8_pack, arguments)
-        for name, make in (("bitsandbytes nf4", bitsandbytes_nf4), ("bitsandbytes int8", bitsandbytes_int8)):
+        for name in arguments.peers or PEERS:
             try:
-                measure(name, make, arguments)
-            except ImportError as error:
-                print(f"{name}: not measured, {error}")
+                measure(name, arguments)
+            except (ImportError, AttributeError, NotImplementedError, RuntimeError) as error:
+                print(f"{name}: not measured, {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

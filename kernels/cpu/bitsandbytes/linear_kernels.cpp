@@ -1,6 +1,8 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/bitsandbytes/linear.h"
 
+#include "kernels/cpu/linear/row_dot.h"
+
 #if defined(__AVX512BW__)
 #include <immintrin.h>
 #endif
@@ -71,78 +73,23 @@ inline __m512i spread_bytes() {
                           0x03030303, 0x02020202, 0x01010101, 0x00000000);
 }
 
-inline void add_dot(__m512& sums, __m512i a, __m512i b) {
-  asm("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
-}
-
-// The codebook as the sum of two bfloat16 each, twice, as decode_to_bfloat16
-// has its table.
-struct SplitCodebook {
-  __m512i high, low;
-  explicit SplitCodebook(FourBitType type) {
-    const __m512 values = _mm512_loadu_ps(four_bit_codebook(type));
-    const __m256i upper = __m256i(_mm512_cvtneps_pbh(values));
-    const __m512 rest = _mm512_sub_ps(
-        values, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16)));
-    high = _mm512_broadcast_i64x4(upper);
-    low = _mm512_broadcast_i64x4(__m256i(_mm512_cvtneps_pbh(rest)));
-  }
-};
-
-// sums[i] += scale of a block times its codes' values times row i of x, 64
-// columns.
-template <int kRows>
-inline void add_block(const SplitCodebook& codebook, const uint8_t* packed, float scale,
-                      const uint16_t* x, uint64_t x_stride, __m512* sums) {
-  const __m512i spread = spread_bytes(), shifts = _mm512_set1_epi32(4);
-  __m512 dots[kRows][2] = {};
-#pragma GCC unroll 2
-  for (int half = 0; half < 2; ++half) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(packed + 16 * half));
-    const __m512i twice = _mm512_permutexvar_epi8(spread, _mm512_castsi128_si512(bytes));
-    const __m512i indices = _mm512_srlv_epi16(twice, shifts);
-    const __m512i high = _mm512_permutexvar_epi16(indices, codebook.high);
-    const __m512i low = _mm512_permutexvar_epi16(indices, codebook.low);
-#pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row) {
-      const __m512i words =
-          _mm512_loadu_si512(x + static_cast<uint64_t>(row) * x_stride + 32 * half);
-      add_dot(dots[row][0], high, words);
-      add_dot(dots[row][1], low, words);
-    }
-  }
-  const __m512 factor = _mm512_set1_ps(scale);
-#pragma GCC unroll 4
-  for (int row = 0; row < kRows; ++row)
-    sums[row] = _mm512_fmadd_ps(_mm512_add_ps(dots[row][0], dots[row][1]), factor, sums[row]);
-}
-
-template <int kRows>
-void dot_rows(const FourBitWeight& weight, const SplitCodebook& codebook, uint64_t from,
-              const uint16_t* x, uint64_t x_stride, float* sums) {
-  __m512 vectors[kRows] = {};
-  float unnested[kStrip / kSmallestBlock + 2];
-  for (uint64_t begin = 0; begin < weight.columns; begin += kStrip) {
-    const uint64_t end = std::min(weight.columns, begin + kStrip);
-    const float* absmax = absmax_from(weight, from + begin, from + end, unnested);
-    const uint64_t first = (from + begin) / weight.blocksize;
-    for (uint64_t i = begin; i < end; i += 64) {
-      add_block<kRows>(codebook, weight.packed + (from + i) / 2,
-                       absmax[(from + i) / weight.blocksize - first], x + i, x_stride, vectors);
-    }
-  }
-  for (int row = 0; row < kRows; ++row) sums[row] = _mm512_reduce_add_ps(vectors[row]);
-}
-
 void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
   const auto& weight = *static_cast<const FourBitWeight*>(format);
-  const SplitCodebook codebook(weight.type);
+  const NibbleWords codebook(four_bit_codebook(weight.type));
   const uint64_t from = row * weight.columns;
-  uint64_t i = 0;
-  for (; i + 4 <= x.count; i += 4)
-    dot_rows<4>(weight, codebook, from, x.numbers + i * x.stride, x.stride, sums + i);
-  for (; i < x.count; ++i)
-    dot_rows<1>(weight, codebook, from, x.numbers + i * x.stride, x.stride, sums + i);
+  float unnested[kStrip / kSmallestBlock + 2];
+  dot_rows(x, sums, [&](auto& products) {
+    for (uint64_t begin = 0; begin < weight.columns; begin += kStrip) {
+      const uint64_t end = std::min(weight.columns, begin + kStrip);
+      const float* absmax = absmax_from(weight, from + begin, from + end, unnested);
+      const uint64_t first = (from + begin) / weight.blocksize;
+      for (uint64_t i = from + begin; i < from + end; i += 64) {
+        const uint8_t* packed = weight.packed + i / 2;
+        products.add(codebook[high_nibble_pairs(packed)], codebook[high_nibble_pairs(packed + 16)],
+                     absmax[i / weight.blocksize - first]);
+      }
+    }
+  });
 }
 
 void decode_to_bfloat16(const FourBitWeight& weight, const float* absmax, uint64_t begin,

@@ -3,8 +3,8 @@
 //
 //   sum over groups of scale * (numbers . x) + offset * (sum of x)
 //
-// Numbers meet the activations in registers, a vector at a time; bfloat16 must hold them exactly,
-// and then nothing is rounded but the sums.
+// Numbers meet the activations in registers, a vector at a time. They are bfloat16: where that
+// holds them exactly, nothing is rounded but the sums.
 #pragma once
 
 #include <utility>
@@ -38,10 +38,14 @@ class NibbleWords {
 
 // 32 codes as the low 4 bits of words; what stands above them does not matter to NibbleWords.
 // Of 16 bytes, the low half of each first.
-inline __m512i nibble_pairs(const uint8_t* packed) {
+inline __m512i nibble_pairs(const uint8_t* packed, int64_t from = 0x000c'0008'0004'0000) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(packed));
-  const __m512i from = _mm512_set1_epi64(0x000c'0008'0004'0000);  // bits of each pair of bytes
-  return _mm512_multishift_epi64_epi8(from, _mm512_cvtepu16_epi64(bytes));
+  // from: the bits of each pair of bytes that a word begins with.
+  return _mm512_multishift_epi64_epi8(_mm512_set1_epi64(from), _mm512_cvtepu16_epi64(bytes));
+}
+// The high half of each first.
+inline __m512i high_nibble_pairs(const uint8_t* packed) {
+  return nibble_pairs(packed, 0x0008'000c'0000'0004);
 }
 // Of 16 bytes, all low halves before the high ones.
 inline __m512i split_nibble_words(const uint8_t* packed) {
@@ -89,6 +93,11 @@ class DotRow {
     add_rows(numbers, _mm512_set1_ps(scale), Rows());
     x_ += kSumColumns;
   }
+  // The next 64 columns with one scale.
+  void add(__m512i first, __m512i second, float scale) {
+    add_rows(first, second, _mm512_set1_ps(scale), Rows());
+    x_ += 2 * kSumColumns;
+  }
   // An offset of each of the next 32 * count columns; counted apart from add().
   void add_offset(float offset, uint64_t count) {
     for (int row = 0; row < kRows; ++row) {
@@ -118,16 +127,26 @@ class DotRow {
 
  private:
   using Rows = std::make_integer_sequence<int, kRows>;
-  // Without a loop: sums would not stay in registers.
+  // Without loops: sums would not stay in registers.
   template <int... kRow>
   void add_rows(__m512i numbers, __m512 scale, std::integer_sequence<int, kRow...>) {
-    (add_row(numbers, scale, x_ + kRow * x_stride_, sums_[kRow]), ...);
+    (add_scaled(dot(numbers, x_ + kRow * x_stride_, _mm512_setzero_ps()), scale, sums_[kRow]), ...);
+  }
+  template <int... kRow>
+  void add_rows(__m512i first, __m512i second, __m512 scale, std::integer_sequence<int, kRow...>) {
+    (add_scaled(dot(second, x_ + kRow * x_stride_ + kSumColumns,
+                    dot(first, x_ + kRow * x_stride_, _mm512_setzero_ps())),
+                scale, sums_[kRow]),
+     ...);
+  }
+  // sum + numbers . x
+  static __m512 dot(__m512i numbers, const uint16_t* x, __m512 sum) {
+    // GCC 12 spills the accumulator of the intrinsic.
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(numbers), "v"(_mm512_loadu_si512(x)));
+    return sum;
   }
   // Two chains take turns, which hides the latency.
-  static void add_row(__m512i numbers, __m512 scale, const uint16_t* x, __m512* sums) {
-    __m512 dot = _mm512_setzero_ps();
-    // GCC 12 spills the accumulator of the intrinsic.
-    asm("vdpbf16ps %2, %1, %0" : "+v"(dot) : "v"(numbers), "v"(_mm512_loadu_si512(x)));
+  static void add_scaled(__m512 dot, __m512 scale, __m512* sums) {
     const __m512 sum = _mm512_fmadd_ps(dot, scale, sums[0]);
     sums[0] = sums[1];
     sums[1] = sum;
@@ -161,8 +180,9 @@ void dot_rows(const BFloat16Rows& x, float* sums, Visit visit) {
 template <typename Row>
 [[gnu::always_inline]] inline void add_nibble_pairs(const NibbleWords& table, const uint8_t* packed,
                                                     uint64_t columns, float scale, Row& row) {
-  for (uint64_t i = 0; i < columns; i += 32, packed += 16)
-    row.add(table[nibble_pairs(packed)], scale);
+  for (; columns >= 64; columns -= 64, packed += 32)
+    row.add(table[nibble_pairs(packed)], table[nibble_pairs(packed + 16)], scale);
+  if (columns > 0) row.add(table[nibble_pairs(packed)], scale);
 }
 // The same of bytes whose codes begin at bit `shift`, 0 or 4.
 template <typename Row>
