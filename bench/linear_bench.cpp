@@ -313,6 +313,7 @@ void measure(precis::RegistryResolver& resolver, const std::string& spec, const 
                                         {"unit", bounds[bound].unit},
                                         {"limit", bounds[bound].name},
                                         {"share", median(shares)},
+                                        {"weight_bytes", format.weight_bytes()},
                                         {"decoding", median(decodings)}}
                              .dump());
     } else {
