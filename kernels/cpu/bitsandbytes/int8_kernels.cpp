@@ -2,6 +2,7 @@
 //
 // Bound by memory both ways; a row is read twice, the second time from a cache.
 #include "kernels/cpu/bitsandbytes/int8.h"
+#include "kernels/cpu/common/decode_rows.h"
 
 #include "kernels/cpu/common/output.h"
 

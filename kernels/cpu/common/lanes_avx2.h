@@ -188,12 +188,6 @@ inline float smallest_of(Floats a) {
   return -largest_of(Floats::of(-1) * a);
 }
 
-inline void store_bytes(uint8_t* to, Ints values) {
-  const __m256i low = _mm256_and_si256(values.v, _mm256_set1_epi32(0xff));
-  const __m128i words =
-      _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
-}
 inline Ints truncate(Floats values) {
   return {_mm256_cvttps_epi32(values.v)};
 }

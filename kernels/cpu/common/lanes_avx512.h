@@ -189,10 +189,6 @@ inline float smallest_of(Floats a) {
   return _mm512_reduce_min_ps(a.v);
 }
 
-// The low byte of each lane.
-inline void store_bytes(uint8_t* to, Ints values) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(values.v));
-}
 // Toward zero; what int32 cannot hold becomes its smallest number, as a cast does on x86.
 inline Ints truncate(Floats values) {
   return {_mm512_cvttps_epi32(values.v)};

@@ -97,5 +97,13 @@ inline void stream(void* to, Line line) {
   _mm256_stream_si256(static_cast<__m256i*>(to), line);
 }
 
+// The low byte of each lane.
+inline void store_bytes(uint8_t* to, Ints values) {
+  const __m256i low = _mm256_and_si256(values.v, _mm256_set1_epi32(0xff));
+  const __m128i words =
+      _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
+}
+
 }  // namespace PRECIS_ISA
 }  // namespace precis::kernels

@@ -79,5 +79,10 @@ inline void stream(void* to, Line line) {
   _mm512_stream_si512(static_cast<__m512i*>(to), line);
 }
 
+// The low byte of each lane.
+inline void store_bytes(uint8_t* to, Ints values) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(values.v));
+}
+
 }  // namespace PRECIS_ISA
 }  // namespace precis::kernels

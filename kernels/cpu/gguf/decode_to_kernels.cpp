@@ -1,4 +1,5 @@
 // Decoding into the caller's number type. Compiled once for each instruction set.
+#include "kernels/cpu/common/decode_rows.h"
 #include "kernels/cpu/common/output.h"
 #include "kernels/cpu/gguf/codecs.h"
 

@@ -6,6 +6,7 @@
 // codebook moves to the neighbour of least squared error.
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/lattice_search.h"
+#include "kernels/cpu/gguf/positive_search.h"
 #include "kernels/cpu/gguf/scale_search.h"
 
 namespace precis::kernels {

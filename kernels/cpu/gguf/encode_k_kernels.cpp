@@ -5,6 +5,7 @@
 // the vectoriser.
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/k_quants.h"
+#include "kernels/cpu/gguf/positive_search.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {

@@ -2,6 +2,7 @@
 // set.
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/lattice_fit.h"
+#include "kernels/cpu/gguf/positive_search.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {

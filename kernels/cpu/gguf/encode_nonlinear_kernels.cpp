@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/lane_search.h"
+#include "kernels/cpu/gguf/positive_search.h"
 #include "kernels/cpu/gguf/scale_search.h"
 
 namespace precis::kernels {

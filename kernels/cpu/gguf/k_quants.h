@@ -8,6 +8,7 @@
 #pragma once
 
 #include "kernels/cpu/gguf/lane_search.h"
+#include "kernels/cpu/gguf/positive_search.h"
 #include "kernels/cpu/gguf/scale_search.h"
 
 namespace precis::kernels {

@@ -1,5 +1,6 @@
 // Compiled once for each instruction set. Decoding is bound by writing.
 #include "kernels/cpu/common/byte_numbers.h"
+#include "kernels/cpu/common/decode_rows.h"
 #include "kernels/cpu/quanto/quanto.h"
 
 namespace precis::kernels {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "stored_module.hpp"
 #include "tensor.hpp"
 
 PRECIS_SDK_NAMESPACE_BEGIN
@@ -79,6 +80,34 @@ void compare_parts(const std::vector<PartLayout>& expected, std::size_t count, F
                                " elements, the weight's shape needs " + std::to_string(needed)
                          : "has the wrong dtype"));
   }
+}
+
+// Bytes of what is written of a weight.
+inline uint64_t written_bytes(const std::vector<PartLayout>& layout) {
+  uint64_t bytes = 0;
+  for (const PartLayout& part : layout) {
+    if (!part.written) continue;
+    bytes += elements(static_cast<int32_t>(part.shape.size()), part.shape.data()) *
+             (part.dtype.bits / 8u);
+  }
+  return bytes;
+}
+
+// Where in the checkpoint the parts of a module's weight stand. Throws PRECIS_DATA_LOSS where one
+// is missing.
+inline std::vector<uint64_t> stored_parts(const std::vector<PartLayout>& layout,
+                                          const StoredModule& module) {
+  std::vector<uint64_t> parts;
+  bool complete = true;
+  for (const PartLayout& part : layout) {
+    const int64_t index = module.index(part.name);
+    if (!part.companion && index < 0) {
+      if (!part.optional) module.at(part.name);
+      complete = false;
+    }
+    if (index >= 0 && (complete || part.companion)) parts.push_back(static_cast<uint64_t>(index));
+  }
+  return parts;
 }
 
 PRECIS_SDK_NAMESPACE_END

@@ -4,6 +4,7 @@
 
 #include <precis/precis.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -85,6 +86,29 @@ class StoredModule {
   const precis_state_dict* state_dict_;
   std::string module_;
 };
+
+// Calls body(module) for each module that has a tensor with the name of an anchor, once: the first
+// of the anchors that it has tells.
+template <typename Body>
+void for_modules(const precis_state_dict& state_dict, const std::vector<std::string_view>& anchors,
+                 Body body) {
+  for (uint64_t i = 0; i < state_dict.count; ++i) {
+    const std::string_view name = view(state_dict.info(&state_dict, i)->name);
+    for (auto anchor = anchors.begin(); anchor != anchors.end(); ++anchor) {
+      const bool inner = name.size() > anchor->size() + 1 &&
+                         name[name.size() - anchor->size() - 1] == '.' &&
+                         name.substr(name.size() - anchor->size()) == *anchor;
+      if (!inner && name != *anchor) continue;
+      const StoredModule module(state_dict,
+                                std::string(inner ? name.substr(0, name.size() - anchor->size() - 1)
+                                                  : std::string_view()));
+      const bool told = std::any_of(anchors.begin(), anchor, [&](std::string_view earlier) {
+        return module.find(earlier) != nullptr;
+      });
+      if (!told) body(module);
+    }
+  }
+}
 
 PRECIS_SDK_NAMESPACE_END
 

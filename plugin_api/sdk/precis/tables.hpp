@@ -1,5 +1,4 @@
-// The ABI's tables over sdk::Quantizer and sdk::Method. Included by plugin.hpp; authors need not
-// read it.
+// The ABI's tables over sdk::Quantizer and sdk::Method, for plugin.hpp alone.
 #ifndef PRECIS_SDK_TABLES_HPP
 #define PRECIS_SDK_TABLES_HPP
 

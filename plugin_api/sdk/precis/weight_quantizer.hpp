@@ -16,28 +16,10 @@
 #include "part_layout.hpp"
 #include "plugin.hpp"
 #include "rows.hpp"
+#include "skip_list.hpp"
 #include "stored_module.hpp"
 
 PRECIS_SDK_NAMESPACE_BEGIN
-
-// The config's list of modules left as they are, and how the method's library reads it.
-struct SkipList {
-  std::string key;  // in the config: "modules_to_not_convert"
-  ModuleList modules;
-  bool (*keeps)(std::string_view module, const ModuleList& modules);
-  // The entry that keeps this module alone; null: the module's path.
-  std::string (*entry)(std::string_view module) = nullptr;
-};
-
-// The texts of a list option; whatever else Python lets stand there is ignored.
-inline ModuleList module_list(const Json& value) {
-  ModuleList modules;
-  if (!value.is_array()) return modules;
-  for (const Json& name : value) {
-    if (name.is_string()) modules.push_back(name.get<std::string>());
-  }
-  return modules;
-}
 
 class WeightQuantizer : public Quantizer {
  public:
@@ -85,7 +67,7 @@ class WeightQuantizer : public Quantizer {
     out.bytes = param.ndim < 0 ? 0 : elements(param.ndim, param.shape) * param.dtype.bits / 8;
     if (out.keep != 0 || param.ndim < 0) return;
     try {
-      out.bytes = stored_bytes(param);
+      out.bytes = written_bytes(layout(param));
     } catch (const PluginError& error) {
       // A misfit is the plan's to refuse: the host keeps such a weight and says why.
       if (error.status() != PRECIS_UNSUPPORTED) throw;
@@ -93,23 +75,9 @@ class WeightQuantizer : public Quantizer {
   }
 
   void quantized_params(const precis_state_dict& state_dict, const EmitParam& emit) const override {
-    const std::vector<std::string_view> telling = anchors();
-    for (uint64_t i = 0; i < state_dict.count; ++i) {
-      const std::string_view name = view(state_dict.info(&state_dict, i)->name);
-      for (auto anchor = telling.begin(); anchor != telling.end(); ++anchor) {
-        const bool inner = name.size() > anchor->size() + 1 &&
-                           name[name.size() - anchor->size() - 1] == '.' &&
-                           name.substr(name.size() - anchor->size()) == *anchor;
-        if (!inner && name != *anchor) continue;
-        const StoredModule module(
-            state_dict, std::string(inner ? name.substr(0, name.size() - anchor->size() - 1)
-                                          : std::string_view()));
-        const bool told = std::any_of(telling.begin(), anchor, [&](std::string_view earlier) {
-          return module.find(earlier) != nullptr;
-        });
-        if (!told && is_quantized(module)) emit_module(module, emit);
-      }
-    }
+    for_modules(state_dict, anchors(), [&](const StoredModule& module) {
+      if (is_quantized(module)) emit_module(module, emit);
+    });
   }
 
   void check(const precis_param& param,
@@ -119,24 +87,9 @@ class WeightQuantizer : public Quantizer {
     });
   }
 
-  // The normalised config with the component's kept modules added to the list: the libraries
-  // replace every Linear that is not listed, and then expect quantized weights for it.
+  // The normalised config with the component's kept modules added to the list.
   std::string config(const precis_component& component) const override {
-    ModuleList modules = skip_.modules;
-    for (uint64_t i = 0; i < component.kept_count; ++i) {
-      const std::string module(module_of(view(component.kept[i]->name)));
-      if (!skip_.keeps(module, modules))
-        modules.push_back(skip_.entry == nullptr ? module : skip_.entry(module));
-    }
-    for (uint64_t i = 0; i < component.quantized_count; ++i) {
-      const std::string_view module = module_of(view(component.quantized[i]->name));
-      if (!skip_.keeps(module, modules)) continue;
-      throw PluginError(PRECIS_UNSUPPORTED,
-                        "'" + skip_.key + "' cannot list every kept module without '" +
-                            std::string(module) +
-                            "', which is quantized: keep or quantize both (--rule, --skip, "
-                            "--no-default-skips)");
-    }
+    const ModuleList modules = listed_modules(skip_, component);
     Json object = normalized_;
     if (!modules.empty()) write_skip_list(modules, object);
     return object.dump();
@@ -190,16 +143,6 @@ class WeightQuantizer : public Quantizer {
   const Json& normalized() const { return normalized_; }
 
  private:
-  uint64_t stored_bytes(const precis_param& param) const {
-    uint64_t bytes = 0;
-    for (const PartLayout& part : layout(param)) {
-      if (!part.written) continue;
-      bytes += elements(static_cast<int32_t>(part.shape.size()), part.shape.data()) *
-               (part.dtype.bits / 8u);
-    }
-    return bytes;
-  }
-
   void emit_module(const StoredModule& module, const EmitParam& emit) const {
     const StoredWeight weight = describe(module);
     const std::string name = module.key("weight");
@@ -210,17 +153,7 @@ class WeightQuantizer : public Quantizer {
     param.dtype = weight.dtype;
     param.ndim = static_cast<int32_t>(weight.shape.size());
     param.shape = weight.shape.data();
-    std::vector<uint64_t> parts;
-    bool complete = true;
-    for (const PartLayout& part : layout(param)) {
-      const int64_t index = module.index(part.name);
-      if (!part.companion && index < 0) {
-        if (!part.optional) module.at(part.name);
-        complete = false;
-      }
-      if (index >= 0 && (complete || part.companion)) parts.push_back(static_cast<uint64_t>(index));
-    }
-    emit(param, parts);
+    emit(param, stored_parts(layout(param), module));
   }
 
   Json normalized_;
