@@ -1,5 +1,7 @@
 #include "plugins/modelopt/config.h"
 
+#include <limits>
+
 namespace precis::modelopt {
 
 using sdk::Json;
@@ -14,7 +16,10 @@ Algorithm algorithm_of(const std::string& name) {
   if (name == "fp8_pb_wo" || name == "fp8_pb_real" || name == "FP8_PB_WO")
     return Algorithm::fp8_blocks;
   if (name == "W8A16" || name == "W8A8_SQ_PER_CHANNEL") return Algorithm::int8_rows;
-  if (name == "NVFP4" || name == "NVFP4_AWQ" || name == "W4A8_NVFP4_FP8") return Algorithm::nvfp4;
+  if (name == "NVFP4" || name == "NVFP4_AWQ" || name == "W4A16_NVFP4") return Algorithm::nvfp4;
+  if (name == "W4A8_NVFP4_FP8") return Algorithm::nvfp4_fp8;
+  if (name == "W4A16_AWQ") return Algorithm::int4;
+  if (name == "MXFP8") return Algorithm::mxfp8;
   if (name == "mxfp4" || name == "MXFP4" || name == "W4A8_MXFP4_FP8") return Algorithm::mxfp4;
   return Algorithm::unread;
 }
@@ -87,17 +92,24 @@ Json read_as_diffusers(const Json& object, bool lenient) {
   return values;
 }
 
+Scheme read_scheme(const Json& object) {
+  Scheme scheme{Algorithm::unread, {}, 0};
+  if (!object.is_object()) return scheme;
+  const Json name = object.value("quant_algo", Json()), size = object.value("group_size", Json());
+  if (name.is_string()) scheme.name = name.get<std::string>();
+  scheme.algorithm = algorithm_of(scheme.name);
+  if (size.is_number_unsigned() && size <= std::numeric_limits<int32_t>::max())
+    scheme.group_size = size.get<uint64_t>();
+  return scheme;
+}
+
 void read_exported(const Json& object, Config& config) {
-  const Json name = object.value("quant_algo", Json());
-  config.algorithm_name = name.is_string() ? name.get<std::string>() : std::string();
-  config.algorithm = algorithm_of(config.algorithm_name);
+  config.scheme = read_scheme(object);
+  config.ignored = sdk::module_list(object.value("ignore", Json()));
   const Json layers = object.value("quantized_layers", Json::object());
-  if (config.algorithm_name != "MIXED_PRECISION" || !layers.is_object()) return;
-  for (const auto& [module, scheme] : layers.items()) {
-    const Json own = scheme.is_object() ? scheme.value("quant_algo", Json()) : Json();
-    config.modules.emplace_back(
-        module, own.is_string() ? algorithm_of(own.get<std::string>()) : Algorithm::unread);
-  }
+  if (config.scheme.name != "MIXED_PRECISION" || !layers.is_object()) return;
+  for (const auto& [module, scheme] : layers.items())
+    config.modules.emplace_back(module, read_scheme(scheme));
 }
 
 }  // namespace

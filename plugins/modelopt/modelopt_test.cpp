@@ -9,28 +9,22 @@ json config_of(const json& options) {
   return {{"quant_method", "modelopt"}, {"quant_algo", options.at("quant_algo")}};
 }
 
-std::optional<std::vector<PartSpec>> parts_of(const json& options, const Param& param) {
-  const int64_t rows = param.shape[0], columns = param.shape[1];
-  const std::string algorithm = options.at("quant_algo");
-  if (algorithm == "NVFP4")
-    return std::vector<PartSpec>{{"weight", DType::u8, {rows, columns / 2}, 0, ""},
-                                 {"weight_scale", DType::f8_e4m3fn, {rows, columns / 16}, 0, ""},
-                                 {"weight_scale_2", DType::f32, {}, 0, ""}};
-  std::vector<int64_t> scales;
-  if (algorithm != "FP8") scales = {rows};
-  const DType codes = algorithm == "W8A16" ? DType::i8 : DType::f8_e4m3fn;
-  return std::vector<PartSpec>{{"weight", codes, {rows, columns}, 0, ""},
-                               {"weight_scale", DType::f32, scales, 0, ""}};
+std::vector<ProductCase> products() {
+  const std::vector<std::pair<int64_t, int64_t>> any{{1, 7}, {3, 50}, {33, 320}, {100, 1312}};
+  const std::vector<std::pair<int64_t, int64_t>> groups{{5, 32}, {33, 320}, {100, 1312}};
+  const std::vector<std::pair<int64_t, int64_t>> pairs{{2, 128}, {34, 384}, {100, 1280}};
+  return {{"modelopt-fp8", any},      {"modelopt-fp8-rows", any}, {"modelopt-fp8-blocks", any},
+          {"modelopt-mxfp8", groups}, {"modelopt-int8", any},     {"modelopt-int4", pairs},
+          {"modelopt-nvfp4", groups}, {"modelopt-mxfp4", groups}, {"modelopt-nvfp4-fp8", groups}};
 }
 
 }  // namespace
 
 const MethodUnderTest& method_under_test() {
-  static const MethodUnderTest method{
-      .plugin = "modelopt",
-      .golden = {{.folder = "modelopt", .config = config_of, .read_only = parts_of}},
-      .reads_products = true,
-      .least_configs = 25};
+  static const MethodUnderTest method{.plugin = "modelopt",
+                                      .golden = {{.folder = "modelopt", .config = config_of}},
+                                      .products = products(),
+                                      .least_configs = 25};
   return method;
 }
 

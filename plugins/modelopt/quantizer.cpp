@@ -1,5 +1,10 @@
 #include "plugins/modelopt/quantizer.h"
 
+#include <cmath>
+
+#include "plugins/modelopt/form.h"
+#include "plugins/shell_pattern.h"
+
 namespace precis::modelopt {
 
 using kernels::NarrowType;
@@ -7,35 +12,13 @@ using sdk::PluginError;
 
 namespace {
 
+constexpr const char* kVersion = "0.47.0";  // whose stored forms are written
 constexpr std::size_t kCodes = 0, kScales = 1, kScaleOfScales = 2;
 
-struct Form {
-  NarrowType type;
-  uint64_t tile_rows, tile_columns;  // 0: the whole side
-};
-
-Form form_of(Algorithm algorithm) {
-  switch (algorithm) {
-    case Algorithm::fp8:
-      return {NarrowType::float8_e4m3fn, 0, 0};
-    case Algorithm::fp8_rows:
-      return {NarrowType::float8_e4m3fn, 1, 0};
-    case Algorithm::fp8_blocks:
-      return {NarrowType::float8_e4m3fn, 128, 128};
-    case Algorithm::int8_rows:
-      return {NarrowType::int8, 1, 0};
-    case Algorithm::nvfp4:
-      return {NarrowType::float4_e2m1, 1, 16};
-    case Algorithm::mxfp4:
-      return {NarrowType::float4_e2m1, 1, 32};
-    case Algorithm::none:
-    case Algorithm::unread:
-      break;
-  }
-  throw PluginError(PRECIS_UNSUPPORTED,
-                    "quant_algo FP8, FP8_PER_CHANNEL_PER_TOKEN, fp8_pb_wo, W8A16, NVFP4 and mxfp4 "
-                    "are read, others are not");
-}
+constexpr const char* kDiffusers =
+    "weights of diffusers' modelopt config stand beside a pickle of Python objects "
+    "(modelopt_state.pth); use a config with 'quant_algo', as ModelOpt's export_hf_checkpoint "
+    "writes it";
 
 kernels::ScaleTiles tiles_of(const Form& form, const sdk::Matrix& matrix) {
   kernels::ScaleTiles tiles;
@@ -46,64 +29,92 @@ kernels::ScaleTiles tiles_of(const Form& form, const sdk::Matrix& matrix) {
   return tiles;
 }
 
-bool keeps_nothing(std::string_view, const sdk::ModuleList&) {
-  return false;
+kernels::NarrowRows rows_of(const Form& form, const sdk::Matrix& matrix) {
+  return {form.type, form.bits, false, matrix.columns};
+}
+
+// Throws PRECIS_UNSUPPORTED for a weight that does not divide into the scheme's groups and pairs.
+void check_shape(const Form& form, const precis_param& param) {
+  const sdk::Matrix matrix = sdk::matrix(param);
+  if (param.ndim != 2)
+    throw PluginError(PRECIS_UNSUPPORTED, "only matrices [out_features, in_features] are stored");
+  if (form.in_groups && matrix.columns % form.tile_columns != 0)
+    throw PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(matrix.columns) +
+                                              " is not a multiple of " +
+                                              std::to_string(form.tile_columns));
+  if (form.type == NarrowType::int4_row_pairs && matrix.rows % 2 != 0)
+    throw PluginError(PRECIS_UNSUPPORTED, "out_features " + std::to_string(matrix.rows) +
+                                              " is odd, and two rows share bytes");
 }
 
 }  // namespace
 
 ModelOptQuantizer::ModelOptQuantizer(Config config)
-    : ScaledQuantizer(config.normalized, {"", {}, keeps_nothing}), config_(std::move(config)) {}
+    : ScaledQuantizer(config.normalized, {"ignore", config.ignored, plugins::matches_any_pattern}),
+      config_(std::move(config)) {}
 
 void ModelOptQuantizer::quantized_params(const precis_state_dict& state_dict,
                                          const sdk::EmitParam& emit) const {
-  if (config_.of_diffusers)
-    throw PluginError(PRECIS_UNSUPPORTED,
-                      "weights of diffusers' modelopt config stand beside a pickle of Python "
-                      "objects (modelopt_state.pth); export the model with ModelOpt's "
-                      "export_hf_checkpoint, whose config has 'quant_algo'");
+  if (config_.of_diffusers) throw PluginError(PRECIS_UNSUPPORTED, kDiffusers);
   ScaledQuantizer::quantized_params(state_dict, emit);
 }
 
-Algorithm ModelOptQuantizer::algorithm(std::string_view module) const {
-  for (const auto& [name, algorithm] : config_.modules)
-    if (name == module) return algorithm;
-  return config_.algorithm;
+std::string ModelOptQuantizer::config(const precis_component& component) const {
+  sdk::Json object = sdk::Json::parse(ScaledQuantizer::config(component));
+  if (config_.of_diffusers) return object.dump();
+  if (!object.contains("ignore")) object["ignore"] = sdk::Json::array();
+  if (!object.contains("producer"))
+    object["producer"] = {{"name", "modelopt"}, {"version", kVersion}};
+  const sdk::Json group = config_group(config_.scheme);
+  if (!object.contains("config_groups") && !group.is_null())
+    object["config_groups"] = {{"group_0", group}};
+  return object.dump();
+}
+
+const Scheme& ModelOptQuantizer::scheme(std::string_view module) const {
+  for (const auto& [name, scheme] : config_.modules)
+    if (name == module) return scheme;
+  return config_.scheme;
 }
 
 std::vector<sdk::PartLayout> ModelOptQuantizer::layout(const precis_param& param) const {
-  const Algorithm algorithm = this->algorithm(sdk::module_of(sdk::view(param.name)));
-  const Form form = form_of(algorithm);
+  const Form form = form_of(scheme(param));
+  check_shape(form, param);
   const sdk::Matrix matrix = sdk::matrix(param);
-  const bool packed = form.type == NarrowType::float4_e2m1;
-  if (param.ndim != 2 || (packed && matrix.columns % form.tile_columns != 0))
-    throw PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(matrix.columns) +
-                                              " is not a multiple of " +
-                                              std::to_string(form.tile_columns));
   const kernels::ScaleTiles tiles = tiles_of(form, matrix);
-  const auto rows = static_cast<int64_t>((matrix.rows + tiles.rows - 1) / tiles.rows);
+  const auto tile_rows = static_cast<int64_t>((matrix.rows + tiles.rows - 1) / tiles.rows);
   const auto per_row = static_cast<int64_t>(tiles.per_row);
-  const precis_dtype codes = packed                          ? sdk::kUInt8
-                             : form.type == NarrowType::int8 ? sdk::kInt8
-                                                             : sdk::kFloat8E4M3FN;
-  std::vector<sdk::PartLayout> parts{
-      {"weight", codes, {param.shape[0], packed ? param.shape[1] / 2 : param.shape[1]}}};
-  if (algorithm == Algorithm::nvfp4) {
-    parts.push_back({"weight_scale", sdk::kFloat8E4M3FN, {rows, per_row}});
-    parts.push_back({"weight_scale_2", sdk::kFloat32, {}});
-  } else if (algorithm == Algorithm::mxfp4) {
-    parts.push_back({"weight_scale", sdk::kUInt8, {rows, per_row}, false, sdk::kFloat8E8M0FNU});
-  } else {
-    parts.push_back({"weight_scale", sdk::kFloat32, {rows, per_row}, true});
+  std::vector<sdk::PartLayout> parts{{"weight", form.codes, {param.shape[0], param.shape[1]}}};
+  if (form.type == NarrowType::float4_e2m1) parts[0].shape[1] /= 2;
+  if (form.type == NarrowType::int4_row_pairs) parts[0].shape[0] /= 2;
+  std::vector<int64_t> scales{tile_rows, per_row};
+  if (form.tile_rows == 0) scales.clear();
+  if (form.tile_rows == 1 && form.tile_columns == 0) scales.pop_back();
+  if (form.tile_rows > 1) scales = {tile_rows, 1, per_row, 1};
+  switch (form.rule) {
+    case kernels::ScaleRule::two_levels_product:
+      parts.push_back({"weight_scale", sdk::kFloat8E4M3FN, std::move(scales)});
+      parts.push_back({"weight_scale_2", sdk::kFloat32, {}});
+      break;
+    case kernels::ScaleRule::exponent_ceiling:
+      parts.push_back({"weight_scale", sdk::kUInt8, std::move(scales), false, sdk::kFloat8E8M0FNU});
+      break;
+    default:
+      parts.push_back({"weight_scale", sdk::kFloat32, std::move(scales), true});
   }
   for (const char* name : {"input_scale", "output_scale"}) parts.push_back(sdk::companion(name));
   return parts;
 }
 
-void ModelOptQuantizer::check_writable(const precis_param&) const {
-  throw PluginError(PRECIS_UNSUPPORTED,
-                    "ModelOpt's checkpoints are only read; compressed_tensors writes the same "
-                    "numbers (nvfp4a16, fp8-dynamic)");
+void ModelOptQuantizer::check_writable(const precis_param& param) const {
+  if (config_.of_diffusers) throw PluginError(PRECIS_UNSUPPORTED, kDiffusers);
+  plugins::weight_type(param.dtype);
+  const Scheme& scheme = this->scheme(param);
+  if (scheme.name == "NVFP4_AWQ" || scheme.name == "W8A8_SQ_PER_CHANNEL")
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "quant_algo " + scheme.name +
+                          " needs scales of the activations, which only a calibration finds; "
+                          "W4A16_NVFP4 and W8A16 store the same numbers without them");
 }
 
 bool ModelOptQuantizer::is_quantized(const sdk::StoredModule& module) const {
@@ -119,30 +130,56 @@ sdk::StoredWeight ModelOptQuantizer::describe(const sdk::StoredModule& module) c
                           "not scale; export the checkpoint without pre_quant_scale (AWQ)");
   const precis_tensor_info& codes = module.at("weight", 2);
   const precis_tensor_info& scales = module.at("weight_scale");
-  if (scales.ndim == 1 && sdk::same(scales.dtype, sdk::kUInt8))
+  const NarrowType type = form_of(scheme(module.name())).type;
+  if (type == NarrowType::float4_e2m1 && scales.ndim == 1 && sdk::same(scales.dtype, sdk::kUInt8))
     throw PluginError(PRECIS_UNSUPPORTED, "'" + module.key("weight_scale") +
                                               "' is in the order of a kernel of TensorRT-LLM");
-  const bool packed = form_of(algorithm(module.name())).type == NarrowType::float4_e2m1;
-  return {sdk::kBFloat16, {codes.shape[0], packed ? codes.shape[1] * 2 : codes.shape[1]}};
+  std::vector<int64_t> shape{codes.shape[0], codes.shape[1]};
+  if (type == NarrowType::float4_e2m1) shape[1] *= 2;
+  if (type == NarrowType::int4_row_pairs) shape[0] *= 2;
+  return {sdk::kBFloat16, std::move(shape)};
 }
 
-void ModelOptQuantizer::encode(const precis_call&, const precis_param& param, const precis_tensor&,
-                               const sdk::Parts&) const {
-  check_writable(param);
+void ModelOptQuantizer::encode(const precis_call& call, const precis_param& param,
+                               const precis_tensor& weight, const sdk::Parts& parts) const {
+  const Form form = form_of(scheme(param));
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const auto type = plugins::weight_type(param.dtype);
+  const void* values = sdk::data<const void>(weight);
+  kernels::ScaledEncoding encoding{rows_of(form, matrix), tiles_of(form, matrix)};
+  encoding.scale_rule = form.rule;
+  encoding.bits = form.bits;
+  const bool whole_tensor = form.tile_rows == 0;
+  kernels::ValueRange whole;
+  float global = 1;
+  if (whole_tensor || form.whole_divisor > 0)
+    whole = plugins::whole_range(call, matrix, type, values);
+  if (form.whole_divisor > 0) {
+    const float absmax = std::isnan(whole.low) ? whole.low : std::max(whole.high, -whole.low);
+    global = absmax == 0 ? 1.0f : absmax / form.whole_divisor;
+    *sdk::data<float>(*parts[kScaleOfScales]) = global;
+  }
+  const auto run = [&](sdk::RowRange rows) {
+    plugins::scaled_kernel().quantize(type, values, encoding, whole_tensor ? &whole : nullptr,
+                                      global, rows.begin, rows.end, sdk::data<void>(*parts[kCodes]),
+                                      sdk::data<void>(*parts[kScales]), nullptr);
+  };
+  if (whole_tensor) return run({0, matrix.rows});
+  const bool pairs = form.type == NarrowType::int4_row_pairs;
+  sdk::for_rows(call, matrix, pairs ? 2 : encoding.tiles.rows, run);
 }
 
 kernels::ScaledWeight ModelOptQuantizer::stored(const precis_param& param,
                                                 const sdk::ConstParts& parts) const {
-  const Algorithm algorithm = this->algorithm(sdk::module_of(sdk::view(param.name)));
-  const Form form = form_of(algorithm);
+  const Form form = form_of(scheme(param));
   const sdk::Matrix matrix = sdk::matrix(param);
   kernels::ScaledWeight weight{};
-  weight.rows = {form.type, 8, false, matrix.columns};
+  weight.rows = rows_of(form, matrix);
   weight.tiles = tiles_of(form, matrix);
   weight.codes = sdk::data<const void>(*parts[kCodes]);
   weight.scale_type = plugins::scale_type(parts[kScales]->view.dtype);
   weight.scales = sdk::data<const void>(*parts[kScales]);
-  if (algorithm == Algorithm::nvfp4) weight.factor = plugins::single_number(*parts[kScaleOfScales]);
+  if (form.whole_divisor > 0) weight.factor = plugins::single_number(*parts[kScaleOfScales]);
   return weight;
 }
 

@@ -14,6 +14,8 @@ class ModelOptQuantizer : public plugins::ScaledQuantizer {
   void quantized_params(const precis_state_dict& state_dict,
                         const sdk::EmitParam& emit) const override;
 
+  std::string config(const precis_component& component) const override;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -26,7 +28,10 @@ class ModelOptQuantizer : public plugins::ScaledQuantizer {
                                const sdk::ConstParts& parts) const override;
 
  private:
-  Algorithm algorithm(std::string_view module) const;
+  const Scheme& scheme(std::string_view module) const;
+  const Scheme& scheme(const precis_param& param) const {
+    return scheme(sdk::module_of(sdk::view(param.name)));
+  }
 
   Config config_;
 };

@@ -1,5 +1,7 @@
 #include "plugins/quark/config.h"
 
+#include "plugins/shell_pattern.h"
+
 namespace precis::quark {
 
 using sdk::Json;
@@ -27,34 +29,64 @@ TensorConfig weight_config(const Json& layer) {
   config.dtype = text_at(weight, "dtype");
   config.scheme = text_at(weight, "qscheme");
   config.scale_format = text_at(weight, "scale_format");
+  config.scale_mode = text_at(weight, "scale_calculation_mode");
   config.axis = number_at(weight, "ch_axis");
   config.group_size = number_at(weight, "group_size");
   config.symmetric = weight.value("symmetric", Json(true)) != Json(false);
   return config;
 }
 
-// Python's fnmatch, of "*" and "?".
-bool matches(std::string_view name, std::string_view pattern) {
-  std::size_t n = 0, p = 0, star = std::string_view::npos, resume = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
-      ++n;
-      ++p;
-    } else if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = n;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      n = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
+constexpr const char* kVersion = "0.13";  // whose stored forms are written
+
+void add_missing(const Json& defaults, Json& object) {
+  for (const auto& [key, value] : defaults.items())
+    if (!object.contains(key)) object[key] = value;
+}
+
+const char* observer_of(const Json& weight) {
+  const std::string scheme = text_at(weight, "qscheme");
+  if (scheme == "per_tensor") return "PerTensorMinMaxObserver";
+  if (scheme == "per_channel") return "PerChannelMinMaxObserver";
+  return text_at(weight, "scale_format") == "e8m0" ? "PerBlockMXObserver"
+                                                   : "PerGroupMinMaxObserver";
+}
+
+void complete_layer(Json& layer) {
+  if (!layer.is_object()) return;
+  for (const char* key : {"input_tensors", "output_tensors", "bias", "target_device"})
+    if (!layer.contains(key)) layer[key] = nullptr;
+  if (!layer.contains("weight") || !layer["weight"].is_object()) return;
+  static const Json defaults{
+      {"is_dynamic", false},         {"symmetric", true},       {"ch_axis", nullptr},
+      {"group_size", nullptr},       {"block_size", nullptr},   {"round_method", "half_even"},
+      {"scale_type", "float"},       {"scale_format", nullptr}, {"scale_calculation_mode", nullptr},
+      {"mx_element_dtype", nullptr}, {"is_scale_quant", false}, {"zero_point_type", "int32"}};
+  add_missing(defaults, layer["weight"]);
+  add_missing({{"observer_cls", observer_of(layer["weight"])}}, layer["weight"]);
 }
 
 }  // namespace
+
+Json complete(Json config) {
+  static const Json exported{{"kv_cache_group", Json::array()},
+                             {"min_kv_scale", 0.0},
+                             {"pack_method", "reorder"},
+                             {"weight_format", "real_quantized"},
+                             {"weight_merge_groups", nullptr}};
+  static const Json defaults{{"algo_config", nullptr},
+                             {"exclude", Json::array()},
+                             {"export", exported},
+                             {"layer_quant_config", Json::object()},
+                             {"layer_type_quant_config", Json::object()},
+                             {"kv_cache_quant_config", Json::object()},
+                             {"quant_mode", "eager_mode"},
+                             {"version", kVersion}};
+  add_missing(defaults, config);
+  if (config.contains("global_quant_config")) complete_layer(config["global_quant_config"]);
+  if (config["layer_quant_config"].is_object())
+    for (Json& layer : config["layer_quant_config"]) complete_layer(layer);
+  return config;
+}
 
 const sdk::OptionTable& options(std::string_view) {
   using sdk::OptionType;
@@ -74,6 +106,7 @@ Config read_config(const precis_config& request) {
   config.normalized = sdk::parse_config(request);
   config.normalized["quant_method"] = "quark";
   config.weights = weight_config(config.normalized.value("global_quant_config", Json()));
+  config.excluded = sdk::module_list(config.normalized.value("exclude", Json()));
   const Json layers = config.normalized.value("layer_quant_config", Json());
   if (layers.is_object()) {
     for (const auto& [pattern, layer] : layers.items())
@@ -84,7 +117,7 @@ Config read_config(const precis_config& request) {
 
 const TensorConfig& config_of(const Config& config, std::string_view module) {
   for (const auto& [pattern, weights] : config.exceptions)
-    if (matches(module, pattern)) return weights;
+    if (plugins::matches_pattern(module, pattern)) return weights;
   return config.weights;
 }
 

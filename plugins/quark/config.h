@@ -11,6 +11,7 @@ struct TensorConfig {
   std::string dtype;         // "fp8_e4m3", "int8", "fp4" ...; empty: not quantized
   std::string scheme;        // "per_tensor", "per_channel", "per_group"
   std::string scale_format;  // "e8m0", or of the scales' own dtype
+  std::string scale_mode;    // how an e8m0 scale is rounded: "even", "floor", "ceil"
   int64_t axis = 0, group_size = 0;
   bool symmetric = true;
 };
@@ -19,12 +20,16 @@ struct Config {
   TensorConfig weights;
   // layer_quant_config: shell patterns of modules' paths; the first that fits.
   std::vector<std::pair<std::string, TensorConfig>> exceptions;
+  sdk::ModuleList excluded;  // shell patterns
   sdk::Json normalized;
 };
 
 const sdk::OptionTable& options(std::string_view library);
 
 Config read_config(const precis_config& request);
+
+// The config with every key that Quark's own loader looks up.
+sdk::Json complete(sdk::Json config);
 
 const TensorConfig& config_of(const Config& config, std::string_view module);
 

@@ -1,5 +1,9 @@
 #include "plugins/quark/quantizer.h"
 
+#include <cstring>
+
+#include "plugins/shell_pattern.h"
+
 namespace precis::quark {
 
 using kernels::NarrowType;
@@ -7,11 +11,7 @@ using sdk::PluginError;
 
 namespace {
 
-constexpr std::size_t kCodes = 0, kScales = 1;
-
-bool keeps_nothing(std::string_view, const sdk::ModuleList&) {
-  return false;
-}
+constexpr std::size_t kCodes = 0, kScales = 1, kZeros = 2;
 
 // Throws PRECIS_UNSUPPORTED for what is not read.
 NarrowType narrow_type(const TensorConfig& weights) {
@@ -42,7 +42,13 @@ kernels::ScaleTiles tiles_of(const TensorConfig& weights, const sdk::Matrix& mat
 }  // namespace
 
 QuarkQuantizer::QuarkQuantizer(Config config)
-    : ScaledQuantizer(config.normalized, {"", {}, keeps_nothing}), config_(std::move(config)) {}
+    : ScaledQuantizer(config.normalized,
+                      {"exclude", config.excluded, plugins::matches_any_pattern}),
+      config_(std::move(config)) {}
+
+std::string QuarkQuantizer::config(const precis_component& component) const {
+  return complete(sdk::Json::parse(ScaledQuantizer::config(component))).dump();
+}
 
 std::vector<sdk::PartLayout> QuarkQuantizer::layout(const precis_param& param) const {
   const TensorConfig& weights = config_of(config_, sdk::module_of(sdk::view(param.name)));
@@ -54,8 +60,9 @@ std::vector<sdk::PartLayout> QuarkQuantizer::layout(const precis_param& param) c
     throw PluginError(PRECIS_UNSUPPORTED, "in_features " + std::to_string(matrix.columns) +
                                               " is not a multiple of group_size " +
                                               std::to_string(tiles.columns));
-  const auto tile_rows = static_cast<int64_t>((matrix.rows + tiles.rows - 1) / tiles.rows);
-  const std::vector<int64_t> scales{tile_rows, static_cast<int64_t>(tiles.per_row)};
+  std::vector<int64_t> scales;
+  if (weights.scheme != "per_tensor") scales.push_back(param.shape[0]);
+  if (packed) scales.push_back(static_cast<int64_t>(tiles.per_row));
   std::vector<sdk::PartLayout> parts;
   if (packed) {
     parts.push_back({"weight", sdk::kUInt8, {param.shape[0], param.shape[1] / 2}});
@@ -63,19 +70,26 @@ std::vector<sdk::PartLayout> QuarkQuantizer::layout(const precis_param& param) c
   } else {
     const precis_dtype codes = type == NarrowType::int8 ? sdk::kInt8 : sdk::kFloat8E4M3FN;
     parts.push_back({"weight", codes, {param.shape[0], param.shape[1]}});
-    parts.push_back({"weight_scale", param.dtype, scales, true});
+    // An integer's one scale is what Quark's eps, a float32, made of it.
+    const bool wide = type == NarrowType::int8 && scales.empty();
+    parts.push_back({"weight_scale", wide ? sdk::kFloat32 : param.dtype, scales, true});
   }
   // Of a symmetric weight it is 0.
-  for (const char* name : {"weight_zero_point", "input_scale", "input_zero_point", "output_scale",
-                           "output_zero_point"})
+  if (type == NarrowType::int8)
+    parts.push_back({"weight_zero_point", sdk::kInt8, scales, false, {}, true});
+  for (const char* name : {"input_scale", "input_zero_point", "output_scale", "output_zero_point"})
     parts.push_back(sdk::companion(name));
   return parts;
 }
 
-void QuarkQuantizer::check_writable(const precis_param&) const {
-  throw PluginError(PRECIS_UNSUPPORTED,
-                    "Quark's checkpoints are only read; compressed_tensors writes the same numbers "
-                    "(fp8-dynamic, w8a8, mxfp4a16)");
+void QuarkQuantizer::check_writable(const precis_param& param) const {
+  plugins::weight_type(param.dtype);
+  const TensorConfig& weights = config_of(config_, sdk::module_of(sdk::view(param.name)));
+  const bool even = weights.scale_mode.empty() || weights.scale_mode == "even";
+  if (narrow_type(weights) == NarrowType::float4_e2m1 && (!even || weights.group_size % 32 != 0))
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "fp4 is written with scale_calculation_mode even, in groups of a multiple of "
+                      "32");
 }
 
 bool QuarkQuantizer::is_quantized(const sdk::StoredModule& module) const {
@@ -92,9 +106,38 @@ sdk::StoredWeight QuarkQuantizer::describe(const sdk::StoredModule& module) cons
           {codes.shape[0], packed ? codes.shape[1] * 2 : codes.shape[1]}};
 }
 
-void QuarkQuantizer::encode(const precis_call&, const precis_param& param, const precis_tensor&,
-                            const sdk::Parts&) const {
-  check_writable(param);
+void QuarkQuantizer::encode(const precis_call& call, const precis_param& param,
+                            const precis_tensor& weight, const sdk::Parts& parts) const {
+  const TensorConfig& weights = config_of(config_, sdk::module_of(sdk::view(param.name)));
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const auto type = plugins::weight_type(param.dtype);
+  const void* values = sdk::data<const void>(weight);
+  kernels::ScaledEncoding encoding{{narrow_type(weights), 8, false, matrix.columns},
+                                   tiles_of(weights, matrix)};
+  const bool floats = encoding.rows.type == NarrowType::float4_e2m1;
+  encoding.scale_rule =
+      floats ? kernels::ScaleRule::exponent_positive_zero : kernels::ScaleRule::own_reciprocal;
+  const bool whole_tensor = weights.scheme == "per_tensor";
+  kernels::ValueRange whole;
+  if (whole_tensor) whole = plugins::whole_range(call, matrix, type, values);
+  if (parts.size() > kZeros) std::memset(sdk::data<void>(*parts[kZeros]), 0, parts[kZeros]->nbytes);
+  const auto run = [&](sdk::RowRange rows, void* scales) {
+    plugins::scaled_kernel().quantize(type, values, encoding, whole_tensor ? &whole : nullptr, 1,
+                                      rows.begin, rows.end, sdk::data<void>(*parts[kCodes]), scales,
+                                      nullptr);
+  };
+  const precis_tensor& scales = *parts[kScales];
+  if (!whole_tensor)
+    return sdk::for_rows(call, matrix, 1,
+                         [&](sdk::RowRange rows) { run(rows, sdk::data<void>(scales)); });
+  if (sdk::same(scales.view.dtype, param.dtype))
+    return run({0, matrix.rows}, sdk::data<void>(scales));
+  kernels::with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    typename Type::Stored scale;
+    run({0, matrix.rows}, &scale);
+    *sdk::data<float>(scales) = Type::load(&scale, 0);
+  });
 }
 
 kernels::ScaledWeight QuarkQuantizer::stored(const precis_param& param,

@@ -10,6 +10,8 @@ class QuarkQuantizer : public plugins::ScaledQuantizer {
  public:
   explicit QuarkQuantizer(Config config);
 
+  std::string config(const precis_component& component) const override;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;

@@ -9,20 +9,18 @@ json config_of(const json& options) {
   json weight = options;
   weight.erase("shape");
   weight.erase("weight_dtype");
-  weight["symmetric"] = true;
+  weight["symmetric"] = options["dtype"] != "uint4";
   return {{"quant_method", "quark"}, {"global_quant_config", {{"weight", weight}}}};
 }
 
-std::optional<std::vector<PartSpec>> parts_of(const json& options, const Param& param) {
-  const int64_t rows = param.shape[0], columns = param.shape[1];
-  if (options["dtype"] == "fp4")
-    return std::vector<PartSpec>{{"weight", DType::u8, {rows, columns / 2}, 0, ""},
-                                 {"weight_scale", DType::u8, {rows, columns / 32}, 0, ""}};
-  std::vector<int64_t> scales;
-  if (options["qscheme"] == "per_channel") scales = {rows};
-  const DType codes = options["dtype"] == "int8" ? DType::i8 : DType::f8_e4m3fn;
-  return std::vector<PartSpec>{{"weight", codes, {rows, columns}, 0, ""},
-                               {"weight_scale", param.dtype, scales, 0, ""}};
+std::vector<ProductCase> products() {
+  const std::vector<std::pair<int64_t, int64_t>> any{{1, 7}, {3, 50}, {33, 320}, {100, 1312}};
+  const std::vector<std::pair<int64_t, int64_t>> groups{{5, 32}, {33, 320}, {100, 1312}};
+  return {{"quark-fp8", any},
+          {"quark-fp8-rows", any},
+          {"quark-int8", any},
+          {"quark-int8-rows", any},
+          {"quark-mxfp4", groups}};
 }
 
 }  // namespace
@@ -30,8 +28,8 @@ std::optional<std::vector<PartSpec>> parts_of(const json& options, const Param& 
 const MethodUnderTest& method_under_test() {
   static const MethodUnderTest method{
       .plugin = "quark",
-      .golden = {{.folder = "quark", .config = config_of, .read_only = parts_of}},
-      .reads_products = true,
+      .golden = {{.folder = "quark", .config = config_of}},
+      .products = products(),
       .on_purpose = [](const json&) {
         return "Quark was not installed where the answers were recorded";
       }};

@@ -1,10 +1,13 @@
-"""Checkpoints in AMD Quark's form that contradict themselves are refused; patterns give layers a config of their own. What
-Quark itself makes of a weight is in quark_test.cpp's recorded outputs."""
+"""precis writes the bytes that AMD Quark exports, and transformers loads them with Quark's layers; checkpoints in Quark's
+form that contradict themselves are refused; patterns give layers a config of their own."""
+import copy
 import json
+import pathlib
 import subprocess
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 FP8 = {"dtype": "fp8_e4m3", "qscheme": "per_tensor", "symmetric": True}
@@ -56,3 +59,53 @@ def test_damaged_checkpoints_are_refused(tmp_path, precis, tensors, weight, mess
     model = checkpoint(tmp_path / "model", {"a": tensors}, global_quant_config={"weight": weight})
     result = subprocess.run([precis.path, "dequantize", model, "-o", tmp_path / "out"], capture_output=True, text=True)
     assert result.returncode > 0 and message in result.stderr, result.stderr
+
+
+EXPORTED = {preset["name"]: preset["config"] for preset in
+            json.loads(pathlib.Path(__file__).with_name("manifest.json").read_text())["presets"]}
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    """A small model in bfloat16, and its directory."""
+    torch.manual_seed(9)
+    config = transformers.LlamaConfig(vocab_size=64, hidden_size=64, intermediate_size=160, num_hidden_layers=2,
+                                      num_attention_heads=4, num_key_value_heads=2)
+    model = transformers.LlamaForCausalLM(config).to(torch.bfloat16).eval()
+    out = tmp_path_factory.mktemp("llama")
+    model.save_pretrained(out)
+    return model, out
+
+
+def quark_config(name):
+    spec = pytest.importorskip("quark.torch.quantization.config.config")
+    integers = {"symmetric": True, "scale_type": "float", "round_method": "half_even", "is_dynamic": False}
+    weight = {"quark-fp8": lambda: spec.FP8E4M3PerTensorSpec(observer_method="min_max", is_dynamic=False),
+              "quark-fp8-rows": lambda: spec.FP8E4M3PerChannelSpec(ch_axis=0, is_dynamic=False),
+              "quark-int8": lambda: spec.Int8PerTensorSpec(observer_method="min_max", **integers),
+              "quark-int8-rows": lambda: spec.Int8PerChannelSpec(ch_axis=0, **integers),
+              "quark-mxfp4": lambda: spec.OCP_MXFP4Spec(ch_axis=-1, is_dynamic=False)}[name]()
+    return spec.QConfig(global_quant_config=spec.QLayerConfig(weight=weight.to_quantization_spec()), exclude=["lm_head"])
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_writes_what_quark_exports(tmp_path, llama, round_trip, name):
+    quark = pytest.importorskip("quark.torch")
+    model, source = llama
+    quantizer = quark.ModelQuantizer(quark_config(name))
+    made = quantizer.freeze(quantizer.quantize_model(copy.deepcopy(model), None))
+    quark.export_safetensors(made, tmp_path / "theirs")
+    out, decoded = round_trip(source, EXPORTED[name])
+    ours, theirs = (load_file(directory / "model.safetensors") for directory in (out, tmp_path / "theirs"))
+    assert ours.keys() == theirs.keys()
+    for key, want in theirs.items():
+        assert ours[key].dtype == want.dtype and ours[key].shape == want.shape, key
+        assert torch.equal(ours[key].reshape(-1).view(torch.uint8), want.reshape(-1).view(torch.uint8)), key
+
+    loaded, report = transformers.LlamaForCausalLM.from_pretrained(out, dtype=torch.bfloat16, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"], report
+    model = copy.deepcopy(model)
+    model.load_state_dict(decoded, strict=False)
+    tokens = torch.tensor([[1, 5, 9, 1]])
+    with torch.inference_mode():
+        assert torch.equal(loaded(tokens).logits, model(tokens).logits)

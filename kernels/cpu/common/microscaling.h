@@ -36,6 +36,16 @@ inline uint8_t float_to_float4_e2m1_away(float value) {
   return static_cast<uint8_t>(code | static_cast<int>(bits >> 28 & 8u));
 }
 
+// The same with ties toward zero, and with a sign on every zero: ModelOpt's cast of MXFP4
+// (torch/quantization/qtensor/mxfp4_tensor.py).
+inline uint8_t float_to_float4_e2m1_toward_zero(float value) {
+  const float magnitude = value < 0 ? -value : value;
+  const int code = (magnitude > 0.25f) + (magnitude > 0.75f) + (magnitude > 1.25f) +
+                   (magnitude > 1.75f) + (magnitude > 2.5f) + (magnitude > 3.5f) +
+                   (magnitude > 5.0f);
+  return static_cast<uint8_t>(code | (value > 0 ? 0 : 8));
+}
+
 // E2M3: sign, two bits of exponent, three of mantissa.
 inline float float6_e2m3_to_float(uint8_t code) {
   const int exponent = (code >> 3) & 3, mantissa = code & 7;

@@ -1,6 +1,7 @@
 // Compiled once for each instruction set.
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/cpu/scaled/decode.h"
 #include "kernels/cpu/scaled/narrow_rows.h"
@@ -92,8 +93,11 @@ float largest(const ScaledEncoding& encoding) {
       return kLargestE2M1;
     case NarrowType::packed_int:
     case NarrowType::int8:
+    case NarrowType::int4_row_pairs:
       break;
   }
+  if (encoding.scale_rule == ScaleRule::float32)
+    return static_cast<float>((1 << (encoding.bits - 1)) - 1);
   return static_cast<float>((1 << encoding.bits) - 1) / 2;
 }
 
@@ -122,6 +126,19 @@ uint8_t exponent_above(float absmax) {
   return static_cast<uint8_t>((std::bit_cast<uint32_t>(absmax / kLargestE2M1) + 0x7fffffu) >> 23);
 }
 
+// The biased exponent of ScaleRule::exponent_ceiling.
+uint8_t exponent_ceiling(float absmax, float largest) {
+  const float exponent = std::ceil(std::max(std::log2(absmax / largest), -127.0f));
+  return std::isfinite(exponent) ? static_cast<uint8_t>(std::min(exponent + 127, 255.0f)) : 255;
+}
+
+// ScaleRule::two_levels_product's: in float32, of a scale that no tile exceeds 448 times.
+uint8_t scale_of_whole(float absmax, float whole) {
+  const float wanted = absmax / (kLargestE2M1 * whole);
+  if (std::isnan(wanted)) return 0x7f;
+  return float_to_float8_e4m3fn(wanted == 0 ? 1.0f : std::clamp(wanted, 0x1p-9f, kLargestE4M3));
+}
+
 struct TileScale {
   float scale = 1, zero = 0;
 };
@@ -138,7 +155,8 @@ TileScale own_scale(const ScaledEncoding& encoding, ValueRange range) {
     const float zero = Type::round(lowest - Type::round(range.low / tile.scale));
     tile.zero = std::isnan(zero) ? 0.0f : round_to_even(std::clamp(zero, lowest, lowest + levels));
   }
-  if (tile.scale == 0) tile.scale = Limits<Type>::eps;
+  const bool reciprocal = encoding.scale_rule == ScaleRule::own_reciprocal;
+  if (tile.scale == 0) tile.scale = reciprocal ? Limits<F32>::eps : Limits<Type>::eps;
   return tile;
 }
 
@@ -169,7 +187,8 @@ void store_tile(const ScaledEncoding& encoding, ValueRange range, float global, 
     return;
   }
   switch (encoding.scale_rule) {
-    case ScaleRule::own: {
+    case ScaleRule::own:
+    case ScaleRule::own_reciprocal: {
       const TileScale made = own_scale<Type>(encoding, range);
       Type::store(static_cast<typename Type::Stored*>(scales), i, made.scale);
       store_zero(encoding, row, tile, static_cast<int>(made.zero), zeros);
@@ -182,7 +201,8 @@ void store_tile(const ScaledEncoding& encoding, ValueRange range, float global, 
       static_cast<uint8_t*>(scales)[i] = code == 0 ? kEighth : code;
       return;
     }
-    case ScaleRule::exponent: {
+    case ScaleRule::exponent:
+    case ScaleRule::exponent_positive_zero: {
       const uint8_t exponent = exponent_of<Type>(encoding.rows.type, absmax_of_range(range));
       // What the scale is once it went through the weight's dtype.
       const float power = divisor_of<Type>(exponent);
@@ -192,6 +212,18 @@ void store_tile(const ScaledEncoding& encoding, ValueRange range, float global, 
     }
     case ScaleRule::exponent_above:
       static_cast<uint8_t*>(scales)[i] = exponent_above(absmax_of_range(range));
+      return;
+    case ScaleRule::float32: {
+      const float scale = absmax_of_range(range) / largest(encoding);
+      static_cast<float*>(scales)[i] = scale == 0 ? 1.0f : scale;
+      return;
+    }
+    case ScaleRule::two_levels_product:
+      static_cast<uint8_t*>(scales)[i] = scale_of_whole(absmax_of_range(range), global);
+      return;
+    case ScaleRule::exponent_ceiling:
+      static_cast<uint8_t*>(scales)[i] =
+          exponent_ceiling(absmax_of_range(range), largest(encoding));
       return;
   }
 }
@@ -217,15 +249,23 @@ template <typename Type>
 float stored_divisor(const ScaledEncoding& encoding, const void* scales, uint64_t i, float global) {
   switch (encoding.scale_rule) {
     case ScaleRule::own:
+    case ScaleRule::own_reciprocal:
       return Type::load(static_cast<const typename Type::Stored*>(scales), i);
+    case ScaleRule::float32:
+      return static_cast<const float*>(scales)[i];
     case ScaleRule::two_levels:
       return float8_e4m3fn_to_float(static_cast<const uint8_t*>(scales)[i]) / global;
+    case ScaleRule::two_levels_product:
+      return float8_e4m3fn_to_float(static_cast<const uint8_t*>(scales)[i]) * global;
+    case ScaleRule::exponent_ceiling:
+      return float8_e8m0_to_float(static_cast<const uint8_t*>(scales)[i]);
     case ScaleRule::exponent_above: {
       const uint8_t exponent = static_cast<const uint8_t*>(scales)[i];
       return exponent == 0 ? std::numeric_limits<float>::infinity()
                            : float8_e8m0_to_float(exponent);
     }
     case ScaleRule::exponent:
+    case ScaleRule::exponent_positive_zero:
       break;
   }
   return divisor_of<Type>(static_cast<const uint8_t*>(scales)[i]);
@@ -236,21 +276,34 @@ float clamp(float value, float low, float high) {
   return value > high ? high : value;
 }
 
+// compressed-tensors adds a zero point of 0, which turns -0.0 into 0; a given grid keeps it.
+bool clears_zeros(const ScaledEncoding& encoding) {
+  const ScaleRule rule = encoding.scale_rule;
+  return encoding.given_scales == nullptr &&
+         (rule == ScaleRule::own || rule == ScaleRule::exponent);
+}
+
+uint8_t float4_code(ScaleRule rule, float value) {
+  if (rule == ScaleRule::exponent_above) return float_to_float4_e2m1_away(value);
+  if (rule == ScaleRule::exponent_ceiling) return float_to_float4_e2m1_toward_zero(value);
+  const uint8_t code = float_to_float4_e2m1(value);
+  return rule == ScaleRule::exponent_positive_zero && code == 8 ? 0 : code;
+}
+
 // One number, divided and moved, as its stored integer or code.
 int narrow(const ScaledEncoding& encoding, float value) {
   switch (encoding.rows.type) {
     case NarrowType::float8_e4m3fn:
       if (std::isnan(value)) return 0x7f;
-      // The library adds a zero point of 0, which turns -0.0 into 0; a given grid keeps it.
-      if (encoding.given_scales == nullptr) value += 0.0f;
+      if (clears_zeros(encoding)) value += 0.0f;
       return float_to_float8_e4m3fn(clamp(value, -kLargestE4M3, kLargestE4M3));
     case NarrowType::float6_e2m3:
       return float_to_float6_e2m3(value);
     case NarrowType::float4_e2m1:
-      return encoding.scale_rule == ScaleRule::exponent_above ? float_to_float4_e2m1_away(value)
-                                                              : float_to_float4_e2m1(value);
+      return float4_code(encoding.scale_rule, value);
     case NarrowType::packed_int:
     case NarrowType::int8:
+    case NarrowType::int4_row_pairs:
       break;
   }
   const auto half = static_cast<float>(1 << (encoding.bits - 1));
@@ -260,33 +313,47 @@ int narrow(const ScaledEncoding& encoding, float value) {
 #if PRECIS_LANES > 1
 bool has_lanes(const ScaledEncoding& encoding) {
   if (encoding.rows.type == NarrowType::float4_e2m1)
-    return encoding.scale_rule != ScaleRule::exponent_above;
+    return encoding.scale_rule != ScaleRule::exponent_above &&
+           encoding.scale_rule != ScaleRule::exponent_ceiling;
   return encoding.rows.type != NarrowType::float6_e2m3;
 }
 
-// float_to_float4_e2m1 of each lane.
-Ints float4_codes(Floats value) {
+// float4_code of each lane.
+Ints float4_codes(ScaleRule rule, Floats value) {
   const Floats magnitude = abs(value);
   Ints code = Ints::of(0);
   for (const float bound : {0.25f, 1.25f, 2.5f, 5.0f})
     code = add_where(Floats::of(bound) < magnitude, code, Ints::of(1));
   for (const float bound : {0.75f, 1.75f, 3.5f})
     code = add_where(Floats::of(bound) <= magnitude, code, Ints::of(1));
-  return add_where(value < Floats::of(0), code, Ints::of(8));
+  const float negative = rule == ScaleRule::exponent_positive_zero ? -0.25f : 0.0f;
+  return add_where(value < Floats::of(negative), code, Ints::of(8));
 }
 
 // The same of lanes, where has_lanes.
 Ints narrow(const ScaledEncoding& encoding, Floats value) {
   if (encoding.rows.type == NarrowType::float8_e4m3fn) {
     const Floats sum = value + Floats::of(0);
-    return Float8E4M3FN::codes(encoding.given_scales == nullptr ? sum : value, 0x7f);
+    return Float8E4M3FN::codes(clears_zeros(encoding) ? sum : value, 0x7f);
   }
-  if (encoding.rows.type == NarrowType::float4_e2m1) return float4_codes(value);
+  if (encoding.rows.type == NarrowType::float4_e2m1)
+    return float4_codes(encoding.scale_rule, value);
   const auto half = static_cast<float>(1 << (encoding.bits - 1));
   const Floats number = select(value == value, value, Floats::of(0));
   return truncate(round_to_even(min(max(number, Floats::of(-half)), Floats::of(half - 1))));
 }
 #endif
+
+// Of float32, by the divisor's reciprocal.
+struct Reciprocal : F32 {};
+
+template <typename Quotient, typename Value>
+Value divide(Value number, float divisor) {
+  if constexpr (std::is_same_v<Quotient, Reciprocal>)
+    return number * all_of<Value>(1.0f / divisor);
+  else
+    return round_as<Quotient>(number / all_of<Value>(divisor));
+}
 
 // The codes of `count` numbers of a tile.
 template <typename Type, typename Quotient>
@@ -294,7 +361,7 @@ void encode_run(const ScaledEncoding& encoding, const typename Type::Stored* wei
                 float zero, uint64_t count, int* codes) {
   const auto moved = [&](auto number) {
     using Value = decltype(number);
-    const Value quotient = round_as<Quotient>(number / all_of<Value>(divisor));
+    const Value quotient = divide<Quotient>(number, divisor);
     return encoding.symmetric ? quotient : round_as<Quotient>(quotient + all_of<Value>(zero));
   };
   uint64_t i = 0;
@@ -326,6 +393,26 @@ void encode_row(const ScaledEncoding& encoding, const typename Type::Stored* wei
   }
 }
 
+// Whether quotients stay float32; otherwise they are rounded to the weight's dtype.
+bool divides_floats(const ScaledEncoding& encoding, bool whole) {
+  if (encoding.given_scales != nullptr) return true;
+  switch (encoding.scale_rule) {
+    case ScaleRule::two_levels:
+    case ScaleRule::exponent_above:
+    case ScaleRule::two_levels_product:
+    case ScaleRule::exponent_ceiling:
+      return true;
+    case ScaleRule::float32:
+      return !whole;
+    case ScaleRule::own:
+    case ScaleRule::exponent:
+    case ScaleRule::exponent_positive_zero:
+    case ScaleRule::own_reciprocal:
+      break;
+  }
+  return false;
+}
+
 void quantize(WeightType type, const void* weight, const ScaledEncoding& encoding,
               const ValueRange* whole, float global, uint64_t row_begin, uint64_t row_end,
               void* codes, void* scales, void* zeros) {
@@ -336,10 +423,13 @@ void quantize(WeightType type, const void* weight, const ScaledEncoding& encodin
     for (uint64_t row = row_begin; row < row_end; row += together)
       store_tiles<Type>(encoding, values, whole, global, row, std::min(row + together, row_end),
                         scales, zeros);
+    const bool floats = divides_floats(encoding, whole != nullptr);
+    const bool reciprocal =
+        encoding.scale_rule == ScaleRule::own_reciprocal && encoding.rows.type == NarrowType::int8;
     for (uint64_t row = row_begin; row < row_end; ++row) {
-      const ScaleRule rule = encoding.scale_rule;
-      if (rule == ScaleRule::two_levels || rule == ScaleRule::exponent_above ||
-          encoding.given_scales != nullptr)
+      if (reciprocal)
+        encode_row<Type, Reciprocal>(encoding, values, global, row, codes, scales, zeros);
+      else if (floats)
         encode_row<Type, F32>(encoding, values, global, row, codes, scales, zeros);
       else
         encode_row<Type, Type>(encoding, values, global, row, codes, scales, zeros);

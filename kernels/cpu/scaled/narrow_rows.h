@@ -69,7 +69,7 @@ inline void load_packed(const NarrowRows& rows, const uint8_t* row, uint64_t beg
 // Columns [begin, end) of a row as numbers; `begin` is a multiple of 32.
 inline void load_row(const NarrowRows& rows, const void* codes, uint64_t row, uint64_t begin,
                      uint64_t end, float* values) {
-  const uint8_t* from = static_cast<const uint8_t*>(codes) + row * rows.row_bytes();
+  const uint8_t* from = static_cast<const uint8_t*>(codes) + rows.offset(row);
   const auto itself = [](auto value) { return value; };
   switch (rows.type) {
     case NarrowType::packed_int:
@@ -88,14 +88,20 @@ inline void load_row(const NarrowRows& rows, const void* codes, uint64_t row, ui
     case NarrowType::float4_e2m1:
       return ValueTable<F32>(kFloat4E2M1, itself)
           .look_up_nibbles(from + begin / 2, end - begin, values);
+    case NarrowType::int4_row_pairs: {
+      const int up = row % 2 == 0 ? 4 : 0;
+      for (uint64_t i = begin; i < end; ++i)
+        values[i - begin] = static_cast<float>(static_cast<int8_t>(from[i] << up) >> 4);
+      return;
+    }
   }
 }
 
 // Stores columns [begin, begin + count) of a row of integers, or of codes of a float format;
-// `begin` is a multiple of 32.
+// `begin` is a multiple of 32. Rows of a pair are stored in order.
 inline void store_row(const NarrowRows& rows, const int* numbers, uint64_t begin, uint64_t count,
                       void* codes, uint64_t row) {
-  uint8_t* to = static_cast<uint8_t*>(codes) + row * rows.row_bytes();
+  uint8_t* to = static_cast<uint8_t*>(codes) + rows.offset(row);
   switch (rows.type) {
     case NarrowType::int8:
     case NarrowType::float8_e4m3fn:
@@ -114,6 +120,12 @@ inline void store_row(const NarrowRows& rows, const int* numbers, uint64_t begin
           word |= static_cast<uint32_t>(numbers[i + j]) << (6 * j);
         for (uint64_t j = 0; j < 3; ++j)
           to[(begin + i) / 4 * 3 + j] = static_cast<uint8_t>(word >> (8 * j));
+      }
+      return;
+    case NarrowType::int4_row_pairs:
+      for (uint64_t i = 0; i < count; ++i) {
+        const int code = numbers[i] & 15;
+        to[begin + i] = static_cast<uint8_t>(row % 2 == 0 ? code : to[begin + i] | code << 4);
       }
       return;
     case NarrowType::packed_int:

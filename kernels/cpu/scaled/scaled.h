@@ -21,6 +21,8 @@ enum class NarrowType {
   float8_e4m3fn,
   float6_e2m3,  // four in three bytes, the first in the lowest bits
   float4_e2m1,  // two in a byte, the first in the lower nibble
+  // Two's complement of 4 bits: a byte holds one column of two rows, the first in the lower nibble.
+  int4_row_pairs,
 };
 
 // How a row of the numbers is stored.
@@ -30,8 +32,13 @@ struct NarrowRows {
   bool padded = false;
   uint64_t columns = 0;
 
-  // Bytes of a row. A format that packs needs whole bytes or words: the last is filled with zeros.
+  // Bytes of a row, or of a pair of rows. A format that packs needs whole bytes or words: the last
+  // is filled with zeros.
   uint64_t row_bytes() const;
+  // Where a row, or the pair that it is of, begins.
+  uint64_t offset(uint64_t row) const {
+    return (type == NarrowType::int4_row_pairs ? row / 2 : row) * row_bytes();
+  }
 };
 
 enum class ScaleType { f32, f16, bf16, e8m0, e4m3fn };
@@ -77,6 +84,19 @@ enum class ScaleRule {
   // The same of E2M1 as Triton's kernels have it: the power of two at or above absmax / 6, ties
   // away from zero, products in float32.
   exponent_above,
+  // The exponent of AMD Quark: no zero of E2M1 is negative.
+  exponent_positive_zero,
+  // The first rule as AMD Quark has it: integers are multiplied by the scale's reciprocal in
+  // float32, a zero keeps its sign, and a tile of zeros has the eps of float32.
+  own_reciprocal,
+  // The rest are ModelOpt's. Scales in float32, of integers over the largest positive one; by the
+  // scale of a whole weight torch divides in the weight's dtype, by others in float32.
+  float32,
+  // e4m3fn, times a scale of the whole weight; a tile of zeros has 1.
+  two_levels_product,
+  // e8m0: the power of two at or above absmax over the largest number, by way of a logarithm in
+  // float32; of E2M1 with ties toward zero, and with zeros that are negative.
+  exponent_ceiling,
 };
 
 struct ScaledEncoding {
@@ -102,9 +122,9 @@ struct ScaledKernels {
   ValueRange (*range)(WeightType type, const void* weight, uint64_t begin, uint64_t end);
   // ScaleRule::two_levels: what the scales of a weight with this range are multiplied by.
   float (*global_scale)(WeightType type, ValueRange whole);
-  // Encodes rows [row_begin, row_end): whole tiles, and 32 at a time where zero points are packed.
-  // codes: as `rows` says. scales: the weight's dtype, e4m3fn or e8m0, [tiles]. whole: the range of
-  // the weight where one tile covers it all, else null.
+  // Encodes rows [row_begin, row_end): whole tiles, 32 at a time where zero points are packed, and
+  // pairs where codes are. codes: as `rows` says. scales: as the rule says, [tiles]. whole: the
+  // range of the weight where one tile covers it all, else null.
   void (*quantize)(WeightType type, const void* weight, const ScaledEncoding& encoding,
                    const ValueRange* whole, float global_scale, uint64_t row_begin,
                    uint64_t row_end, void* codes, void* scales, void* zeros);
@@ -131,6 +151,7 @@ inline uint64_t NarrowRows::row_bytes() const {
       return (columns + 1) / 2;
     case NarrowType::int8:
     case NarrowType::float8_e4m3fn:
+    case NarrowType::int4_row_pairs:
       break;
   }
   return columns;

@@ -13,7 +13,7 @@ using testing::faster_variants;
 using testing::kWeightTypes;
 using testing::stored_as;
 
-constexpr uint64_t kRows = 35, kColumns = 32 * 5;
+constexpr uint64_t kRows = 36, kColumns = 32 * 5;
 
 struct Form {
   std::string name;
@@ -38,6 +38,20 @@ std::vector<Form> forms() {
   list.push_back({"mxfp4", NarrowType::float4_e2m1, 4, true, ScaleRule::exponent, 1, 32});
   list.push_back(
       {"mxfp4_above", NarrowType::float4_e2m1, 4, true, ScaleRule::exponent_above, 1, 32});
+  list.push_back({"int8_reciprocal", NarrowType::int8, 8, true, ScaleRule::own_reciprocal, 1, 64});
+  list.push_back({"float8_signed_zeros", NarrowType::float8_e4m3fn, 8, true,
+                  ScaleRule::own_reciprocal, 1, 64});
+  list.push_back({"mxfp4_positive_zero", NarrowType::float4_e2m1, 4, true,
+                  ScaleRule::exponent_positive_zero, 1, 32});
+  list.push_back(
+      {"int4_row_pairs", NarrowType::int4_row_pairs, 4, true, ScaleRule::float32, 1, 32});
+  list.push_back({"float8_float32", NarrowType::float8_e4m3fn, 8, true, ScaleRule::float32, 7, 48});
+  list.push_back(
+      {"nvfp4_product", NarrowType::float4_e2m1, 4, true, ScaleRule::two_levels_product, 1, 16});
+  list.push_back(
+      {"mxfp4_ceiling", NarrowType::float4_e2m1, 4, true, ScaleRule::exponent_ceiling, 1, 32});
+  list.push_back(
+      {"mxfp8_ceiling", NarrowType::float8_e4m3fn, 8, true, ScaleRule::exponent_ceiling, 1, 32});
   list.push_back({"mxfp6", NarrowType::float6_e2m3, 6, true, ScaleRule::exponent, 1, 32});
   list.push_back({"mxfp8", NarrowType::float8_e4m3fn, 8, true, ScaleRule::exponent, 1, 32});
   return list;
@@ -48,9 +62,22 @@ struct Encoded {
   float global = 1;
 };
 
+// Scales are numbers of the weight's dtype.
+bool has_own_scales(const Form& form) {
+  return form.rule == ScaleRule::own || form.rule == ScaleRule::own_reciprocal;
+}
+
+ScaleType scale_type(const Form& form, WeightType type) {
+  if (form.rule == ScaleRule::two_levels || form.rule == ScaleRule::two_levels_product)
+    return ScaleType::e4m3fn;
+  if (!has_own_scales(form) && form.rule != ScaleRule::float32) return ScaleType::e8m0;
+  if (form.rule == ScaleRule::float32 || type == WeightType::f32) return ScaleType::f32;
+  return type == WeightType::f16 ? ScaleType::f16 : ScaleType::bf16;
+}
+
 ScaledEncoding encoding_of(const Form& form) {
   ScaledEncoding encoding;
-  encoding.rows = {form.type, form.type == NarrowType::packed_int ? form.bits : 8, false, kColumns};
+  encoding.rows = {form.type, form.bits, false, kColumns};
   encoding.tiles = {form.tile_rows, form.tile_columns,
                     (kColumns + form.tile_columns - 1) / form.tile_columns};
   encoding.scale_rule = form.rule;
@@ -68,7 +95,9 @@ Encoded encode(Isa isa, const Form& form, WeightType type, const std::vector<std
   Encoded made{std::vector<std::byte>(kRows * encoding.rows.row_bytes()),
                std::vector<std::byte>(tiles * sizeof(float)),
                std::vector<std::byte>(tiles * sizeof(float))};
-  made.global = kernels.global_scale(type, kernels.range(type, weight.data(), 0, kRows * kColumns));
+  const ValueRange whole = kernels.range(type, weight.data(), 0, kRows * kColumns);
+  made.global = form.rule == ScaleRule::two_levels_product ? std::max(whole.high, -whole.low) / 2688
+                                                           : kernels.global_scale(type, whole);
   kernels.quantize(type, weight.data(), encoding, nullptr, made.global, 0, kRows, made.codes.data(),
                    made.scales.data(), made.zeros.data());
   return made;
@@ -84,12 +113,8 @@ std::vector<std::byte> decode(Isa isa, const Form& form, const Encoded& made, We
   weight.scales = made.scales.data();
   weight.zero_type = encoding.zero_type;
   weight.zeros = made.zeros.data();
-  weight.rounding = form.rule == ScaleRule::own ? type : WeightType::bf16;
-  weight.scale_type = form.rule == ScaleRule::two_levels ? ScaleType::e4m3fn
-                      : form.rule != ScaleRule::own      ? ScaleType::e8m0
-                      : type == WeightType::f32          ? ScaleType::f32
-                      : type == WeightType::f16          ? ScaleType::f16
-                                                         : ScaleType::bf16;
+  weight.rounding = has_own_scales(form) ? type : WeightType::bf16;
+  weight.scale_type = scale_type(form, type);
   if (form.rule == ScaleRule::two_levels) weight.divisor = made.global;
   std::vector<std::byte> out(kRows * kColumns * sizeof(float));
   scaled_kernels(isa).dequantize(weight, 0, kRows, out_type, out.data());
@@ -107,7 +132,7 @@ TEST_P(Scaled, variants_encode_and_decode_to_the_same_bits) {
         const std::string where = std::string(isa_name(isa)) + ", " + input.name;
         const Encoded made = encode(isa, GetParam(), type, weight);
         ASSERT_EQ(made.codes, expected.codes) << where;
-        if (GetParam().rule == ScaleRule::own)
+        if (has_own_scales(GetParam()))
           expect_equal_numbers(type, expected.scales, made.scales,
                                expected.scales.size() / sizeof(float), where);
         else
