@@ -79,7 +79,8 @@ Json quantizer_config(const Json& values, const std::string& weight, std::string
 }
 
 Json read_as_diffusers(const Json& object, bool lenient) {
-  Json values = options("").read(object, {"quant_method", "load_in_8bit", "load_in_4bit"}, lenient);
+  Json values =
+      options("diffusers").read(object, {"quant_method", "load_in_8bit", "load_in_4bit"}, lenient);
   const auto [weight, activation] = quant_types(values["quant_type"]);
   values["quant_type"] = weight + (activation.empty() ? "" : "_" + activation);
   values["calib_cfg"] = {{"method", values["algorithm"]}};
@@ -114,8 +115,8 @@ void read_exported(const Json& object, Config& config) {
 
 }  // namespace
 
-const sdk::OptionTable& options(std::string_view) {
-  static const sdk::OptionTable table(
+const sdk::OptionTable& options(std::string_view library) {
+  static const sdk::OptionTable of_diffusers(
       "modelopt",
       {{"quant_type", OptionType::any, true, nullptr, "of diffusers: FP8, NVFP4, INT8_FP8 ...", {}},
        {"modules_to_not_convert", OptionType::any, true, nullptr, "modules left as they are", {}},
@@ -127,7 +128,16 @@ const sdk::OptionTable& options(std::string_view) {
        {"algorithm", OptionType::any, true, "max", "of the calibration", {}},
        {"modelopt_config", OptionType::any, true, nullptr, "ModelOpt's own config", {}},
        {"disable_conv_quantization", OptionType::any, true, false, "Linear layers alone", {}}});
-  return table;
+  static const sdk::OptionTable all = [] {
+    std::vector<sdk::Option> list{
+        {"quant_algo", OptionType::any, true, nullptr, "of an export: FP8, W4A16_NVFP4 ...", {}},
+        {"group_size", OptionType::any, true, nullptr, "numbers with one scale, of quant_algo", {}},
+        {"quantized_layers", OptionType::any, true, nullptr, "quant_algo of each module", {}},
+        {"ignore", OptionType::any, true, nullptr, "shell patterns of modules left as are", {}}};
+    list.insert(list.end(), of_diffusers.options().begin(), of_diffusers.options().end());
+    return sdk::OptionTable("modelopt", std::move(list));
+  }();
+  return library == "diffusers" ? of_diffusers : all;
 }
 
 Config read_config(const precis_config& request) {
