@@ -51,6 +51,20 @@ void identify(Component& component) {
   }
 }
 
+// Older checkpoints of GPTQ tell of it in a file of its own, quantize_config.json.
+Status read_quantize_config(const fs::path& directory, Component& component,
+                            std::vector<fs::path>& used) {
+  const fs::path path = directory / "quantize_config.json";
+  std::error_code error;
+  if (!fs::exists(path, error)) return {};
+  PRECIS_ASSIGN(ConfigFile own, read_config_file(path));
+  if (!own.document.is_object() || !own.document.contains("bits")) return {};
+  if (!own.document.contains("quant_method")) own.document["quant_method"] = "gptq";
+  component.config["quantization_config"] = std::move(own.document);
+  used.push_back(path);
+  return {};
+}
+
 Status read_config(const fs::path& directory, Component& component, std::vector<fs::path>& used) {
   const fs::path path = directory / "config.json";
   std::error_code error;
@@ -65,6 +79,7 @@ Status read_config(const fs::path& directory, Component& component, std::vector<
                  "remove the key if the model is not quantized");
   }
   used.push_back(path);
+  if (own.is_null()) return read_quantize_config(directory, component, used);
   return {};
 }
 

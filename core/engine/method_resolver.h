@@ -18,6 +18,13 @@ class MethodResolver {
   virtual Result<std::shared_ptr<const Quantizer>> from_spec(const std::string& spec,
                                                              const std::string& library) = 0;
 
+  // The same for weights that another method stored: what the spec leaves open of their grid, such
+  // as the size of groups, is as the component's config has it.
+  virtual Result<std::shared_ptr<const Quantizer>> for_conversion(const std::string& spec,
+                                                                  const Component& source) {
+    return from_spec(spec, source.library);
+  }
+
   // The quantizer that a component's stored tensors were made with; null when it is not quantized.
   virtual Result<std::shared_ptr<const Quantizer>> from_component(const Component& component) = 0;
 

@@ -41,6 +41,8 @@ class ComponentResolver {
     }
     stored_quantized_ = std::any_of(tensors->begin(), tensors->end(),
                                     [](const LogicalTensor& tensor) { return !tensor.plain(); });
+    if (!stored_quantized_ && (options_.convert || options_.dequantize_to))
+      PRECIS_TRY(check_described());
     for (LogicalTensor& tensor : *tensors) {
       const std::string name = tensor.param.name;
       auto tensor_plan = resolve_tensor(std::move(tensor));
@@ -55,6 +57,24 @@ class ComponentResolver {
   }
 
  private:
+  // Words of packed integers stand in a component, and nothing says what they mean.
+  Status check_described() const {
+    if (component_.quantization_config() != nullptr) return {};
+    for (const TensorRef& ref : component_.tensors) {
+      const TensorEntry& entry = *ref.entry;
+      const std::string_view leaf = std::string_view(entry.name).substr(entry.name.rfind('.') + 1);
+      if (is_floating(entry.dtype) || (leaf != "qweight" && leaf != "weight_packed")) continue;
+      return Error(ErrorCode::failed_precondition,
+                   fmt::format("'{}' holds packed integers, and no quantization_config says of "
+                               "which method, bits and group size",
+                               entry.name),
+                   "put the model's quantization_config into its config.json, such as "
+                   R"({"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": true}, or its )"
+                   "quantize_config.json beside it");
+    }
+    return {};
+  }
+
   // Whether a component that no plugin at hand can read may stay as it is: one of a pipeline, of
   // which nothing is asked.
   bool can_be_carried(const Error& error) {
@@ -233,7 +253,9 @@ class ComponentResolver {
   Result<std::shared_ptr<const Quantizer>> quantizer_for(const std::string& spec) {
     const auto known = quantizers_.find(spec);
     if (known != quantizers_.end()) return known->second;
-    PRECIS_ASSIGN(auto quantizer, methods_.from_spec(spec, component_.library));
+    PRECIS_ASSIGN(auto quantizer, options_.convert&& stored_quantized_
+                                      ? methods_.for_conversion(spec, component_)
+                                      : methods_.from_spec(spec, component_.library));
     if (quantizer != nullptr && quantizer->needs_calibration() && !options_.calibrated) {
       return Error(ErrorCode::failed_precondition,
                    fmt::format("{} needs calibration data to quantize", spec),

@@ -1,5 +1,7 @@
 #include "registry/config/registry_resolver.h"
 
+#include "registry/config/integer_groups.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -126,6 +128,17 @@ Result<std::shared_ptr<const Quantizer>> RegistryResolver::from_spec(const std::
   if (choice->manifest == nullptr) return std::shared_ptr<const Quantizer>();
   const uint32_t flags = lenient_ ? uint32_t{PRECIS_CONFIG_LENIENT} : 0u;
   return create(*choice, library, flags, spec.starts_with('{') ? spec_of(*choice) : spec);
+}
+
+Result<std::shared_ptr<const Quantizer>> RegistryResolver::for_conversion(const std::string& spec,
+                                                                          const Component& source) {
+  auto choice = choose(spec, {"", lenient_});
+  const json* stored = source.quantization_config();
+  if (!choice.ok() || choice->manifest == nullptr || stored == nullptr)
+    return from_spec(spec, source.library);
+  choice->config = with_integer_groups(std::move(choice->config), integer_groups(*stored));
+  const uint32_t flags = lenient_ ? uint32_t{PRECIS_CONFIG_LENIENT} : 0u;
+  return create(*choice, source.library, flags, spec.starts_with('{') ? spec_of(*choice) : spec);
 }
 
 std::string RegistryResolver::loading_remark(const Quantizer& method,

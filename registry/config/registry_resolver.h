@@ -29,6 +29,8 @@ class RegistryResolver : public MethodResolver {
   std::string loading_remark(const Quantizer& method, const std::string& library) const override;
   Result<std::shared_ptr<const Quantizer>> from_spec(const std::string& spec,
                                                      const std::string& library) override;
+  Result<std::shared_ptr<const Quantizer>> for_conversion(const std::string& spec,
+                                                          const Component& source) override;
   Result<std::shared_ptr<const Quantizer>> from_component(const Component& component) override {
     return from_component(component, nullptr);
   }

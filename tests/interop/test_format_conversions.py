@@ -223,7 +223,7 @@ def test_groups_by_the_order_of_activation(llama, converted, precis, tmp_path):
 REFUSALS = {
     "coarser-groups": (gptq(group=32, sym=False), awq(group=64), "its scales are for 32 columns each, the config's for 64"),
     "no-zero-points": (awq(), packed(), "has the zero point"),
-    "symmetric-gptq": (awq(), gptq(), "have zero points"),
+    "symmetric-gptq": (awq(), gptq(sym=True), "have zero points"),
     "fewer-bits": (gptq(bits=8, sym=False), awq(), "is no code of 4 bits"),
     "other-rounding": (gptq(), {"quant_method": "gguf", "type": "q4_0"}, "would become"),
 }
@@ -240,6 +240,43 @@ def test_what_a_format_cannot_hold_is_named(llama, converted, precis, tmp_path, 
     assert not out.exists()
     precis(*args, "--allow-requantize")
     assert second["quant_method"] in precis.json("inspect", out)["components"][0]["method"]
+
+
+@pytest.mark.parametrize("first, target", [
+    (gptq(group=32, sym=False), "awq"), (gptq(bits=8, group=64), "compressed-tensors"), (awq(group=64), "gptq"),
+    (awq(group=32), "compressed-tensors"), (packed(group=32, symmetric=False), "awq"), (packed(bits=8, group=64), "gptq"),
+    (gptq(group=32, sym=False), "gptq:checkpoint_format=gptq_v2")])
+def test_what_the_target_leaves_open_is_the_sources(llama, precis, converted, tmp_path, first, target):
+    """Bits, the size of groups and zero points, where --type gives the method's name."""
+    source, = converted(llama(torch.float16), first)
+    out = tmp_path / "out"
+    precis("convert", source, "-o", out, "--type", target, "--progress", "none")
+    values = []
+    for model in (source, out):
+        decoded = tmp_path / f"decoded-{model.name}"
+        precis("dequantize", model, "-o", decoded, "--dtype", "f32", "--progress", "none")
+        values.append(stored(decoded))
+    assert values[0].keys() == values[1].keys()
+    assert all(torch.equal(values[0][name], values[1][name]) for name in values[0])
+
+
+def test_a_source_of_gptq_is_told_by_its_quantize_config(llama, precis, converted, tmp_path):
+    """As AutoGPTQ left its checkpoints, with no word of it in config.json; without that file nothing tells."""
+    source, = converted(llama(torch.float16), gptq(group=32, sym=False))
+    config = json.loads((source / "config.json").read_text())
+    del config["quantization_config"]
+    (source / "config.json").write_text(json.dumps(config))
+    own = json.loads((source / "quantize_config.json").read_text())
+    del own["quant_method"]
+    (source / "quantize_config.json").write_text(json.dumps(own))
+    out = tmp_path / "out"
+    precis("convert", source, "-o", out, "--type", "awq", "--progress", "none")
+    assert json.loads((out / "config.json").read_text())["quantization_config"]["group_size"] == 32
+    assert not (out / "quantize_config.json").exists()
+    (source / "quantize_config.json").unlink()
+    message = precis("convert", source, "-o", tmp_path / "no", "--type", "awq", "--progress", "none", code=1).stderr
+    assert "holds packed integers" in message and "quantize_config.json" in message
+    assert not (tmp_path / "no").exists()
 
 
 def test_scales_in_bfloat16_are_no_scales_of_gptq(llama, converted, precis, tmp_path):
