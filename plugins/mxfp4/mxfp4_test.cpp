@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/format/container.h"
 #include "tests/method/method_test.h"
 
@@ -61,6 +63,70 @@ TEST_P(RecordedExpert, RefusesPartsSmallerThanTheShapeNeeds) {
       expert.quantizer->dequantize(expert.param, specs, parts, 0, 1, DType::bf16, out);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code(), ErrorCode::data_loss);
+}
+
+// The slice of one of several experts, as a host that routes rows to them gives it.
+StoredWeight one_expert(std::size_t expert, int64_t in_features, int64_t out_features) {
+  constexpr int64_t kExperts = 3;
+  StoredWeight weight;
+  weight.quantizer = *test_resolver(false).from_spec(R"({"quant_method": "mxfp4"})", "");
+  weight.param.name = "layers.0.mlp.experts.down_proj";
+  weight.param.module_kind = "Experts";
+  weight.param.dtype = DType::bf16;
+  weight.param.shape = {kExperts, in_features, out_features};
+  const auto source = stored_numbers(DType::bf16, normal_numbers(weight.param.elements(), 3, 0.1f));
+  const auto plan = *weight.quantizer->plan(weight.param);
+  std::vector<std::vector<std::byte>> all;
+  for (const PartSpec& spec : plan.parts) all.emplace_back(spec.nbytes);
+  std::vector<std::span<std::byte>> parts(all.begin(), all.end());
+  EXPECT_TRUE(
+      weight.quantizer->quantize(weight.param, source, plan.parts, parts, {}, nullptr).ok());
+  weight.param.shape[0] = 1;
+  weight.specs = plan.parts;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    PartSpec& spec = weight.specs[i];
+    spec.shape[0] = 1;
+    spec.nbytes /= kExperts;
+    const std::byte* from = all[i].data() + expert * spec.nbytes;
+    weight.memory.emplace_back(from, from + spec.nbytes);
+  }
+  return weight;
+}
+
+TEST(ProductOfAnExpert, IsTheSumOverItsDecodedWeight) {
+  constexpr std::size_t kIn = 96, kOut = 40;
+  for (const std::size_t expert : {0, 2}) {
+    const StoredWeight weight = one_expert(expert, kIn, kOut);
+    const std::vector<float> decoded = weight.decoded();  // [in_features, out_features]
+    for (const DType activation : {DType::f32, DType::bf16}) {
+      for (const std::size_t batch : {1, 3, 32}) {
+        Rows x(activation, batch, kIn, normal_numbers(batch * kIn, 5, 1.0f)),
+            y(activation, batch, kOut);
+        ASSERT_TRUE(Product(weight, activation, 32).forward(x, nullptr, y).ok());
+        for (std::size_t i = 0; i < batch; ++i) {
+          const std::vector<float> in = x.row(i), got = y.row(i);
+          for (std::size_t n = 0; n < kOut; ++n) {
+            double sum = 0, magnitude = 0;
+            for (std::size_t k = 0; k < kIn; ++k) {
+              sum += double{in[k]} * decoded[k * kOut + n];
+              magnitude += std::abs(double{in[k]} * decoded[k * kOut + n]);
+            }
+            ASSERT_NEAR(got[n], sum,
+                        kIn * 0x1p-24 * magnitude + unit_roundoff(activation) * std::abs(sum));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(ProductOfAnExpert, IsRefusedForSeveralAtOnce) {
+  const StoredWeight weight = one_expert(0, 32, 8);
+  Param several = weight.param;
+  several.shape[0] = 3;
+  const auto plan = Linear::plan(*weight.quantizer, {}, several);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_NE(plan.error().text().find("one expert"), std::string::npos) << plan.error().text();
 }
 
 INSTANTIATE_TEST_SUITE_P(Oracle, RecordedExpert,

@@ -2,7 +2,8 @@
 
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{
-      {describe("mxfp4", "mxfp4", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE),
+      {describe("mxfp4", "mxfp4", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE,
+                Products::linear),
        [](std::string_view library) { return mxfp4::options(library).schema(); },
        [](const precis_config& config) { return mxfp4::read_config(config).normalized.dump(); },
        [](const precis_config& config) -> std::unique_ptr<Quantizer> {

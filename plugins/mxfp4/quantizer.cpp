@@ -1,7 +1,7 @@
 #include "plugins/mxfp4/quantizer.h"
 
 #include "kernels/cpu/scaled/scaled.h"
-#include "plugins/weight_type.h"
+#include "plugins/linear.h"
 
 namespace precis::mxfp4 {
 
@@ -94,6 +94,40 @@ void check_parts(const precis_param& param, std::size_t count, Elements elements
   check_tensor(names.scales, scales_uint8, scales, groups);
 }
 
+void check_parts(const precis_param& param, const sdk::ConstParts& parts) {
+  check_parts(param, parts.size(), [&](std::size_t i) {
+    return std::pair(sdk::same(parts[i]->view.dtype, sdk::kUInt8),
+                     sdk::elements(parts[i]->view.ndim, parts[i]->view.shape));
+  });
+}
+
+// All experts' rows, one after the other.
+kernels::ScaledWeight stored_weight(const Shape& shape, const sdk::ConstParts& parts) {
+  kernels::ScaledWeight stored{};
+  stored.rows = rows_of(shape);
+  stored.tiles = tiles_of(shape);
+  stored.codes = sdk::data<const void>(*parts[0]);
+  stored.scales = sdk::data<const void>(*parts[1]);
+  stored.scale_type = kernels::ScaleType::e8m0;
+  stored.rounding = kernels::WeightType::bf16;
+  return stored;
+}
+
+// precis.linear/1 multiplies with one matrix; which rows of x go to which expert is the host's to
+// route.
+sdk::Matrix expert_matrix(const precis_linear_options& options, const precis_param& param) {
+  const Shape shape = shape_of(param);
+  if (shape.experts != 1)
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "a product is with one expert: give its slice of the blocks and scales, and "
+                      "the shape [1, in_features, out_features]");
+  const int64_t sides[] = {param.shape[2], param.shape[1]};
+  precis_param matrix = param;
+  matrix.ndim = 2;
+  matrix.shape = sides;
+  return plugins::product_shape(options, matrix);
+}
+
 // [experts, out_features, in_features / 32, 16] of a tensor of blocks.
 std::vector<int64_t> param_shape(const precis_tensor_info& blocks) {
   const bool packed = blocks.ndim == 4 && blocks.shape[3] == static_cast<int64_t>(kBlockBytes);
@@ -156,21 +190,12 @@ void ExpertsQuantizer::dequantize(const precis_call& call, const precis_param& p
                                   const sdk::ConstParts& parts, int64_t row_begin,
                                   precis_tensor& weight) const {
   const Shape shape = shape_of(param);
-  check_parts(param, parts.size(), [&](std::size_t i) {
-    return std::pair(sdk::same(parts[i]->view.dtype, sdk::kUInt8),
-                     sdk::elements(parts[i]->view.ndim, parts[i]->view.shape));
-  });
+  check_parts(param, parts);
   const auto first = static_cast<uint64_t>(row_begin);
   const auto experts = static_cast<uint64_t>(weight.view.ndim > 0 ? weight.view.shape[0] : 1);
   if (row_begin < 0 || first + experts > shape.experts)
     throw PluginError(PRECIS_INVALID_ARGUMENT, "the rows are outside of the weight");
-  kernels::ScaledWeight stored{};
-  stored.rows = rows_of(shape);
-  stored.tiles = tiles_of(shape);
-  stored.codes = sdk::data<const void>(*parts[0]);
-  stored.scales = sdk::data<const void>(*parts[1]);
-  stored.scale_type = kernels::ScaleType::e8m0;
-  stored.rounding = kernels::WeightType::bf16;
+  const kernels::ScaledWeight stored = stored_weight(shape, parts);
   const auto out_type = plugins::weight_type(weight.view.dtype);
   auto* out = sdk::data<std::byte>(weight);
   for_tiles(call, shape, first, experts, [&](uint64_t expert, uint64_t row, uint64_t count) {
@@ -186,6 +211,32 @@ void ExpertsQuantizer::dequantize(const precis_call& call, const precis_param& p
           to[k * shape.out_features + row + n] = tile[n * shape.in_features + k];
     });
   });
+}
+
+void ExpertsQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
+                                   sdk::PlanWriter& plan) const {
+  const sdk::Matrix matrix = expert_matrix(options, param);
+  plan.keeps_parts();
+  plan.workspace(
+      plugins::product_workspace(options, plugins::float_arithmetic(options), matrix.columns));
+}
+
+std::unique_ptr<sdk::Linear> ExpertsQuantizer::prepare_linear(const precis_call&,
+                                                              const precis_linear_options& options,
+                                                              const precis_param& param,
+                                                              const sdk::ConstParts& parts,
+                                                              const sdk::Parts&) const {
+  const sdk::Matrix matrix = expert_matrix(options, param);
+  check_parts(param, parts);
+  kernels::LinearWeight weight{};
+  weight.arithmetic = plugins::float_arithmetic(options);
+  weight.out_features = matrix.rows;
+  weight.in_features = matrix.columns;
+  weight.decode_floats = kernel().decode_floats;
+  return std::make_unique<plugins::Product<kernels::ScaledProduct>>(
+      options, weight,
+      kernels::ScaledProduct{stored_weight(shape_of(param), parts),
+                             plugins::decoded_type(weight.arithmetic)});
 }
 
 void ExpertsQuantizer::storage(const precis_param& param, precis_storage& out) const {

@@ -17,6 +17,14 @@ class ExpertsQuantizer : public sdk::Quantizer {
                 const sdk::Parts& parts) const override;
   void dequantize(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
                   int64_t row_begin, precis_tensor& weight) const override;
+  // Of one expert, [1, in_features, out_features], with its slice of the parts: y = x W.
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
   void storage(const precis_param& param, precis_storage& out) const override;
   void quantized_params(const precis_state_dict& state_dict,
                         const sdk::EmitParam& emit) const override;
