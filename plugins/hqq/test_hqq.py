@@ -90,3 +90,28 @@ def test_the_fit_is_as_good_as_hqqs(tmp_path, round_trip):
             layer = quantize.HQQLinear(linear, config, compute_dtype=torch.float32, device="cpu")
             ours, theirs = (float((weight - w).abs().mean()) for w in (decoded[key], layer.dequantize()))
             assert ours == pytest.approx(theirs, rel=1e-3), (nbits, key)
+
+
+def test_quantized_scales_have_no_form_in_hqq(tmp_path, precis):
+    """The library ignores the options where it quantizes a layer, and does not save a layer that has such scales: precis
+    refuses them by name."""
+    config = quantize.BaseQuantizeConfig(nbits=4, group_size=64, quant_scale=True, quant_zero=True)
+    weight = torch.randn(128, 256) * 0.05
+    linear = torch.nn.Linear(256, 128, bias=False)
+    linear.weight.data = weight.clone()
+    layer = quantize.HQQLinear(linear, config, compute_dtype=torch.float32, device="cpu")
+    assert layer.quant_config["scale_quant_params"] is None and layer.meta["scale"].dtype == torch.float32
+    params = {key: config[key] for key in ("weight_quant_params", "scale_quant_params", "zero_quant_params")}
+    nested = quantize.HQQLinear(None, config, compute_dtype=torch.float32, device="cpu", initialize=False)
+    nested.bias = None
+    nested.quantize(weight, **params)
+    assert nested.meta["scale_q"].dtype == nested.meta["zero_q"].dtype == torch.uint8
+    with pytest.raises(Exception, match="Unsupported serialization"):
+        nested.state_dict()
+    source = tmp_path / "model"
+    source.mkdir()
+    save_file({"a.weight": weight}, source / "model.safetensors")
+    (source / "config.json").write_text(json.dumps({"model_type": "none"}))
+    wish = json.dumps({"quant_method": "hqq", "quant_config": config})
+    message = precis("quantize", source, "-o", tmp_path / "out", "--type", wish, code=2).stderr
+    assert "'scale_quant_params'" in message and "set it to null" in message
