@@ -197,10 +197,9 @@ int doctor(Session& session) {
   const std::string torch = PRECIS_TORCH_VERSION;
   std::vector<std::string> left_out;
   if (torch.empty()) left_out.emplace_back("LibTorch runtime (`precis generate`, `precis embed`)");
-  // Of this build: a plugin from elsewhere may have kernels of its own. HIP's are compiled and
-  // checked, and linked into no plugin.
+  // Of this build: a plugin from elsewhere may have kernels of its own.
   if (!PRECIS_HAS_CUDA) left_out.emplace_back("CUDA kernels");
-  left_out.emplace_back("HIP kernels");
+  if (!PRECIS_HAS_HIP) left_out.emplace_back("HIP kernels");
   const uint64_t memory = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
                           static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE));
   struct statvfs disk {};

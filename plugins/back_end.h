@@ -33,16 +33,8 @@ inline sdk::Matrix device_product_shape(const precis_linear_options& options,
 template <typename Quantizer>
 class BackEnd : public DeviceMethod<Quantizer> {
  public:
-  int32_t type() const final {
-#if defined(PRECIS_DEVICE_SIMT)
-    return kExecutorDevice;
-#else
-    return PRECIS_DEVICE_CUDA;
-#endif
-  }
-  std::string fault(int32_t index) const final {
-    return device::device_fault(index);
-  }
+  int32_t type() const final { return kDeviceType; }
+  std::string fault(int32_t index) const final { return device::device_fault(index); }
 
   void quantize(const Quantizer& quantizer, const precis_call& call, const precis_param& param,
                 const precis_tensor& weight, const sdk::Parts& parts) const final {

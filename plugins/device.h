@@ -9,9 +9,13 @@
 
 namespace precis::plugins {
 
-// DLPack's kDLExtDev: the executor of kernels/simt, whose memory is the host's. Test builds of
-// plugins have it in a device's place.
+// The executor of kernels/simt, whose memory is the host's. Test builds of plugins have it in a
+// device's place: as DLPack's kDLExtDev, or, where a test stands for LibTorch too, as CUDA.
+#if defined(PRECIS_EXECUTOR_AS_CUDA)
+inline constexpr int32_t kExecutorDevice = PRECIS_DEVICE_CUDA;
+#else
 inline constexpr int32_t kExecutorDevice = 12;
+#endif
 
 inline bool on_cpu(precis_device device) {
   return device.type == PRECIS_DEVICE_CPU;
@@ -23,18 +27,11 @@ inline bool on_cpu(const precis_tensor& tensor) {
 // "cuda:0".
 inline std::string device_name(precis_device device) {
   const std::string index = ":" + std::to_string(device.index);
-  switch (device.type) {
-    case PRECIS_DEVICE_CPU:
-      return "cpu" + index;
-    case PRECIS_DEVICE_CUDA:
-      return "cuda" + index;
-    case PRECIS_DEVICE_ROCM:
-      return "rocm" + index;
-    case kExecutorDevice:
-      return "executor" + index;
-    default:
-      return "device type " + std::to_string(device.type) + index;
-  }
+  if (device.type == PRECIS_DEVICE_CPU) return "cpu" + index;
+  if (device.type == PRECIS_DEVICE_CUDA) return "cuda" + index;
+  if (device.type == PRECIS_DEVICE_ROCM) return "rocm" + index;
+  if (device.type == kExecutorDevice) return "executor" + index;
+  return "device type " + std::to_string(device.type) + index;
 }
 
 // What `Quantizer` does, for tensors in the memory of one back end's devices; work goes to the
@@ -65,20 +62,30 @@ class DeviceMethod {
 
 // One back end's; PRECIS_DEVICE_METHOD in device.cpp defines them.
 namespace device_cuda {
+inline constexpr int32_t kDeviceType = PRECIS_DEVICE_CUDA;
 template <typename Quantizer>
 const DeviceMethod<Quantizer>& method();
-}
+}  // namespace device_cuda
+namespace device_hip {
+inline constexpr int32_t kDeviceType = PRECIS_DEVICE_ROCM;
+template <typename Quantizer>
+const DeviceMethod<Quantizer>& method();
+}  // namespace device_hip
 namespace device_simt {
+inline constexpr int32_t kDeviceType = kExecutorDevice;
 template <typename Quantizer>
 const DeviceMethod<Quantizer>& method();
-}
+}  // namespace device_simt
 
-// Those of this build; empty without nvcc.
+// Those of this build; empty without a compiler for devices.
 template <typename Quantizer>
 const std::vector<const DeviceMethod<Quantizer>*>& device_methods() {
   static const std::vector<const DeviceMethod<Quantizer>*> list {
 #if defined(PRECIS_PLUGIN_CUDA)
     &device_cuda::method<Quantizer>(),
+#endif
+#if defined(PRECIS_PLUGIN_HIP)
+        &device_hip::method<Quantizer>(),
 #endif
 #if defined(PRECIS_PLUGIN_EXECUTOR)
         &device_simt::method<Quantizer>(),

@@ -6,6 +6,11 @@
 #include <atomic>
 #include <new>
 
+#if defined(__HIP__)
+#include "kernels/hip/modules.h"
+#include "kernels/hip/runtime_library.h"
+#endif
+
 namespace precis::kernels::PRECIS_DEVICE {
 
 #if defined(PRECIS_DEVICE_SIMT)
@@ -127,6 +132,72 @@ StreamMemory::StreamMemory(size_t bytes, void* stream) : stream_(stream) {
 }
 StreamMemory::~StreamMemory() {
   if (data_ != nullptr) cudaFreeAsync(data_, static_cast<cudaStream_t>(stream_));
+}
+
+#elif defined(__HIP__)
+
+namespace {
+
+const char* copy(void* to, const void* from, size_t bytes, int kind, void* stream) {
+  if (bytes == 0) return nullptr;
+  const hip::Runtime& runtime = hip::runtime();
+  hip::Error error = runtime.hipMemcpyAsync(to, from, bytes, kind, stream);
+  if (error == hip::kSuccess) error = runtime.hipStreamSynchronize(stream);
+  return error == hip::kSuccess ? nullptr : hip::text_of(error);
+}
+
+}  // namespace
+
+std::string device_fault(int index) {
+  const hip::Runtime& runtime = hip::runtime();
+  if (!runtime.fault.empty()) return runtime.fault;
+  int count = 0;
+  if (const hip::Error error = runtime.hipGetDeviceCount(&count); error != hip::kSuccess)
+    return hip::text_of(error);
+  if (index < 0 || index >= count)
+    return "there is no device " + std::to_string(index) + ", the machine has " +
+           std::to_string(count);
+  const CurrentDevice current(index);
+  return current.error() != nullptr ? current.error() : hip::load_modules(index);
+}
+
+const char* read_device(void* to, const void* from, size_t bytes, void* stream) {
+  return copy(to, from, bytes, hip::kDeviceToHost, stream);
+}
+const char* write_device(void* to, const void* from, size_t bytes, void* stream) {
+  return copy(to, from, bytes, hip::kHostToDevice, stream);
+}
+
+bool wgmma_available() {
+  return false;
+}
+
+CurrentDevice::CurrentDevice(int index) {
+  const hip::Runtime& runtime = hip::runtime();
+  if (!runtime.fault.empty()) {
+    error_ = runtime.fault.c_str();
+    return;
+  }
+  int before = -1;
+  hip::Error error = runtime.hipGetDevice(&before);
+  if (error == hip::kSuccess && before == index) return;
+  if (error == hip::kSuccess) error = runtime.hipSetDevice(index);
+  if (error == hip::kSuccess)
+    before_ = before;
+  else
+    error_ = hip::text_of(error);
+}
+CurrentDevice::~CurrentDevice() {
+  if (before_ >= 0) hip::runtime().hipSetDevice(before_);
+}
+
+StreamMemory::StreamMemory(size_t bytes, void* stream) : stream_(stream) {
+  if (bytes == 0) return;
+  const hip::Error error = hip::runtime().hipMallocAsync(&data_, bytes, stream);
+  if (error != hip::kSuccess) error_ = hip::text_of(error);
+}
+StreamMemory::~StreamMemory() {
+  if (data_ != nullptr) hip::runtime().hipFreeAsync(data_, stream_);
 }
 
 #endif

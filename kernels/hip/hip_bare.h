@@ -1,7 +1,7 @@
 // As much of HIP as the device sources need from its headers, for clang alone:
-//   clang++ -x hip -nogpuinc -nogpulib --cuda-device-only -DPRECIS_HIP_BARE --offload-arch=gfx942
-// compiles them for every AMD target that it knows, with no package of ROCm. For checks of the
-// device code; host code is compiled but not linked.
+//   clang++ -x hip -nogpuinc -nohipwrapperinc -nogpulib -DPRECIS_HIP_BARE --offload-arch=gfx942
+// compiles them for every AMD target that it knows, with no package of ROCm. What the host's half
+// calls is kernels/hip/modules.cpp's.
 #pragma once
 
 #include <cstddef>

@@ -4,14 +4,13 @@
     static_report.py --clang VERSION --table FILE --targets LIST ASSEMBLIES            compares
     static_report.py --clang VERSION --table FILE --targets LIST ASSEMBLIES --write    writes the table
 
-ASSEMBLIES is a folder of SOURCE.TARGET.s, as clang -S writes them. A kernel fails when it uses scratch
+ASSEMBLIES are SOURCE.TARGET.s, as clang -S writes them. A kernel fails when it uses scratch
 memory, when its shared memory exceeds a block's, when its registers or its code grew by more than
 10 %, when fewer waves fit on a SIMD by its registers and static shared memory, or when the table
 lacks it.
 """
 
 import argparse
-import glob
 import os
 import re
 import subprocess
@@ -59,7 +58,7 @@ def kernels(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("assemblies")
+    parser.add_argument("assemblies", nargs="+")
     parser.add_argument("--clang", required=True)
     parser.add_argument("--table", required=True)
     parser.add_argument("--targets", required=True, help="gfx942;gfx1100")
@@ -70,7 +69,7 @@ def main():
     table = static_table.Table(f"clang {version}", tuple(FIELDS), growing, ("waves",))
     targets = arguments.targets.split(";")
     faults = []
-    for path in sorted(glob.glob(os.path.join(arguments.assemblies, "*.s"))):
+    for path in sorted(arguments.assemblies):
         target = os.path.basename(path).split(".")[-2]
         if target not in targets:
             continue

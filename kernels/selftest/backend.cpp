@@ -1,7 +1,8 @@
 // Compiled by every back end.
 #include "kernels/selftest/backends.h"
 
-#if !defined(PRECIS_DEVICE_SIMT)
+#include "kernels/selftest/device_memory.h"
+#if defined(PRECIS_SELFTEST_SPEEDS)
 #include "kernels/selftest/speed_cuda.h"
 #endif
 
@@ -20,11 +21,16 @@ std::vector<Check> all_checks(CheckSize size) {
 
 }  // namespace
 
+#define PRECIS_TEXT_OF(name) #name
+#define PRECIS_TEXT(name) PRECIS_TEXT_OF(name)
+
 SelftestBackend selftest_backend() {
-#if defined(PRECIS_DEVICE_SIMT)
-  return {"simt", [] { return std::string("the executor on the CPU"); }, all_checks, nullptr};
+  const std::string name = std::string(PRECIS_TEXT(PRECIS_DEVICE)).substr(sizeof "device_" - 1);
+  const CheckSize size = name == "simt" ? CheckSize::small : CheckSize::large;
+#if defined(PRECIS_SELFTEST_SPEEDS)
+  return {name, size, device_name, all_checks, measure_speeds};
 #else
-  return {"cuda", device_name, all_checks, measure_speeds};
+  return {name, size, device_name, all_checks, nullptr};
 #endif
 }
 

@@ -36,4 +36,14 @@ std::vector<Check> quantize_groups_checks(CheckSize size);
 std::vector<Check> fragment_checks();
 }  // namespace device_cuda
 
+namespace device_hip {
+std::vector<Check> four_bit_checks(CheckSize size);
+std::vector<Check> int8_checks(CheckSize size);
+std::vector<Check> gguf_checks(CheckSize size);
+std::vector<Check> float8_checks(CheckSize size);
+std::vector<Check> grouped_checks(CheckSize size);
+std::vector<Check> quantize_groups_checks(CheckSize size);
+std::vector<Check> fragment_checks();
+}  // namespace device_hip
+
 }  // namespace precis::kernels

@@ -8,10 +8,18 @@
 #include <new>
 #include <stdexcept>
 
+#include "kernels/device/host_runtime.h"
+#if defined(__HIP__)
+#include "kernels/hip/runtime_library.h"
+#endif
+
 namespace precis::kernels::PRECIS_DEVICE {
 
 #if defined(PRECIS_DEVICE_SIMT)
 
+std::string device_name() {
+  return "the executor on the CPU";
+}
 void* allocate(size_t bytes) {
   void* memory = nullptr;
   if (posix_memalign(&memory, 256, bytes) != 0) throw std::bad_alloc();
@@ -37,6 +45,13 @@ void require(cudaError_t error) {
 
 }  // namespace
 
+std::string device_name() {
+  if (const std::string fault = device_fault(0); !fault.empty()) throw std::runtime_error(fault);
+  cudaDeviceProp properties;
+  require(cudaGetDeviceProperties(&properties, 0));
+  return std::string(properties.name) + ", sm_" + std::to_string(properties.major) +
+         std::to_string(properties.minor);
+}
 void* allocate(size_t bytes) {
   void* memory = nullptr;
   require(cudaMalloc(&memory, bytes > 0 ? bytes : 1));
@@ -50,6 +65,40 @@ void copy_to_device(void* to, const void* from, size_t bytes) {
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
   require(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost));
+}
+
+#elif defined(__HIP__)
+
+namespace {
+
+void require(const char* error) {
+  if (error != nullptr) throw std::runtime_error(error);
+}
+void require(hip::Error error) {
+  if (error != hip::kSuccess) require(hip::text_of(error));
+}
+
+}  // namespace
+
+std::string device_name() {
+  if (const std::string fault = device_fault(0); !fault.empty()) throw std::runtime_error(fault);
+  char name[256] = {};
+  require(hip::runtime().hipDeviceGetName(name, sizeof name - 1, 0));
+  return name;
+}
+void* allocate(size_t bytes) {
+  void* memory = nullptr;
+  require(hip::runtime().hipMalloc(&memory, bytes > 0 ? bytes : 1));
+  return memory;
+}
+void release(void* memory) {
+  hip::runtime().hipFree(memory);
+}
+void copy_to_device(void* to, const void* from, size_t bytes) {
+  require(write_device(to, from, bytes, nullptr));
+}
+void copy_to_host(void* to, const void* from, size_t bytes) {
+  require(read_device(to, from, bytes, nullptr));
 }
 
 #endif

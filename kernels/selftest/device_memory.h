@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #if !defined(PRECIS_DEVICE)
@@ -11,7 +12,10 @@
 
 namespace precis::kernels::PRECIS_DEVICE {
 
-// Throw where the runtime fails.
+// Throw std::runtime_error where the runtime fails.
+
+// Of device 0, "NVIDIA H100 80GB HBM3, sm_90"; with the reason when it cannot be used.
+std::string device_name();
 void* allocate(size_t bytes);
 void release(void* memory);
 void copy_to_device(void* to, const void* from, size_t bytes);

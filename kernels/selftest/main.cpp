@@ -1,4 +1,4 @@
-// precis-selftest --device simt|cuda [--json]: every matrix unit against a plain product, every
+// precis-selftest --device simt|cuda|hip [--json]: every matrix unit against a plain product, every
 // kernel against the reference on the CPU; on a device then the speeds.
 // Exit codes: 0 all passed, 1 a check failed, 2 bad use or no such device.
 #include <cstdio>
@@ -19,13 +19,15 @@ std::vector<SelftestBackend> backends() {
 #if defined(PRECIS_SELFTEST_CUDA)
         precis::kernels::device_cuda::selftest_backend(),
 #endif
+#if defined(PRECIS_SELFTEST_HIP)
+        precis::kernels::device_hip::selftest_backend(),
+#endif
   };
 }
 
 SelftestReport run(const SelftestBackend& backend) {
   SelftestReport report{backend.name, backend.device_name(), {}, {}};
-  const auto size = backend.speeds == nullptr ? CheckSize::small : CheckSize::large;
-  for (const auto& check : backend.checks(size)) {
+  for (const auto& check : backend.checks(backend.size)) {
     std::string fault;
     try {
       fault = check.run();
@@ -43,7 +45,8 @@ int usage() {
   for (const SelftestBackend& backend : backends())
     std::fprintf(stderr, " %s", backend.name.c_str());
   std::fprintf(stderr,
-               "\ncuda needs nvcc: cmake --preset kernels-only && cmake --build build-kernels\n");
+               "\ncuda needs nvcc, hip clang 19: cmake --preset kernels-only && cmake --build "
+               "build-kernels\n");
   return 2;
 }
 

@@ -21,20 +21,6 @@ void require(cudaError_t error) {
   if (error != cudaSuccess) throw std::runtime_error(cudaGetErrorString(error));
 }
 
-}  // namespace
-
-std::string device_name() {
-  int count = 0;
-  require(cudaGetDeviceCount(&count));
-  if (count == 0) throw std::runtime_error("no CUDA device");
-  cudaDeviceProp properties;
-  require(cudaGetDeviceProperties(&properties, 0));
-  return std::string(properties.name) + ", sm_" + std::to_string(properties.major) +
-         std::to_string(properties.minor);
-}
-
-namespace {
-
 // Microseconds of one call: the least of ten groups, each long enough for the clock.
 double microseconds_of(const std::function<void()>& call) {
   cudaEvent_t begin, end;

@@ -60,10 +60,10 @@ class InstalledPlugin : public testing::TestWithParam<std::pair<const char*, con
     if (quantizer_ != nullptr) quantizer_->destroy(quantizer_);
   }
 
-  bool lists_cuda() const {
+  bool lists(int32_t device_type) const {
     const precis_method& method = *quantizer_->method;
     for (uint32_t i = 0; i < method.device_count; ++i)
-      if (method.devices[i].type == PRECIS_DEVICE_CUDA) return true;
+      if (method.devices[i].type == device_type) return true;
     return false;
   }
 
@@ -93,26 +93,32 @@ class InstalledPlugin : public testing::TestWithParam<std::pair<const char*, con
   precis_quantizer* quantizer_ = nullptr;
 };
 
+constexpr std::pair<int32_t, const char*> kDevices[] = {{PRECIS_DEVICE_CUDA, "cuda"},
+                                                        {PRECIS_DEVICE_ROCM, "rocm"}};
+
 TEST_P(InstalledPlugin, AnswersForADeviceThatCannotBeUsed) {
   EXPECT_EQ(plan({PRECIS_DEVICE_CPU, 0}).status, PRECIS_OK);
-  const Answer missing = plan({PRECIS_DEVICE_CUDA, 1000});
-  EXPECT_EQ(missing.status, PRECIS_UNSUPPORTED);
-  EXPECT_EQ(missing.message.substr(0, 11), "cuda:1000: ");
-  const std::string none = "cuda:1000: this build of the plugin has no kernels for it";
-  EXPECT_EQ(missing.message == none, !lists_cuda()) << missing.message;
-  EXPECT_EQ(plan({PRECIS_DEVICE_ROCM, 0}).message,
-            "rocm:0: this build of the plugin has no kernels for it");
+  for (const auto& [type, name] : kDevices) {
+    const std::string device = std::string(name) + ":1000: ";
+    const Answer missing = plan({type, 1000});
+    EXPECT_EQ(missing.status, PRECIS_UNSUPPORTED);
+    EXPECT_EQ(missing.message.substr(0, device.size()), device);
+    const std::string none = device + "this build of the plugin has no kernels for it";
+    EXPECT_EQ(missing.message == none, !lists(type)) << missing.message;
+  }
 }
 
 // Either there is a device, or the runtime says why not: its text, never a crash.
 TEST_P(InstalledPlugin, AsksTheDriver) {
-  if (!lists_cuda()) GTEST_SKIP() << "this build has no CUDA kernels";
-  const Answer answer = plan({PRECIS_DEVICE_CUDA, 0});
-  if (answer.status == PRECIS_OK) return;
-  EXPECT_EQ(answer.status, PRECIS_UNSUPPORTED);
-  EXPECT_EQ(answer.message.substr(0, 8), "cuda:0: ") << answer.message;
-  EXPECT_GT(answer.message.size(), 12u);
-  std::printf("%s\n", answer.message.c_str());
+  for (const auto& [type, name] : kDevices) {
+    if (!lists(type)) continue;
+    const Answer answer = plan({type, 0});
+    if (answer.status == PRECIS_OK) continue;
+    EXPECT_EQ(answer.status, PRECIS_UNSUPPORTED);
+    EXPECT_EQ(answer.message.substr(0, 8), std::string(name) + ":0: ") << answer.message;
+    EXPECT_GT(answer.message.size(), 12u);
+    std::printf("%s\n", answer.message.c_str());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
