@@ -98,6 +98,7 @@ Result<LoadReport> load_weights(torch::nn::Module& network, const Component& com
   load.arithmetic = options.arithmetic;
   load.stored_names = stored_names;
   if (options.on_disk) load.device_map = "disk";
+  if (!options.device.is_cpu()) load.device_map = options.device.str();
   load.stream = options.stream;
   load.offload_directory = options.offload_directory;
   load.kept_in_f32 = kept_in_f32(network);

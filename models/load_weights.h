@@ -16,6 +16,7 @@ struct WeightOptions {
   // are left alone.
   bool partial = false;
   Arithmetic arithmetic = Arithmetic::library;  // of the quantized layers
+  at::Device device = at::kCPU;
   // Weights on the disk: see the LoadOptions of load_model.
   bool on_disk = false, stream = true;
   std::filesystem::path offload_directory;

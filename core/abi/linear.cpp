@@ -59,14 +59,14 @@ Result<std::unique_ptr<Linear>> Linear::prepare(std::shared_ptr<const Quantizer>
                                                 const LinearOptions& options, const Param& param,
                                                 std::span<const precis_tensor* const> parts,
                                                 std::span<precis_tensor* const> packed,
-                                                std::span<std::byte> workspace) {
+                                                std::span<std::byte> workspace, void* stream) {
   const precis_linear_v1* table = table_of(*quantizer);
   if (table == nullptr) return no_table(*quantizer);
   const precis_linear_options abi_options = to_abi(options);
   const AbiParam abi_param(param);
   std::unique_ptr<Linear> linear(new Linear());
   linear->table_ = table;
-  const Call call(workspace);
+  const Call call(workspace, nullptr, stream);
   const precis_status status =
       in_plugin(quantizer->during("preparing the product of", param), call.abi(), [&] {
         return table->prepare(quantizer->handle(), call.abi(), &abi_options, abi_param.get(),

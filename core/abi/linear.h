@@ -38,12 +38,14 @@ class Linear {
                                  const Param& param);
 
   // parts: in the order of Quantizer::plan or of stored_params. packed: as planned, allocated by
-  // the caller, outlive the result. workspace: 64-byte aligned, of the planned size.
+  // the caller, outlive the result. workspace: 64-byte aligned, of the planned size. All of these
+  // are on the device of `options`, and the work goes to its `stream`.
   static Result<std::unique_ptr<Linear>> prepare(std::shared_ptr<const Quantizer> quantizer,
                                                  const LinearOptions& options, const Param& param,
                                                  std::span<const precis_tensor* const> parts,
                                                  std::span<precis_tensor* const> packed,
-                                                 std::span<std::byte> workspace);
+                                                 std::span<std::byte> workspace,
+                                                 void* stream = nullptr);
   ~Linear();
   Linear(const Linear&) = delete;
   Linear& operator=(const Linear&) = delete;

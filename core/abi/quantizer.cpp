@@ -88,11 +88,11 @@ Status check_planned_part(const PartSpec& part) {
 
 }  // namespace
 
-Result<PartPlan> Quantizer::plan(const Param& param) const {
+Result<PartPlan> Quantizer::plan(const Param& param, precis_device device) const {
   const AbiParam abi_param(param);
   PRECIS_ASSIGN(PartPlan plan, ask_for_plan([&](const precis_call* call, precis_plan* out) {
                   return in_plugin(during("planning", param), call, [&] {
-                    return quantize_->plan(handle_, call, kCpuDevice, abi_param.get(), out);
+                    return quantize_->plan(handle_, call, device, abi_param.get(), out);
                   });
                 }));
   for (const PartSpec& part : plan.parts) {
@@ -123,11 +123,13 @@ Result<Storage> Quantizer::storage(const Param& param) const {
 Status Quantizer::quantize(const Param& param, std::span<const std::byte> weight,
                            std::span<const PartSpec> specs,
                            std::span<const std::span<std::byte>> parts,
-                           std::span<std::byte> workspace, const std::atomic<bool>* cancel) const {
+                           std::span<std::byte> workspace, const std::atomic<bool>* cancel,
+                           const Place& where) const {
   const AbiParam abi_param(param);
-  AbiTensor abi_weight(weight.data(), weight.size(), param.dtype, param.shape, "", true);
-  const AbiTensors tensors(specs, parts);
-  const Call call(workspace, cancel);
+  AbiTensor abi_weight(weight.data(), weight.size(), param.dtype, param.shape, "", true,
+                       where.device);
+  const AbiTensors tensors(specs, parts, where.device);
+  const Call call(workspace, cancel, where.stream);
   return call.finish(in_plugin(during("quantizing", param), call.abi(),
                                [&] {
                                  return quantize_->quantize(handle_, call.abi(), abi_param.get(),
@@ -139,13 +141,14 @@ Status Quantizer::quantize(const Param& param, std::span<const std::byte> weight
 
 Status Quantizer::dequantize(const Param& param, std::span<const PartSpec> specs,
                              std::span<const std::span<const std::byte>> parts, int64_t row_begin,
-                             int64_t rows, DType dtype, std::span<std::byte> out) const {
+                             int64_t rows, DType dtype, std::span<std::byte> out,
+                             const Place& where) const {
   const AbiParam abi_param(param);
-  const AbiTensors tensors(specs, parts);
+  const AbiTensors tensors(specs, parts, where.device);
   std::vector<int64_t> shape = param.shape;
   if (!shape.empty()) shape.front() = rows;
-  AbiTensor weight(out.data(), out.size(), dtype, shape, "", false);
-  const Call call;
+  AbiTensor weight(out.data(), out.size(), dtype, shape, "", false, where.device);
+  const Call call({}, nullptr, where.stream);
   return call.finish(in_plugin(during("decoding", param), call.abi(),
                                [&] {
                                  return quantize_->dequantize(

@@ -19,6 +19,14 @@ namespace precis {
 
 struct PluginCall;
 
+inline constexpr precis_device kCpuDevice{PRECIS_DEVICE_CPU, 0};
+
+// Where the tensors of a call are, and the stream of that device which the work goes to.
+struct Place {
+  precis_device device = kCpuDevice;
+  void* stream = nullptr;  // null on the CPU
+};
+
 // A weight as the model knows it.
 struct Param {
   std::string name;         // state-dict key
@@ -119,18 +127,23 @@ class Quantizer {
   // The plugin's precis.loading/1, or what stands in for it.
   const precis_loading_v1& loading() const { return *loading_; }
 
-  Result<PartPlan> plan(const Param& param) const;
+  // Error unsupported, with the reason: the plugin has no kernels for the device or the weight, or
+  // the device cannot be used.
+  Result<PartPlan> plan(const Param& param, precis_device device = kCpuDevice) const;
   Result<Storage> storage(const Param& param) const;
 
-  // weight: contiguous, param's dtype and shape. parts: one buffer of the planned size each.
+  // weight: contiguous, param's dtype and shape. parts: one buffer of the planned size each. Memory
+  // is that of `where`; on another device than the CPU the work is only enqueued.
   Status quantize(const Param& param, std::span<const std::byte> weight,
                   std::span<const PartSpec> specs, std::span<const std::span<std::byte>> parts,
-                  std::span<std::byte> workspace, const std::atomic<bool>* cancel) const;
+                  std::span<std::byte> workspace, const std::atomic<bool>* cancel,
+                  const Place& where = {}) const;
 
-  // Decodes `rows` rows from `row_begin` into `out`, contiguous float32.
+  // Decodes `rows` rows from `row_begin` into `out`, contiguous, in `dtype`. where: as above.
   Status dequantize(const Param& param, std::span<const PartSpec> specs,
                     std::span<const std::span<const std::byte>> parts, int64_t row_begin,
-                    int64_t rows, DType dtype, std::span<std::byte> out) const;
+                    int64_t rows, DType dtype, std::span<std::byte> out,
+                    const Place& where = {}) const;
 
   Result<std::vector<StoredParam>> stored_params(const StateDict& state_dict) const;
 

@@ -28,21 +28,21 @@ Result<PartSpec> from_abi_spec(const precis_tensor_spec& spec) {
 }  // namespace
 
 AbiTensors::AbiTensors(std::span<const PartSpec> specs,
-                       std::span<const std::span<std::byte>> buffers) {
+                       std::span<const std::span<std::byte>> buffers, precis_device device) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
     tensors_.push_back(std::make_unique<AbiTensor>(buffers[i].data(), specs[i].nbytes,
                                                    specs[i].dtype, specs[i].shape,
-                                                   specs[i].encoding, false));
+                                                   specs[i].encoding, false, device));
     pointers_.push_back(tensors_.back()->get());
   }
 }
 
 AbiTensors::AbiTensors(std::span<const PartSpec> specs,
-                       std::span<const std::span<const std::byte>> buffers) {
+                       std::span<const std::span<const std::byte>> buffers, precis_device device) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
     tensors_.push_back(std::make_unique<AbiTensor>(buffers[i].data(), specs[i].nbytes,
                                                    specs[i].dtype, specs[i].shape,
-                                                   specs[i].encoding, true));
+                                                   specs[i].encoding, true, device));
     pointers_.push_back(tensors_.back()->get());
   }
 }

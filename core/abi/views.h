@@ -12,8 +12,6 @@
 
 namespace precis {
 
-inline constexpr precis_device kCpuDevice{PRECIS_DEVICE_CPU, 0};
-
 // A precis_param that borrows from a Param.
 class AbiParam {
  public:
@@ -58,17 +56,17 @@ class AbiParam {
   precis_param abi_;
 };
 
-// A precis_tensor over contiguous CPU memory.
+// A precis_tensor over contiguous memory of a device.
 class AbiTensor {
  public:
   AbiTensor(const std::byte* data, uint64_t nbytes, DType dtype, std::span<const int64_t> shape,
-            const std::string& encoding, bool read_only)
+            const std::string& encoding, bool read_only, precis_device device = kCpuDevice)
       : shape_(shape.begin(), shape.end()), strides_(contiguous_strides(shape)) {
     abi_.struct_size = sizeof(precis_tensor);
     if (read_only) abi_.flags |= PRECIS_TENSOR_READ_ONLY;
     if (reinterpret_cast<uintptr_t>(data) % 64 == 0) abi_.flags |= PRECIS_TENSOR_ALIGNED_64;
     abi_.view = {const_cast<std::byte*>(data),
-                 kCpuDevice,
+                 device,
                  static_cast<int32_t>(shape_.size()),
                  to_abi(dtype),
                  shape_.data(),
@@ -90,8 +88,10 @@ class AbiTensor {
 // Contiguous tensors for `specs` over `buffers`, one each, and the array of pointers the ABI takes.
 class AbiTensors {
  public:
-  AbiTensors(std::span<const PartSpec> specs, std::span<const std::span<std::byte>> buffers);
-  AbiTensors(std::span<const PartSpec> specs, std::span<const std::span<const std::byte>> buffers);
+  AbiTensors(std::span<const PartSpec> specs, std::span<const std::span<std::byte>> buffers,
+             precis_device device = kCpuDevice);
+  AbiTensors(std::span<const PartSpec> specs, std::span<const std::span<const std::byte>> buffers,
+             precis_device device = kCpuDevice);
 
   precis_tensor* const* pointers() const { return pointers_.data(); }
   const precis_tensor* const* const_pointers() const { return pointers_.data(); }

@@ -166,15 +166,15 @@ LlamaDecoder::LlamaDecoder(const nlohmann::json& json) {
 LlamaDecoder::~LlamaDecoder() = default;
 
 std::pair<at::Tensor, at::Tensor> LlamaDecoder::rotations(int64_t before, int64_t tokens,
-                                                          at::ScalarType dtype) const {
+                                                          const at::TensorOptions& like) const {
   const auto angles = at::outer(at::arange(before, before + tokens).to(at::kFloat), frequencies_);
   const auto both = at::cat({angles, angles}, 1);
-  return {both.cos().to(dtype), both.sin().to(dtype)};
+  return {both.cos().to(like), both.sin().to(like)};
 }
 
 Activations LlamaDecoder::enter(const at::Tensor& token_ids) {
   const auto x = (*embedding_)(token_ids);
-  const auto [cos, sin] = rotations(0, token_ids.size(1), x.scalar_type());
+  const auto [cos, sin] = rotations(0, token_ids.size(1), x.options());
   return {x, cos, sin};
 }
 
@@ -199,10 +199,10 @@ at::Tensor LlamaDecoder::forward(const at::Tensor& token_ids, KeyValueCache* cac
   auto x = (*embedding_)(token_ids);
   const int64_t before = cache == nullptr ? 0 : cache->tokens(), tokens = token_ids.size(1);
   if (cache != nullptr) cache->blocks.resize(blocks_.size());
-  const auto [cos, sin] = rotations(before, tokens, x.scalar_type());
+  const auto [cos, sin] = rotations(before, tokens, x.options());
   LlamaPositions positions{cos, sin, {}, before == 0};
   if (before > 0 && tokens > 1) {
-    positions.mask = at::ones({tokens, before + tokens}, at::kBool).tril(before);
+    positions.mask = at::ones({tokens, before + tokens}, x.options().dtype(at::kBool)).tril(before);
   }
   for (std::size_t i = 0; i < blocks_.size(); ++i)
     x = blocks_[i]->forward(x, positions, cache == nullptr ? nullptr : &cache->blocks[i]);

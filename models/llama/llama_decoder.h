@@ -44,7 +44,7 @@ class LlamaDecoder : public torch::nn::Module, public TextNetwork {
   at::Tensor logits(const at::Tensor& x) const;
   // Cosines and sines [tokens, head_dim] of the positions from `before` on.
   std::pair<at::Tensor, at::Tensor> rotations(int64_t before, int64_t tokens,
-                                              at::ScalarType dtype) const;
+                                              const at::TensorOptions& like) const;
 
   std::shared_ptr<Embedding> embedding_;
   std::vector<std::shared_ptr<LlamaBlock>> blocks_;

@@ -5,18 +5,13 @@
 #include <charconv>
 
 #include "core/abi/views.h"
+#include "runtime/tensor/device.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis {
 namespace {
 
 using nlohmann::json;
-
-json names_of_devices() {
-  json names = json::array({"cpu"});
-  if (at::globalContext().hasCUDA()) names.push_back("cuda:0");
-  return names;
-}
 
 // Error invalid_argument for a text that is no device.
 Result<precis_device> parse_device(const std::string& name) {
@@ -51,7 +46,7 @@ bool Lifecycle::has_flag(uint32_t flag) const {
 
 Status Lifecycle::validate_environment(std::optional<DType> dtype, const json& device_map) const {
   begin("validate_environment");
-  const json environment{{"devices", names_of_devices()},
+  const json environment{{"devices", usable_device_names()},
                          {"device_map", device_map},
                          {"dtype", dtype ? json(dtype_name(*dtype)) : json()},
                          {"pre_quantized", pre_quantized_},

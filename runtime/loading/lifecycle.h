@@ -57,7 +57,7 @@ class Lifecycle {
                                      const std::vector<TensorEntry>& parts) const;
   // From numbers. From a checkpoint the parts are taken as they are.
   Result<QuantizedWeight> create_quantized_param(const Param& param, const at::Tensor& weight,
-                                                 const PartMemory& memory = empty_part) const;
+                                                 const PartMemory& memory = {}) const;
 
   // Checks that the layers that will be replaced can be; nothing is changed yet.
   Status preprocess_model(const std::vector<LayerChoice>& choices) const;

@@ -15,6 +15,7 @@
 #include "runtime/offload/mapped_tensor.h"
 #include "runtime/offload/stored_tensor.h"
 #include "runtime/offload/weight_file.h"
+#include "runtime/tensor/device.h"
 
 namespace precis {
 namespace {
@@ -44,6 +45,8 @@ class Loader {
       }
       tensors_[i].release_source();
     }
+    // What no tensor of the checkpoint fills: constants of the network.
+    if (!device_map_.device().is_cpu()) model_.to(device_map_.device());
     PRECIS_TRY(hooks_.postprocess_model(choices_));
     return std::move(report_);
   }
@@ -135,12 +138,15 @@ class Loader {
     return {};
   }
 
-  // Chooses places where the device map leaves that to us, and refuses what does not fit.
+  // Chooses places where the device map leaves that to us, and refuses what does not fit, or has no
+  // kernels there.
   Status place_weights() {
+    PRECIS_TRY(check_kernels());
     if (options_.max_memory.empty() && !device_map_.automatic()) return every_weight_has_a_device();
     PRECIS_ASSIGN(const auto sizes, loaded_sizes());
     PRECIS_ASSIGN(const auto budgets, hooks_.adjust_max_memory(options_.max_memory));
-    const auto found = budgets.find("cpu");
+    const std::string device = device_map_.device().str();
+    const auto found = budgets.find(device);
     std::optional<uint64_t> budget;
     if (found != budgets.end()) budget = found->second;
     if (device_map_.automatic()) PRECIS_TRY(device_map_.distribute(sizes, budget));
@@ -151,10 +157,22 @@ class Loader {
     }
     if (!budget || held <= *budget) return {};
     return Error(ErrorCode::out_of_memory,
-                 fmt::format("the model takes {}, max_memory allows {} on 'cpu'",
-                             format_bytes(held), format_bytes(*budget)),
+                 fmt::format("the model takes {}, max_memory allows {} on '{}'", format_bytes(held),
+                             format_bytes(*budget), device),
                  "allow more, quantize to fewer bits, or leave a part on the disk with "
                  "device_map=\"auto\"");
+  }
+
+  Status check_kernels() const {
+    if (device_map_.device().is_cpu()) return {};
+    PRECIS_ASSIGN(const Place where, place_of(device_map_.device()));
+    for (const LayerChoice& choice : choices_) {
+      if (choice.quantizer == nullptr) continue;
+      auto plan = choice.quantizer->plan(choice.param, where.device);
+      if (!plan.ok())
+        return without_kernels(std::move(plan).error(), *choice.quantizer, choice.param);
+    }
+    return {};
   }
 
   Status every_weight_has_a_device() const {
@@ -238,7 +256,7 @@ class Loader {
     }
     const bool stored = choice.quantizer == tensor.quantizer;
     for (at::Tensor& part : weight.parts) {
-      if (stored && is_mapped(part)) report_.mapped_bytes += part.nbytes();
+      if (stored && stays_mapped(part)) report_.mapped_bytes += part.nbytes();
       PRECIS_ASSIGN(part, at_home(std::move(part), disk));
     }
     ++report_.quantized;
@@ -253,8 +271,9 @@ class Loader {
     param.dtype = plain_dtype(tensor.param);
     PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(param.dtype));
     const auto bytes = dtype_bytes(param.dtype, tensor.param.elements()).value_or(0);
-    const at::Tensor numbers = scratch(bytes).view(type).view(tensor.param.shape);
+    at::Tensor numbers = scratch(bytes).view(type).view(tensor.param.shape);
     PRECIS_TRY(tensor.read_rows_as(param.dtype, 0, tensor.param.rows(), bytes_of(numbers)));
+    numbers = numbers.to(device_map_.device());
     if (!disk) return hooks.create_quantized_param(param, numbers);
     return hooks.create_quantized_param(param, numbers,
                                         [this](const PartSpec& part) { return on_disk(part); });
@@ -278,9 +297,14 @@ class Loader {
     return scratch_.narrow(0, 0, static_cast<int64_t>(bytes));
   }
 
+  bool stays_mapped(const at::Tensor& tensor) const {
+    return device_map_.device().is_cpu() && is_mapped(tensor);
+  }
+
   // The tensor where it is to live.
   Result<at::Tensor> at_home(at::Tensor tensor, bool disk) {
     report_.bytes += tensor.nbytes();
+    if (!device_map_.device().is_cpu()) return tensor.to(device_map_.device());
     if (!disk) {
       // Asked for at once, so that reading overlaps what the caller does next.
       prefetch_weight(tensor);
@@ -340,7 +364,7 @@ class Loader {
       const DType dtype = plain_dtype(tensor.param);
       PRECIS_ASSIGN(numbers, read(tensor, dtype, mappable(tensor, dtype, disk)));
     }
-    if (is_mapped(numbers)) report_.mapped_bytes += numbers.nbytes();
+    if (stays_mapped(numbers)) report_.mapped_bytes += numbers.nbytes();
     PRECIS_ASSIGN(numbers, at_home(std::move(numbers), disk));
     at::Tensor target = place.target;
     target.set_data(numbers);

@@ -32,7 +32,9 @@ struct LoadOptions {
   // The names under which a checkpoint may have a tensor of the model, the likeliest first. Empty:
   // its own.
   std::function<std::vector<std::string>(const std::string& name)> stored_names;
-  // As accelerate takes it (DeviceMap): null, "cpu", "disk", "auto", {"proj_out": "disk", …}.
+  // As accelerate takes it (DeviceMap): null, "cpu", "cuda:0", "disk", "auto",
+  // {"proj_out": "disk", …}. On a device that the CPU's memory is not part of, weights are also
+  // quantized, and nothing of the model stays behind.
   // Weights on the disk are in memory only while their layer is called, so for networks that hold
   // their layers in AnyLayers.
   nlohmann::json device_map;
@@ -63,7 +65,8 @@ DType kept_dtype(const std::string& name, DType dtype, const std::set<std::strin
 // memory grows by what is loaded, and beside that holds one weight as numbers. Networks made under
 // WithoutWeights hold no float model meanwhile. A weight is cast to `dtype` before it is quantized,
 // as diffusers does. Errors, before any weight is read: missing keys, shapes that differ, a device
-// that is not there, budgets that do not do, a config for a checkpoint that is already quantized.
+// that is not there or that a method has no kernels for, budgets that do not do, a config for a
+// checkpoint that is already quantized.
 // The checkpoint's files must not be written to while the model lives (replacing them is fine).
 Result<LoadReport> load_model(torch::nn::Module& model, const Component& component,
                               MethodResolver& methods, const LoadOptions& options);

@@ -9,9 +9,12 @@ namespace precis {
 
 torch::Tensor QuantizedEmbedding::forward(const torch::Tensor& indices) {
   const Param& param = weight().param;
-  TORCH_CHECK(indices.is_cpu() && at::isIntegralType(indices.scalar_type(), /*includeBool=*/false),
-              param.name, ": the indices must be integers on the CPU");
+  TORCH_CHECK(indices.device() == weight().device() &&
+                  at::isIntegralType(indices.scalar_type(), /*includeBool=*/false),
+              param.name, ": the indices must be integers on ", weight().device());
   const at::NoGradGuard no_grad;
+  // On a device there is no end to wait for, as telling which rows are asked for would be.
+  if (!indices.is_cpu()) return at::embedding(dequantized_weight(), indices);
   const auto [rows, places] = at::_unique(indices.to(at::kLong), /*sorted=*/true, true);
   std::vector<torch::Tensor> decoded;
   for (int64_t i = 0; i < rows.numel(); ++i) {

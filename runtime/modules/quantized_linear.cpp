@@ -6,6 +6,7 @@
 
 #include "core/abi/views.h"
 #include "runtime/modules/module_tree.h"
+#include "runtime/tensor/device.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis {
@@ -13,7 +14,7 @@ namespace {
 
 // Most rows of x that a method's product takes at once: bounds its workspace.
 constexpr int64_t kMostRows = 512;
-// Decoded rows of W held at once.
+// Decoded rows of W held at once on the CPU, where they stay in its caches.
 constexpr int64_t kDecodedBytes = 4 << 20;
 
 template <typename T>
@@ -44,8 +45,8 @@ torch::Tensor QuantizedLinear::forward(const torch::Tensor& x) {
   const int64_t in_features = weight().param.shape.back();
   TORCH_CHECK(x.dim() > 0 && x.size(-1) == in_features, weight().param.name, ": the input has ",
               x.dim() > 0 ? x.size(-1) : 0, " features, the layer takes ", in_features);
-  TORCH_CHECK(x.is_cpu(), weight().param.name, ": the input is on ", x.device(),
-              ", the quantized weight is on the CPU");
+  TORCH_CHECK(x.device() == weight().device(), weight().param.name, ": the input is on ",
+              x.device(), ", the quantized weight on ", weight().device());
   TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kHalf ||
                   x.scalar_type() == at::kBFloat16,
               weight().param.name, ": the input is ", x.scalar_type(),
@@ -87,16 +88,23 @@ bool QuantizedLinear::has_product(at::ScalarType activation) {
 }
 
 const QuantizedLinear::Product& QuantizedLinear::product(at::ScalarType activation) {
+  std::vector<const void*> parts;
+  for (const at::Tensor& part : weight().parts) parts.push_back(part.const_data_ptr());
   const std::lock_guard lock(mutex_);
   const auto known = products_.find(activation);
-  if (known != products_.end()) return known->second;
+  if (known != products_.end() && known->second.parts == parts) return known->second;
+  products_.erase(activation);
   return products_.emplace(activation, value_or_throw(make_product(activation))).first->second;
 }
 
 Result<QuantizedLinear::Product> QuantizedLinear::make_product(at::ScalarType activation) const {
   Product product;
+  for (const at::Tensor& part : weight().parts) product.parts.push_back(part.const_data_ptr());
   if (!Linear::available(*weight().quantizer)) return product;
+  const at::Device device = weight().device();
+  PRECIS_ASSIGN(const Place where, place_of(device));
   LinearOptions options;
+  options.device = where.device;
   PRECIS_ASSIGN(options.activation, dtype_of(activation));
   options.max_rows = kMostRows;
   options.may_round_activations = arithmetic_ == Arithmetic::fast;
@@ -110,26 +118,25 @@ Result<QuantizedLinear::Product> QuantizedLinear::make_product(at::ScalarType ac
   for (const at::Tensor& part : weight().parts) parts.emplace_back(bytes_of(part));
   std::vector<std::span<std::byte>> packed;
   for (const PartSpec& spec : plan->packed) {
-    PRECIS_ASSIGN(at::Tensor tensor, empty_part(spec));
+    PRECIS_ASSIGN(at::Tensor tensor, empty_part(spec, device));
     packed.push_back(bytes_of(tensor));
     product.packed.push_back(std::move(tensor));
   }
   product.workspace_bytes = plan->workspace_bytes;
-  const at::Tensor workspace = at::empty({static_cast<int64_t>(plan->workspace_bytes)},
-                                         at::TensorOptions().dtype(at::kByte));
-  const AbiTensors abi_parts(weight().specs, parts);
-  const AbiTensors abi_packed(plan->packed, packed);
-  PRECIS_ASSIGN(product.linear,
-                Linear::prepare(weight().quantizer, options, weight().param,
-                                {abi_parts.const_pointers(), abi_parts.count()},
-                                {abi_packed.pointers(), abi_packed.count()}, bytes_of(workspace)));
+  const at::Tensor workspace = empty_bytes(plan->workspace_bytes, device);
+  const AbiTensors abi_parts(weight().specs, parts, where.device);
+  const AbiTensors abi_packed(plan->packed, packed, where.device);
+  PRECIS_ASSIGN(product.linear, Linear::prepare(weight().quantizer, options, weight().param,
+                                                {abi_parts.const_pointers(), abi_parts.count()},
+                                                {abi_packed.pointers(), abi_packed.count()},
+                                                bytes_of(workspace), where.stream));
   return product;
 }
 
 void QuantizedLinear::multiply_by_method(const Product& product, const torch::Tensor& x,
                                          const torch::Tensor& bias, torch::Tensor& y) const {
-  const at::Tensor workspace = at::empty({static_cast<int64_t>(product.workspace_bytes)},
-                                         at::TensorOptions().dtype(at::kByte));
+  const Place where = value_or_throw(place_of(x.device()));
+  const at::Tensor workspace = empty_bytes(product.workspace_bytes, x.device());
   std::optional<TensorView> abi_bias;
   if (bias.defined()) abi_bias.emplace(value_or_throw(TensorView::of(bias)));
   for (int64_t begin = 0; begin < x.size(0); begin += kMostRows) {
@@ -138,8 +145,9 @@ void QuantizedLinear::multiply_by_method(const Product& product, const torch::Te
     const torch::Tensor y_rows = y.narrow(0, begin, rows);
     TensorView abi_x = value_or_throw(TensorView::of(x_rows));
     TensorView abi_y = value_or_throw(TensorView::of(y_rows));
-    const Status status = product.linear->forward(
-        *abi_x.get(), abi_bias ? abi_bias->get() : nullptr, *abi_y.get(), bytes_of(workspace));
+    const Status status =
+        product.linear->forward(*abi_x.get(), abi_bias ? abi_bias->get() : nullptr, *abi_y.get(),
+                                bytes_of(workspace), where.stream);
     TORCH_CHECK(status.ok(), weight().param.name, ": ", status.error().text());
   }
 }
@@ -147,7 +155,9 @@ void QuantizedLinear::multiply_by_method(const Product& product, const torch::Te
 void QuantizedLinear::multiply_decoded(const torch::Tensor& x, const torch::Tensor& bias,
                                        torch::Tensor& y) const {
   const int64_t row_bytes = weight().param.shape.back() * static_cast<int64_t>(sizeof(float));
-  const int64_t step = std::max<int64_t>(1, kDecodedBytes / std::max<int64_t>(1, row_bytes));
+  const int64_t step = x.is_cpu()
+                           ? std::max<int64_t>(1, kDecodedBytes / std::max<int64_t>(1, row_bytes))
+                           : weight().param.rows();
   for (int64_t begin = 0; begin < weight().param.rows(); begin += step) {
     const int64_t rows = std::min(step, weight().param.rows() - begin);
     const torch::Tensor decoded =

@@ -20,17 +20,19 @@ enum class Arithmetic {
   fast,  // x may be rounded further where a method is faster with it: GGUF's to 8 bits, as ggml's
 };
 
-// y = x W^T + b. The product is the method's own where it has precis.linear/1 for the dtype of x;
-// elsewhere rows of W are decoded a few megabytes at a time and multiplied by torch, so that W is
-// never whole in memory. The state dict has the method's parts and `bias`. forward: [any thread].
+// y = x W^T + b. The product is the method's own where it has precis.linear/1 for the dtype of x on
+// the parts' device; elsewhere rows of W are decoded and multiplied by torch, on the CPU a few
+// megabytes at a time, so that W is never whole in memory. On another device the work goes to
+// torch's current stream and is not waited for. The state dict has the method's parts and `bias`.
+// forward: [any thread].
 class QuantizedLinear : public QuantizedLayer {
  public:
   // bias: [out_features] or undefined; the tensor itself becomes the layer's.
   QuantizedLinear(QuantizedWeight weight, torch::Tensor bias,
                   Arithmetic arithmetic = Arithmetic::library);
 
-  // x: [..., in_features], float32, float16 or bfloat16, on the CPU. y: [..., out_features] in the
-  // dtype of x. Throws c10::Error.
+  // x: [..., in_features], float32, float16 or bfloat16, on the parts' device. y: [...,
+  // out_features] in the dtype of x. Throws c10::Error.
   torch::Tensor forward(const torch::Tensor& x) override;
   void restore(const ModuleSite& site, at::ScalarType dtype) const override;
 
@@ -52,6 +54,7 @@ class QuantizedLinear : public QuantizedLayer {
     std::unique_ptr<Linear> linear;  // null: the method has none
     std::vector<at::Tensor> packed;
     uint64_t workspace_bytes = 0;
+    std::vector<const void*> parts;  // where those that it was prepared from are
   };
 
   torch::Tensor multiply(const torch::Tensor& x);
@@ -65,7 +68,9 @@ class QuantizedLinear : public QuantizedLayer {
   Arithmetic arithmetic_;
   std::optional<ActivationRounding> rounding_;
   std::mutex mutex_;
-  std::map<at::ScalarType, Product> products_;  // guarded by mutex_; entries are never removed
+  // Guarded by mutex_. An entry is replaced when the parts were moved, as by Module::to, which
+  // nobody does to a layer at work.
+  std::map<at::ScalarType, Product> products_;
 };
 
 // A torch::nn::Linear that holds `weight` [out_features, in_features] and `bias` [out_features],

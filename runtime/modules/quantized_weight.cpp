@@ -7,6 +7,7 @@
 
 #include "core/engine/logical_tensor.h"
 #include "runtime/offload/stored_tensor.h"
+#include "runtime/tensor/device.h"
 
 namespace precis {
 namespace {
@@ -20,21 +21,29 @@ Error named(Error error, const Param& param) {
 Result<QuantizedWeight> QuantizedWeight::encode(std::shared_ptr<const Quantizer> quantizer,
                                                 Param param, const at::Tensor& weight,
                                                 const PartMemory& memory) {
-  auto plan = quantizer->plan(param);
+  const at::Device device = weight.device();
+  PRECIS_ASSIGN(const Place where, place_of(device));
+  auto plan = quantizer->plan(param, where.device);
+  if (!plan.ok() && !device.is_cpu())
+    return without_kernels(std::move(plan).error(), *quantizer, param);
   if (!plan.ok()) return named(std::move(plan).error(), param);
   QuantizedWeight result{std::move(param), std::move(quantizer), std::move(plan->parts), {}};
   std::vector<std::span<std::byte>> buffers;
   for (const PartSpec& spec : result.specs) {
-    PRECIS_ASSIGN(at::Tensor part, memory(spec));
+    PRECIS_ASSIGN(at::Tensor part, memory ? memory(spec) : empty_part(spec, device));
     buffers.push_back(bytes_of(part));
     result.parts.push_back(std::move(part));
   }
-  const at::Tensor workspace = at::empty({static_cast<int64_t>(plan->workspace_bytes)},
-                                         at::TensorOptions().dtype(at::kByte));
+  const at::Tensor workspace = empty_bytes(plan->workspace_bytes, device);
   const at::Tensor source = weight.detach().contiguous();
-  Status status = result.quantizer->quantize(result.param, bytes_of(source), result.specs, buffers,
-                                             bytes_of(workspace), nullptr);
-  if (!status.ok()) return named(std::move(status).error(), result.param);
+  const Status status = result.quantizer->quantize(result.param, bytes_of(source), result.specs,
+                                                   buffers, bytes_of(workspace), nullptr, where);
+  if (status.ok()) return result;
+  if (device.is_cpu() || status.error().code() != ErrorCode::unsupported)
+    return named(Error(status.error()), result.param);
+  PRECIS_ASSIGN(const QuantizedWeight on_cpu,
+                encode(result.quantizer, result.param, source.to(at::kCPU)));
+  for (std::size_t i = 0; i < result.parts.size(); ++i) result.parts[i].copy_(on_cpu.parts[i]);
   return result;
 }
 
@@ -66,17 +75,29 @@ Result<QuantizedWeight> QuantizedWeight::from_checkpoint(const LogicalTensor& te
   return weight;
 }
 
+at::Device QuantizedWeight::device() const {
+  return parts.empty() ? at::Device(at::kCPU) : parts.front().device();
+}
+
 Result<at::Tensor> QuantizedWeight::decode_rows(int64_t row_begin, int64_t rows) const {
   PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(param.dtype));
+  PRECIS_ASSIGN(const Place where, place_of(device()));
   std::vector<int64_t> shape = param.shape;
   shape.front() = rows;
-  at::Tensor weight = at::empty(shape, at::TensorOptions().dtype(type));
+  at::Tensor weight = at::empty(shape, at::TensorOptions().dtype(type).device(device()));
   std::vector<std::span<const std::byte>> buffers;
   for (const at::Tensor& part : parts) buffers.emplace_back(bytes_of(part));
-  Status status =
-      quantizer->dequantize(param, specs, buffers, row_begin, rows, param.dtype, bytes_of(weight));
+  Status status = quantizer->dequantize(param, specs, buffers, row_begin, rows, param.dtype,
+                                        bytes_of(weight), where);
   if (!status.ok()) return named(std::move(status).error(), param);
   return weight;
+}
+
+Error without_kernels(Error refusal, const Quantizer& quantizer, const Param& param) {
+  return Error(refusal.code(),
+               fmt::format("tensor '{}' as {}: {}", param.name, quantizer.spec(), refusal.text()),
+               "`precis backends` tells which plugins have kernels for devices; others run on the "
+               "CPU");
 }
 
 uint64_t QuantizedWeight::bytes() const {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/base/byte_size.h"
+#include "runtime/tensor/device.h"
 
 namespace precis {
 namespace {
@@ -17,25 +18,28 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 4> kAutomatic = {"auto", "balanced", "balanced_low_0",
                                                         "sequential"};
 
-Error no_such_device(const std::string& device, const std::string& module) {
-  const std::string place = module.empty() ? "" : fmt::format(" for '{}'", module);
-  return Error(ErrorCode::device_error,
-               fmt::format("device '{}' of the device map{} is not there: quantized layers run on "
-                           "the CPU",
-                           device, place),
-               "use \"cpu\", \"disk\", \"auto\", or no device map");
-}
-
-Result<bool> is_disk(const json& device, const std::string& module) {
-  if (device.is_number_integer()) return no_such_device("cuda:" + device.dump(), module);
-  if (!device.is_string()) {
+// A place of the map: a device, or nothing for the disk.
+Result<std::optional<at::Device>> parse_place(const json& device, const std::string& module) {
+  if (!device.is_string() && !device.is_number_integer()) {
     return Error(ErrorCode::invalid_argument,
                  fmt::format("device_map: {} is no device", device.dump()),
-                 "a device is \"cpu\" or \"disk\"");
+                 "a device is \"cpu\", \"disk\", \"cuda\" or \"cuda:N\"");
   }
-  const auto name = device.get<std::string>();
-  if (name != "cpu" && name != "disk") return no_such_device(name, module);
-  return name == "disk";
+  const auto name =
+      device.is_string() ? device.get<std::string>() : fmt::format("cuda:{}", device.dump());
+  if (name == "disk") return std::optional<at::Device>();
+  auto found = usable_device(name);
+  if (found.ok()) return std::optional(*found);
+  if (module.empty()) return std::move(found).error();
+  return std::move(found).error().with_context(fmt::format("device_map of '{}'", module));
+}
+
+Error several_places(const std::string& one, const std::string& other) {
+  return Error(ErrorCode::unsupported,
+               fmt::format("device_map: weights on '{}' and on '{}': a device takes a model, or a "
+                           "pipeline, as a whole",
+                           one, other),
+               "name one device for all, or \"cpu\" and \"disk\"");
 }
 
 bool holds(const std::string& module, const std::string& name) {
@@ -53,15 +57,19 @@ Result<DeviceMap> DeviceMap::parse(const json& map) {
     return result;
   }
   result.places_.clear();
-  if (!map.is_object()) {
-    PRECIS_ASSIGN(const bool disk, is_disk(map, ""));
-    result.places_.emplace_back("", disk);
-    return result;
+  std::optional<at::Device> device;
+  bool disk = false;
+  const json modules = map.is_object() ? map : json{{"", map}};
+  for (const auto& [module, name] : modules.items()) {
+    PRECIS_ASSIGN(const std::optional<at::Device> place, parse_place(name, module));
+    result.places_.emplace_back(module, !place);
+    disk = disk || !place;
+    if (!place) continue;
+    if (device && *device != *place) return several_places(device->str(), place->str());
+    device = place;
   }
-  for (const auto& [module, device] : map.items()) {
-    PRECIS_ASSIGN(const bool disk, is_disk(device, module));
-    result.places_.emplace_back(module, disk);
-  }
+  result.device_ = device.value_or(at::kCPU);
+  if (disk && !result.device_.is_cpu()) return several_places(result.device_.str(), "disk");
   return result;
 }
 

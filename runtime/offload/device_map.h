@@ -1,5 +1,7 @@
-// Which weights of a model live in memory and which on the disk.
+// Where the weights of a model live: on a device, or on the disk beside the CPU.
 #pragma once
+
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -14,14 +16,19 @@ namespace precis {
 
 class DeviceMap {
  public:
-  // Everything in memory.
+  // Everything in the CPU's memory.
   DeviceMap() = default;
 
   // As accelerate has it: null, one device, or an object of the module's path ("" for all) to a
-  // device, where the longest path that holds a weight counts. Devices: "cpu" and "disk"; "auto",
-  // "balanced", "balanced_low_0" and "sequential" stand for distribute(). Errors: device_error for
-  // another device, with the places of the map that name it; invalid_argument for what is no map.
+  // device, where the longest path that holds a weight counts. Devices: "cpu" and "disk", or one of
+  // usable_device() for all, which may be a number N for "cuda:N"; "auto", "balanced",
+  // "balanced_low_0" and "sequential" stand for distribute(). Errors: device_error for a device
+  // that cannot be used, with the place of the map that names it; unsupported for weights on
+  // several devices, or on one and the disk; invalid_argument for what is no map.
   static Result<DeviceMap> parse(const nlohmann::json& map);
+
+  // Of all the weights that are not on the disk.
+  at::Device device() const { return device_; }
 
   // Whether distribute() has to be called.
   bool automatic() const { return automatic_; }
@@ -39,6 +46,7 @@ class DeviceMap {
  private:
   bool automatic_ = false;
   std::vector<std::pair<std::string, bool>> places_ = {{"", false}};  // path, on the disk
+  at::Device device_ = at::kCPU;
 };
 
 }  // namespace precis

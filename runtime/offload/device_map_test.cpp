@@ -31,7 +31,7 @@ TEST(DeviceMap, TheLongestPathCounts) {
 }
 
 TEST(DeviceMap, NamesDevicesThatAreNotThere) {
-  for (const json& map : {json("cuda"), json({{"fc", 0}}), json({{"fc", "mps"}})}) {
+  for (const json& map : {json("cuda:99"), json({{"fc", 99}}), json({{"fc", "mps"}})}) {
     const auto result = DeviceMap::parse(map);
     ASSERT_FALSE(result.ok()) << map;
     EXPECT_EQ(result.error().code(), ErrorCode::device_error);

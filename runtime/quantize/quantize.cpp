@@ -9,6 +9,7 @@
 #include "core/engine/rules.h"
 #include "runtime/modules/replaceable_layer.h"
 #include "runtime/modules/unfrozen_linear.h"
+#include "runtime/tensor/device.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis {
@@ -28,13 +29,14 @@ struct Layer {
   Param param;
   uint64_t bytes = 0;      // of the weight as it is
   bool quantized = false;  // already
+  at::Device device = at::kCPU;
 };
 
 Result<Layer> float_layer(const ModuleSite& site, const std::string& kind,
                           const torch::Tensor& weight) {
   PRECIS_ASSIGN(const DType dtype, dtype_of(weight.scalar_type()));
   Param param{site.path + ".weight", kind, dtype, weight.sizes().vec(), true, nullptr};
-  return Layer{site, std::move(param), weight.nbytes(), false};
+  return Layer{site, std::move(param), weight.nbytes(), false, weight.device()};
 }
 
 // The float layers, and the quantized ones where they are asked for.
@@ -48,7 +50,8 @@ Result<std::vector<Layer>> layers_of(torch::nn::Module& root, bool quantized) {
     } else if (const auto* layer = module->as<QuantizedLayer>(); layer != nullptr && quantized) {
       Param param = layer->weight().param;
       param.name = site.path + ".weight";
-      layers.push_back({site, std::move(param), layer->weight().bytes(), true});
+      layers.push_back(
+          {site, std::move(param), layer->weight().bytes(), true, layer->weight().device()});
     }
   }
   return layers;
@@ -106,6 +109,11 @@ class Chooser {
     }
     if (!plan.ok()) {
       return std::move(plan).error().with_context(fmt::format("tensor '{}'", param.name));
+    }
+    if (!layer.device.is_cpu()) {
+      PRECIS_ASSIGN(const Place where, place_of(layer.device));
+      auto there = quantizer->plan(param, where.device);
+      if (!there.ok()) return without_kernels(std::move(there).error(), *quantizer, param);
     }
     PRECIS_TRY(check_replaceable(layer.site));
     choice.bytes_after = 0;

@@ -44,12 +44,14 @@ struct LayerChoice {
 
 // Decides for every Linear, Conv2d and Embedding below `root` and changes nothing. Errors before
 // any heavy work: a config without a plugin, a rule that matches nothing, a shape that does not
-// fit, a method that needs calibration, a layer that cannot be replaced (see check_replaceable).
+// fit, a method that needs calibration or has no kernels for the layer's device, a layer that
+// cannot be replaced (see check_replaceable).
 Result<std::vector<LayerChoice>> choose_layers(torch::nn::Module& root,
                                                const QuantizeOptions& options,
                                                MethodResolver& methods);
 
-// Replaces the chosen layers by quantized ones, one after another: memory grows by one layer. On an
+// Replaces the chosen layers by quantized ones, one after another, each on the device that it is
+// on: memory grows by one layer. On an
 // error in the middle the layers before it stay quantized. Returns what was done.
 Result<std::vector<LayerChoice>> quantize(torch::nn::Module& root, const QuantizeOptions& options,
                                           MethodResolver& methods);

@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "runtime/tensor/device.h"
+
 namespace precis {
 namespace {
 
@@ -47,20 +49,9 @@ Result<at::ScalarType> scalar_type_of(DType dtype) {
   return Error(ErrorCode::unsupported, fmt::format("torch has no dtype for {}", dtype_name(dtype)));
 }
 
-Result<precis_device> abi_device_of(const at::Tensor& tensor) {
-  const at::Device device = tensor.device();
-  if (device.is_cpu()) return precis_device{PRECIS_DEVICE_CPU, 0};
-  if (device.is_cuda()) {
-    const int32_t type = at::globalContext().hasHIP() ? PRECIS_DEVICE_ROCM : PRECIS_DEVICE_CUDA;
-    return precis_device{type, device.index()};
-  }
-  return Error(ErrorCode::unsupported,
-               fmt::format("a tensor on '{}': precis works on cpu and cuda", device.str()));
-}
-
 Result<TensorView> TensorView::of(const at::Tensor& tensor) {
   PRECIS_ASSIGN(const DType dtype, dtype_of(tensor.scalar_type()));
-  PRECIS_ASSIGN(const precis_device device, abi_device_of(tensor));
+  PRECIS_ASSIGN(const precis_device device, abi_device_of(tensor.device()));
   TensorView view;
   view.shape_.assign(tensor.sizes().begin(), tensor.sizes().end());
   view.strides_.assign(tensor.strides().begin(), tensor.strides().end());
@@ -98,15 +89,19 @@ std::vector<int64_t> part_shape(const PartSpec& spec) {
   return shape;
 }
 
-Result<at::Tensor> empty_part(const PartSpec& spec) {
+Result<at::Tensor> empty_part(const PartSpec& spec, const at::Device& device) {
   PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(spec.dtype));
-  at::Tensor tensor = at::empty(part_shape(spec), at::TensorOptions().dtype(type));
+  at::Tensor tensor = at::empty(part_shape(spec), at::TensorOptions().dtype(type).device(device));
   if (tensor.nbytes() != spec.nbytes) {
     return Error(ErrorCode::plugin,
                  fmt::format("part '{}' is planned with {} bytes, its shape has {}", spec.name,
                              spec.nbytes, tensor.nbytes()));
   }
   return tensor;
+}
+
+at::Tensor empty_bytes(uint64_t count, const at::Device& device) {
+  return at::empty({static_cast<int64_t>(count)}, at::TensorOptions(at::kByte).device(device));
 }
 
 std::span<std::byte> bytes_of(const at::Tensor& tensor) {

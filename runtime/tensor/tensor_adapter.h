@@ -20,10 +20,6 @@ Result<DType> dtype_of(at::ScalarType type);
 // The reverse. Error unsupported: the float6 and float4 formats, which torch has no type for.
 Result<at::ScalarType> scalar_type_of(DType dtype);
 
-// Where a torch tensor lives, by DLPack's codes. Error unsupported: another device than CPU, CUDA
-// and ROCm.
-Result<precis_device> abi_device_of(const at::Tensor& tensor);
-
 // A torch tensor as the ABI sees it. Borrows the tensor's memory and owns shape and strides; the
 // tensor outlives it. A tensor without elements is fine.
 class TensorView {
@@ -50,10 +46,13 @@ Result<at::Tensor> tensor_over(std::span<std::byte> memory, DType dtype,
 // bytes of a row].
 std::vector<int64_t> part_shape(const PartSpec& spec);
 
-// Memory for a part as a method plans it, on the CPU, in part_shape().
-Result<at::Tensor> empty_part(const PartSpec& spec);
+// Memory for a part as a method plans it, in part_shape().
+Result<at::Tensor> empty_part(const PartSpec& spec, const at::Device& device = at::kCPU);
 
-// The bytes of a contiguous CPU tensor.
+// A workspace of a call.
+at::Tensor empty_bytes(uint64_t count, const at::Device& device = at::kCPU);
+
+// The bytes of a contiguous tensor, in its device's memory.
 std::span<std::byte> bytes_of(const at::Tensor& tensor);
 
 }  // namespace precis
