@@ -27,17 +27,21 @@ ImageSize image_size(const GenerateOptions& options, int64_t sample_size, int64_
 }
 
 at::Tensor start_latents(const GenerateOptions& options, at::IntArrayRef shape,
-                         at::ScalarType dtype) {
+                         at::ScalarType dtype, const at::Device& device) {
   if (options.latents.defined()) {
     if (options.latents.sizes() != shape) {
       throw std::invalid_argument(fmt::format("the latents have shape [{}], not [{}]",
                                               fmt::join(options.latents.sizes(), ", "),
                                               fmt::join(shape, ", ")));
     }
-    return options.latents.to(dtype);
+    return options.latents.to(device, dtype);
   }
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(options.seed);
-  return at::randn(shape, generator, at::TensorOptions(dtype));
+  return at::randn(shape, generator, at::TensorOptions(dtype)).to(device);
+}
+
+at::Tensor token_row(const std::vector<int64_t>& tokens, const at::Device& device) {
+  return at::tensor(tokens).unsqueeze(0).to(device);
 }
 
 ImageDecoder::ImageDecoder(Turn<models::AutoencoderKlDecoder> decoder, const nlohmann::json& config)

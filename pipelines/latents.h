@@ -18,9 +18,13 @@ ImageSize image_size(const GenerateOptions& options, int64_t sample_size, int64_
                      int64_t multiple);
 
 // The latents given, or the numbers that torch.randn(shape, generator=manual_seed(seed)) draws on
-// the CPU in this dtype. Error: std::invalid_argument when given latents have another shape.
+// the CPU in this dtype; on `device`. Error: std::invalid_argument when given latents have another
+// shape.
 at::Tensor start_latents(const GenerateOptions& options, at::IntArrayRef shape,
-                         at::ScalarType dtype);
+                         at::ScalarType dtype, const at::Device& device);
+
+// One text\'s tokens, or their mask, as networks on `device` take them: [1, tokens].
+at::Tensor token_row(const std::vector<int64_t>& tokens, const at::Device& device);
 
 // AutoencoderKL with its scaling.
 class ImageDecoder {

@@ -11,6 +11,7 @@
 #include "models/load_fused_weights.h"
 #include "models/load_weights.h"
 #include "runtime/modules/module_tree.h"
+#include "runtime/offload/device_map.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis::pipelines {
@@ -47,6 +48,10 @@ Loader::DefaultDtype::DefaultDtype(at::ScalarType dtype) : previous_(c10::get_de
 
 Loader::DefaultDtype::~DefaultDtype() {
   c10::set_default_dtype(previous_);
+}
+
+at::Device Loader::device() const {
+  return value_or_throw(DeviceMap::parse(options_.device_map)).device();
 }
 
 bool Loader::has(const std::string& name) const {
@@ -170,6 +175,7 @@ void Loader::fill(const Job& job) {
   options.partial = job.partial;
   options.arithmetic = options_.arithmetic;
   options.on_disk = report.offload != Offload::none;
+  options.device = device();
   options.stream = report.offload == Offload::sequential;
   options.offload_directory = options_.offload_directory;
   const auto load = fuses(job) ? models::load_fused_weights : models::load_weights;

@@ -64,6 +64,8 @@ class Loader {
   std::string pipeline_class() const;
   std::unique_ptr<models::Tokenizer> tokenizer(const std::string& name) const;
   at::ScalarType dtype() const { return options_.dtype; }
+  // That the networks will be on. Throws LoadError where it cannot be used.
+  at::Device device() const;
 
   // The ready network, else a Network made with (config.json, args...), which load() will fill.
   // partial: the network is a part of the component.
@@ -76,6 +78,7 @@ class Loader {
     if (const auto ready = options_.components.find(name); ready != options_.components.end()) {
       const auto given = std::dynamic_pointer_cast<Network>(ready->second);
       if (given == nullptr) throw wrong_class(name);
+      given->to(device());
       report_ready(*given, report);
       return given;
     }

@@ -39,13 +39,14 @@ struct Placement {
 };
 
 // device_map: null, one device for all, or an object of component to device; devices "cpu" and
-// "disk". "auto" and "balanced" leave the choice: everything in memory when it fits max_memory,
-// else the largest components on the disk, by `offload` or, where that is none, by model when that
-// fits and sequentially when not. A component on the disk is offloaded by `offload`, by model where
-// that is none. Null with `offload` set: all on the disk. max_memory: bytes, 0 for no limit.
-// working_set: bytes needed beside the weights while they are loaded. Errors: device_error and
-// invalid_argument of DeviceMap; invalid_argument for a component that is not there, or that is
-// sent to the disk by its name and has to stay; out_of_memory, telling what each component takes.
+// "disk", or "cuda" for all. "auto" and "balanced" leave the choice: everything in memory when it
+// fits max_memory, else the largest components on the disk, by `offload` or, where that is none, by
+// model when that fits and sequentially when not. A component on the disk is offloaded by
+// `offload`, by model where that is none. Null with `offload` set: all on the disk. max_memory:
+// bytes, 0 for no limit. working_set: bytes needed beside the weights while they are loaded.
+// Errors: device_error and invalid_argument of DeviceMap; invalid_argument for a component that is
+// not there, or that is sent to the disk by its name and has to stay; out_of_memory, telling what
+// each component takes.
 Result<Placement> place_components(const std::vector<ComponentBytes>& components,
                                    const nlohmann::json& device_map, Offload offload,
                                    uint64_t max_memory, uint64_t working_set);

@@ -128,6 +128,7 @@ Result<std::unique_ptr<Pipeline>> Pipeline::make(const std::filesystem::path& di
       pipeline->configs_[component.name] = component.config;
     }
     pipeline->element_size_ = static_cast<int64_t>(c10::elementSize(options.dtype));
+    pipeline->device_ = loader.device();
     pipeline->peak_weight_bytes_ = loader.peak_weight_bytes();
     pipeline->made_weight_bytes_ = loader.made_weight_bytes();
     pipeline->turns_ = loader.turns();
@@ -165,9 +166,10 @@ Result<uint64_t> Pipeline::activation_bytes(const GenerateOptions& options) cons
   }
 }
 
-// torch has no other way to say that there is no memory left than to end the process.
+// On the CPU torch has no other way to say that there is no memory left than to end the process.
 Status Pipeline::check_memory(const GenerateOptions& options, uint64_t weights) const {
   PRECIS_ASSIGN(const uint64_t activations, activation_bytes(options));
+  if (!device_.is_cpu()) return {};
   const auto available = available_memory_bytes();
   if (!available || activations + weights <= *available) return {};
   return Error(
@@ -185,7 +187,7 @@ Result<at::Tensor> Pipeline::generate(const GenerateOptions& options) {
   const c10::InferenceMode inference;
   const EndOfTurns end{*turns_};
   try {
-    return run(options);
+    return run(options).cpu();
   } catch (const std::invalid_argument& failure) {
     return Error(ErrorCode::invalid_argument, failure.what());
   } catch (const c10::Error& failure) {

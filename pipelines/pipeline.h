@@ -33,14 +33,15 @@ struct LoadOptions {
   std::string variant;  // of the weight files; empty: the plain ones
   // Of all weights in memory at once, bytes; 0: no limit.
   uint64_t max_memory = 0;
-  // Which components wait on the disk, and how they take turns: see place_components().
+  // The device that all components work on ("cuda"), or, on the CPU, which of them wait on the
+  // disk, and how they take turns: see place_components().
   nlohmann::json device_map;
   Offload offload = Offload::none;
   // For weights on the disk that are not held as the checkpoint stores them; empty: the system's
   // directory for temporary files.
   std::filesystem::path offload_directory;
-  // Ready networks by component, taken as they are: from load_network, or a models/ class of the
-  // caller's making. Several pipelines may share one, not at the same time.
+  // Ready networks by component, taken as they are and moved to the device: from load_network, or a
+  // models/ class of the caller's making. Several pipelines may share one, not at the same time.
   std::map<std::string, std::shared_ptr<torch::nn::Module>> components;
 };
 
@@ -93,9 +94,9 @@ class Pipeline {
   static Status check(const std::filesystem::path& directory, const LoadOptions& options,
                       const GenerateOptions& generate, MethodResolver& methods);
 
-  // The images, float32 [images, 3, height, width] in 0 to 1. Errors: invalid_argument for options
-  // that do not fit the networks; out_of_memory when the activations will not fit the memory that
-  // the system has to give.
+  // The images, float32 [images, 3, height, width] in 0 to 1, on the CPU. Errors: invalid_argument
+  // for options that do not fit the networks; out_of_memory when the activations will not fit the
+  // memory that the system has to give.
   Result<at::Tensor> generate(const GenerateOptions& options);
 
   const std::vector<ComponentReport>& components() const { return components_; }
@@ -107,6 +108,8 @@ class Pipeline {
 
  protected:
   virtual at::Tensor run(const GenerateOptions& options) = 0;
+  // Where the networks are.
+  const at::Device& device() const { return device_; }
   // The largest call of each component. Error: std::invalid_argument for sizes that do not fit.
   virtual std::vector<ComponentWork> work(const GenerateOptions& options) const = 0;
 
@@ -119,6 +122,7 @@ class Pipeline {
   std::vector<ComponentReport> components_;
   std::map<std::string, nlohmann::json> configs_;  // by component
   int64_t element_size_ = 4;                       // bytes of the dtype that networks work in
+  at::Device device_ = at::kCPU;
   uint64_t peak_weight_bytes_ = 0, made_weight_bytes_ = 0;
   std::shared_ptr<Turns> turns_;
 };

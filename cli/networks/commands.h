@@ -16,6 +16,9 @@ void add_perplexity(CLI::App& app, Session& session, int& result);
 void add_complete(CLI::App& app, Session& session, int& result);
 void add_calibrate(CLI::App& app, Session& session, int& result);
 
+// --device, of the commands that run networks.
+void add_device_option(CLI::App& command, std::string& device);
+
 // The value of --dtype: f32, bf16 or f16.
 Result<at::ScalarType> activation_dtype(const std::string& name);
 

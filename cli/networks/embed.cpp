@@ -13,7 +13,7 @@ namespace precis::cli {
 namespace {
 
 struct EmbedCommand {
-  std::string source, method;
+  std::string source, method, device = "cpu";
   std::vector<std::string> texts;
 };
 
@@ -23,6 +23,7 @@ Result<nlohmann::ordered_json> embed(const EmbedCommand& options, Session& sessi
   }
   pipelines::LoadOptions load;
   load.methods.type = options.method;
+  load.device_map = options.device;
   PRECIS_ASSIGN(const auto encoder, pipelines::SentenceEncoder::from_pretrained(
                                         options.source, load, session.resolver()));
   nlohmann::ordered_json vectors = nlohmann::ordered_json::array();
@@ -48,6 +49,7 @@ void add_embed(CLI::App& app, Session& session, int& result) {
   command->add_option("--text", options->texts, "a text; may be given several times")->required();
   command->add_option("--type", options->method, "method of the weights while they are loaded")
       ->type_name("SPEC");
+  add_device_option(*command, options->device);
   session.add_options(*command);
   command->callback([options, &session, &result] {
     session.apply();

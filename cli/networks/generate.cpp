@@ -31,7 +31,7 @@ struct GenerateCommand {
   PlanOptions plan;                // source, config, components, rules, skips, variant
   std::vector<std::string> ready;  // NAME=DIR
   pipelines::GenerateOptions generate;
-  std::string max_memory, offload = "none", offload_directory;
+  std::string device = "cpu", max_memory, offload = "none", offload_directory;
   bool fast = false, compare_float = false, fuse_qkv = false;
 };
 
@@ -62,6 +62,13 @@ std::string offload_name(pipelines::Offload offload) {
 }
 
 Status set_offload(const GenerateCommand& options, pipelines::LoadOptions& load) {
+  if (options.offload != "none" && options.device != "cpu") {
+    return Error(
+        ErrorCode::unsupported,
+        fmt::format("--offload {}: weights that wait on the disk work on the CPU", options.offload),
+        "leave out --device or --offload");
+  }
+  if (options.device != "cpu") load.device_map = options.device;
   load.offload_directory = options.offload_directory;
   if (!options.offload_directory.empty() && options.offload == "none") {
     return Error(ErrorCode::invalid_argument,
@@ -264,6 +271,13 @@ Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session&
 
 }  // namespace
 
+void add_device_option(CLI::App& command, std::string& device) {
+  command
+      .add_option("--device", device,
+                  "that networks run on and weights are quantized on: cpu, cuda or cuda:N")
+      ->capture_default_str();
+}
+
 Result<at::ScalarType> activation_dtype(const std::string& name) {
   const auto dtype = dtype_from_name(name);
   if (dtype == DType::f32) return at::kFloat;
@@ -321,6 +335,7 @@ void add_generate(CLI::App& app, Session& session, int& result) {
                       "tokens of the T5 encoder; default: the pipeline's");
   command->add_option("--dtype", options->dtype, "of everything not quantized: f32, bf16, f16")
       ->capture_default_str();
+  add_device_option(*command, options->device);
   command
       ->add_option("--max-memory", options->max_memory,
                    "most that weights may take at once; checked before anything is loaded")

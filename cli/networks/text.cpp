@@ -19,7 +19,7 @@ using pipelines::LanguageModel;
 constexpr uint64_t kLongestText = uint64_t{1} << 30;
 
 struct ModelOptions {
-  std::string source, method, dtype = "f32";
+  std::string source, method, dtype = "f32", device = "cpu";
   std::vector<std::string> skips;
 };
 
@@ -31,12 +31,14 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
       ->type_name("REGEX");
   command.add_option("--dtype", options.dtype, "of everything not quantized: f32, bf16, f16")
       ->capture_default_str();
+  add_device_option(command, options.device);
 }
 
 Result<std::unique_ptr<LanguageModel>> load(const ModelOptions& options, bool quantized,
                                             Session& session) {
   pipelines::LoadOptions load;
   PRECIS_ASSIGN(load.dtype, activation_dtype(options.dtype));
+  load.device_map = options.device;
   if (quantized) {
     load.methods.type = options.method;
     load.methods.skips = options.skips;

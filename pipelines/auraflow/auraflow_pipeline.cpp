@@ -17,8 +17,8 @@ AuraFlowPipeline::AuraFlowPipeline(Loader& loader)
 
 at::Tensor AuraFlowPipeline::encode(const std::string& text, int64_t length) {
   const auto tokens = tokenizer_->encode_padded(text, length);
-  const auto mask = at::tensor(tokens.mask).unsqueeze(0);
-  const auto states = t5_->forward(at::tensor(tokens.ids).unsqueeze(0), mask);
+  const auto mask = token_row(tokens.mask, device());
+  const auto states = t5_->forward(token_row(tokens.ids, device()), mask);
   return states * mask.unsqueeze(-1);
 }
 
@@ -54,13 +54,15 @@ at::Tensor AuraFlowPipeline::run(const GenerateOptions& options) {
   auto text = encode(options.prompt, length);
   if (guided) text = at::cat({encode(options.negative_prompt, length), text});
   text = text.repeat_interleave(options.images, 0);
-  auto latents = start_latents(
-      options, {options.images, channels_, size.height / factor, size.width / factor}, dtype_);
+  auto latents =
+      start_latents(options, {options.images, channels_, size.height / factor, size.width / factor},
+                    dtype_, device());
   scheduler_.set_timesteps(options.steps);
   for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
     const auto input = guided ? at::cat({latents, latents}) : latents;
-    const auto timestep =
-        at::full({input.size(0)}, scheduler_.timesteps()[i] / 1000, at::kFloat).to(dtype_);
+    const auto timestep = at::full({input.size(0)}, scheduler_.timesteps()[i] / 1000,
+                                   input.options().dtype(at::kFloat))
+                              .to(dtype_);
     auto velocity = transformer_->forward(input, text, timestep);
     if (guided) {
       const auto parts = velocity.chunk(2);

@@ -73,16 +73,17 @@ at::Tensor FluxPipeline::run(const GenerateOptions& options) {
   const auto t5_ids = t5_tokenizer_->encode_padded(options.prompt, length).ids;
   models::FluxTransformer::Input input;
   const int64_t images = options.images;
-  input.pooled = clip_->forward(at::tensor(clip_ids).unsqueeze(0)).pooled.repeat({images, 1});
-  input.text = t5_->forward(at::tensor(t5_ids).unsqueeze(0)).repeat({images, 1, 1});
+  const auto as_float = at::TensorOptions(at::kFloat).device(device());
+  input.pooled = clip_->forward(token_row(clip_ids, device())).pooled.repeat({images, 1});
+  input.text = t5_->forward(token_row(t5_ids, device())).repeat({images, 1, 1});
   input.text_positions = at::zeros({length, 3}, at::kLong);
   input.image_positions = positions(rows, columns);
   if (transformer_->guidance_embedded()) {
-    input.guidance = at::full({images}, options.guidance_scale.value_or(3.5), at::kFloat);
+    input.guidance = at::full({images}, options.guidance_scale.value_or(3.5), as_float);
   }
 
-  auto latents =
-      pack(start_latents(options, {images, channels_, rows * kPatch, columns * kPatch}, dtype_));
+  auto latents = pack(start_latents(options, {images, channels_, rows * kPatch, columns * kPatch},
+                                    dtype_, device()));
   std::vector<double> sigmas;
   for (int64_t i = 0; i < options.steps; ++i) {
     const auto steps = static_cast<double>(options.steps);
@@ -92,7 +93,7 @@ at::Tensor FluxPipeline::run(const GenerateOptions& options) {
   scheduler_.set_timesteps(options.steps, scheduler_.dynamic_shift(rows * columns), sigmas);
   for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
     input.latents = latents;
-    input.timestep = at::full({images}, scheduler_.timesteps()[i], at::kFloat).to(dtype_) / 1000;
+    input.timestep = at::full({images}, scheduler_.timesteps()[i], as_float).to(dtype_) / 1000;
     latents = scheduler_.step(transformer_->forward(input), i, latents);
     if (options.progress) options.progress(static_cast<int64_t>(i) + 1, options.steps);
   }

@@ -21,8 +21,8 @@ PixArtPipeline::TextEmbedding PixArtPipeline::encode(const std::string& text, in
   const auto caption = models::lower_case(models::stripped(text));
   const auto tokens = tokenizer_->encode_padded(caption, length);
   TextEmbedding embedding;
-  embedding.mask = at::tensor(tokens.mask).unsqueeze(0);
-  embedding.tokens = t5_->forward(at::tensor(tokens.ids).unsqueeze(0), embedding.mask);
+  embedding.mask = token_row(tokens.mask, device());
+  embedding.tokens = t5_->forward(token_row(tokens.ids, device()), embedding.mask);
   return embedding;
 }
 
@@ -63,12 +63,14 @@ at::Tensor PixArtPipeline::run(const GenerateOptions& options) {
   }
   text.tokens = text.tokens.repeat_interleave(options.images, 0);
   text.mask = text.mask.repeat_interleave(options.images, 0);
-  auto latents = start_latents(
-      options, {options.images, channels_, size.height / factor, size.width / factor}, dtype_);
+  auto latents =
+      start_latents(options, {options.images, channels_, size.height / factor, size.width / factor},
+                    dtype_, device());
   scheduler_.set_timesteps(options.steps);
   for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
     const auto input = guided ? at::cat({latents, latents}) : latents;
-    const auto timestep = at::full({input.size(0)}, scheduler_.timesteps()[i], at::kLong);
+    const auto timestep =
+        at::full({input.size(0)}, scheduler_.timesteps()[i], input.options().dtype(at::kLong));
     auto noise = transformer_->forward(input, text.tokens, text.mask, timestep);
     if (guided) {
       const auto parts = noise.chunk(2);

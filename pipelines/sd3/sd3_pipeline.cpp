@@ -46,16 +46,16 @@ Sd3Pipeline::TextEmbedding Sd3Pipeline::encode(const std::string& text, int64_t 
   std::vector<at::Tensor> clip_states, pooled;
   for (int i = 0; i < 2; ++i) {
     const auto ids = clip_tokenizers_[i]->encode_padded(text, clip_length()).ids;
-    const auto output = clips_[i]->forward(at::tensor(ids).unsqueeze(0));
+    const auto output = clips_[i]->forward(token_row(ids, device()));
     clip_states.push_back(output.hidden_states.at(output.hidden_states.size() - 2));
     pooled.push_back(output.pooled);
   }
   const auto clip = at::cat(clip_states, -1);
   at::Tensor t5;
   if (t5_) {
-    t5 = t5_->forward(at::tensor(t5_tokenizer_->encode_padded(text, t5_length).ids).unsqueeze(0));
+    t5 = t5_->forward(token_row(t5_tokenizer_->encode_padded(text, t5_length).ids, device()));
   } else {
-    t5 = at::zeros({1, t5_length, text_width_}, dtype_);
+    t5 = at::zeros({1, t5_length, text_width_}, clip.options());
   }
   const auto padded = at::constant_pad_nd(clip, {0, t5.size(2) - clip.size(2)});
   return {at::cat({padded, t5}, 1), at::cat(pooled, -1)};
@@ -89,8 +89,9 @@ at::Tensor Sd3Pipeline::run(const GenerateOptions& options) {
   }
   text.tokens = text.tokens.repeat_interleave(options.images, 0);
   text.pooled = text.pooled.repeat_interleave(options.images, 0);
-  auto latents = start_latents(
-      options, {options.images, channels_, size.height / factor, size.width / factor}, dtype_);
+  auto latents =
+      start_latents(options, {options.images, channels_, size.height / factor, size.width / factor},
+                    dtype_, device());
   std::optional<double> mu;
   if (scheduler_.dynamic_shifting()) {
     mu =
@@ -99,7 +100,8 @@ at::Tensor Sd3Pipeline::run(const GenerateOptions& options) {
   scheduler_.set_timesteps(options.steps, mu);
   for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
     const auto input = guided ? at::cat({latents, latents}) : latents;
-    const auto timestep = at::full({input.size(0)}, scheduler_.timesteps()[i], at::kFloat);
+    const auto timestep =
+        at::full({input.size(0)}, scheduler_.timesteps()[i], input.options().dtype(at::kFloat));
     auto velocity = transformer_->forward(input, text.tokens, text.pooled, timestep);
     if (guided) {
       const auto parts = velocity.chunk(2);

@@ -8,6 +8,7 @@
 #include "core/base/output_file.h"
 #include "models/config.h"
 #include "models/json_file.h"
+#include "pipelines/latents.h"
 
 namespace precis::pipelines {
 
@@ -51,6 +52,7 @@ Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::from_pretrained(
     PRECIS_TRY(result->read_pooling(directory));
     result->tokenizer_ = loader.tokenizer("");
     result->encoder_ = loader.network<models::BertEncoder>("", /*partial=*/true);
+    result->device_ = loader.device();
     loader.place();
     loader.fill();
     result->report_ = loader.reports().front();
@@ -63,11 +65,11 @@ Result<at::Tensor> SentenceEncoder::embed(const std::string& text) {
   const c10::InferenceMode inference;
   const auto count = static_cast<int64_t>(tokenizer_->encode(text).size());
   const auto tokens = tokenizer_->encode_padded(text, std::min(count, encoder_->max_length()));
-  const auto ids = at::tensor(tokens.ids).unsqueeze(0);
+  const auto ids = token_row(tokens.ids, device_);
   const auto states = encoder_->forward(ids, at::ones_like(ids)).select(0, 0).to(at::kFloat);
   auto vector = mean_ ? states.mean(0) : states.select(0, 0);
   if (normalise_) vector = vector / vector.norm().clamp_min(1e-12);
-  return vector;
+  return vector.cpu();
 }
 
 }  // namespace precis::pipelines

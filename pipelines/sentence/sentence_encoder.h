@@ -16,7 +16,7 @@ class SentenceEncoder {
   static Result<std::unique_ptr<SentenceEncoder>> from_pretrained(
       const std::filesystem::path& directory, const LoadOptions& options, MethodResolver& methods);
 
-  // The vector of a text, float32 [hidden_size]; texts longer than the model are cut.
+  // The vector of a text, float32 [hidden_size] on the CPU; texts longer than the model are cut.
   Result<at::Tensor> embed(const std::string& text);
 
   const ComponentReport& report() const { return report_; }
@@ -27,6 +27,7 @@ class SentenceEncoder {
 
   std::unique_ptr<models::Tokenizer> tokenizer_;
   std::shared_ptr<models::BertEncoder> encoder_;
+  at::Device device_ = at::kCPU;
   bool mean_ = true, normalise_ = false;
   ComponentReport report_;
 };

@@ -12,6 +12,7 @@
 #include "core/engine/memory_usage.h"
 #include "models/activation_memory.h"
 #include "models/config.h"
+#include "pipelines/latents.h"
 
 namespace precis::pipelines {
 namespace {
@@ -58,6 +59,7 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::from_pretrained(
     result->context_ = models::config_size(config, "max_position_embeddings", 2048);
     result->end_ids_ = end_ids(config);
     result->decoder_ = loader.network<models::LlamaDecoder>("", /*partial=*/false);
+    result->device_ = loader.device();
     loader.place();
     loader.fill();
     result->report_ = loader.reports().front();
@@ -65,8 +67,9 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::from_pretrained(
   });
 }
 
-// torch has no other way to say that there is no memory left than to end the process.
+// On the CPU torch has no other way to say that there is no memory left than to end the process.
 Status LanguageModel::check_memory(int64_t tokens) const {
+  if (!device_.is_cpu()) return {};
   const auto activations =
       models::activation_bytes("LlamaForCausalLM", config_, {.tokens = tokens}, element_size_);
   const auto available = available_memory_bytes();
@@ -91,7 +94,7 @@ Status LanguageModel::score(const std::string& text, PerplexityOptions options,
                  "2 <= context <= that, and 1 <= stride < context");
   }
   PRECIS_TRY(models::check_text(text, "the text"));
-  const at::Tensor ids = at::tensor(tokenizer_->encode(text));
+  const at::Tensor ids = token_row(tokenizer_->encode(text), device_).squeeze(0);
   const int64_t count = ids.size(0);
   if (count < 2) {
     return Error(ErrorCode::invalid_argument,
@@ -105,7 +108,7 @@ Status LanguageModel::score(const std::string& text, PerplexityOptions options,
     const at::Tensor window = ids.slice(0, begin, end).unsqueeze(0);
     const at::Tensor targets = ids.slice(0, done, end);
     const auto predictions = [&](LanguageModel& model) {
-      const at::Tensor logits = model.decoder_->forward(window)[0];
+      const at::Tensor logits = model.decoder_->forward(window.to(model.device_))[0].to(device_);
       return logits.slice(0, done - 1 - begin, end - 1 - begin).to(at::kFloat).log_softmax(1);
     };
     const at::Tensor ours = predictions(*this);
@@ -174,10 +177,11 @@ Result<std::string> LanguageModel::complete(const std::string& prompt,
   models::KeyValueCache cache;
   std::string text;
   try {
-    at::Tensor input = at::tensor(ids);
+    at::Tensor input = token_row(ids, device_).squeeze(0);
     std::vector<int64_t> made;
     for (int64_t i = 0; i < options.tokens; ++i) {
-      const at::Tensor logits = decoder_->forward(input.unsqueeze(0), &cache)[0][-1].to(at::kFloat);
+      const at::Tensor logits =
+          decoder_->forward(input.unsqueeze(0), &cache)[0][-1].to(at::kCPU, at::kFloat);
       const at::Tensor next =
           options.temperature > 0
               ? at::multinomial((logits / options.temperature).softmax(0), 1, false, generator)
@@ -187,7 +191,7 @@ Result<std::string> LanguageModel::complete(const std::string& prompt,
       made.push_back(id);
       PRECIS_ASSIGN(text, tokenizer_->decode_after(ids, made));
       if (options.progress) options.progress(text);
-      input = next;
+      input = next.to(device_);
     }
   } catch (const c10::Error& failure) {
     return torch_error(failure);

@@ -74,6 +74,7 @@ class LanguageModel {
   std::unique_ptr<models::Tokenizer> tokenizer_;
   std::shared_ptr<models::LlamaDecoder> decoder_;
   nlohmann::json config_;  // config.json
+  at::Device device_ = at::kCPU;
   int64_t context_ = 0;
   int64_t element_size_ = 4;  // bytes of the dtype that the decoder works in
   std::vector<int64_t> end_ids_;
