@@ -148,6 +148,9 @@ Config read_config(const precis_config& request) {
     config.normalized = read_as_diffusers(object, sdk::lenient(request));
     return config;
   }
+  if (!sdk::lenient(request))
+    options("").read(object, {"quant_method", "producer", "config_groups", "kv_cache_scheme"},
+                     false);
   config.normalized = object;
   read_exported(object, config);
   return config;

@@ -104,6 +104,12 @@ Config read_config(const precis_config& request) {
   Config config;
   // Quark keeps more keys than are read here.
   config.normalized = sdk::parse_config(request);
+  if (!sdk::lenient(request))
+    options("").read(
+        config.normalized,
+        {"quant_method", "algo_config", "kv_cache_quant_config", "kv_cache_group",
+         "kv_cache_post_rope", "min_kv_scale", "quant_mode", "softmax_quant_spec", "version"},
+        false);
   config.normalized["quant_method"] = "quark";
   config.weights = weight_config(config.normalized.value("global_quant_config", Json()));
   config.excluded = sdk::module_list(config.normalized.value("exclude", Json()));
