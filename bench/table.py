@@ -2,7 +2,7 @@
 """Codecs and products of every format beside the machine's limits and other libraries: text, JSON and a picture.
 
     bench/table.py BUILD [--threads 1 2] [--rounds N] [--only codecs|products] [--filter REGEX] [--processor-time]
-                   [--ggml LIBRARY] [--bitsandbytes LIBRARY] [--json FILE] [--picture FILE.svg]
+                   [--ggml LIBRARY] [--bitsandbytes LIBRARY] [--markdown] [--json FILE] [--picture FILE.svg]
 
 BUILD has bin/codec_bench and bin/linear_bench (cmake --preset release -DPRECIS_BENCH=ON). Limits, precis and the peers
 take turns: a format's peers run right behind it. The peers of products come with the Python libraries of the tests
@@ -111,6 +111,29 @@ def text(rows):
     return "\n".join(lines)
 
 
+def markdown(rows):
+    """A row a format: its products with 1, 32 and 512 rows."""
+    lines = ["| weight | 1 row, GB/s | of reading | over the library | over bfloat16 | 32 rows, of the instruction | over the library "
+             "| over bfloat16 | 512 rows, GFLOP/s | of the instruction | over the library | over bfloat16 |", "|---" * 12 + "|"]
+    found = {}
+    for row in rows:
+        if row["operation"].startswith("product"):
+            found.setdefault((row["format"], row["threads"]), {})[int(row["operation"].split()[1])] = row
+
+    def factors(row):
+        others = [rate for name, rate in row["peers"].items() if name != FLOAT]
+        cells = [f"{row['rate'] / max(others):.2f}" if others else ""]
+        return cells + [f"{row['rate'] / row['peers'][FLOAT]:.2f}" if FLOAT in row["peers"] else ""]
+
+    for (spec, threads), counts in found.items():
+        cells = [spec if threads == 1 else f"{spec}, {threads} threads"]
+        for count, row in sorted(counts.items()):
+            cells += [] if count == 32 else [f"{row['rate']:.1f}"]
+            cells += [f"{row['share']:.2f}" + ("" if count == 1 else f" of {row['limit'].split()[0]}"), *factors(row)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def picture(rows, title):
     """Bars: precis' share of the limit; ticks: the others' shares."""
     bar, left, width, parts, y = 14, 230, 420, [], 50
@@ -154,6 +177,7 @@ def main():
     parser.add_argument("--processor-time", action="store_true", help="products by the time of the process")
     parser.add_argument("--ggml", help="libggml-base.so")
     parser.add_argument("--bitsandbytes", help="libbitsandbytes_cpu.so")
+    parser.add_argument("--markdown", action="store_true", help="products as the table of docs/benchmarks.md")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--picture", type=pathlib.Path)
     arguments = parser.parse_args()
@@ -171,7 +195,7 @@ def main():
     rows.sort(key=lambda row: (row["threads"], row["operation"]))
     title = f"{processor()}, {datetime.date.today()}"
     print(title)
-    print(text(rows))
+    print(markdown(rows) if arguments.markdown else text(rows))
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": processor(), "date": str(datetime.date.today()), "rows": rows}, indent=1))
     if arguments.picture:
