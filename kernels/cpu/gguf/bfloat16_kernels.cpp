@@ -45,8 +45,8 @@ constexpr Numbers16 numbers_of(const int8_t* values) {
 constexpr Numbers16 kIq4Numbers = numbers_of(kIq4Values), kFp4Numbers = numbers_of(kFp4Values);
 constexpr Numbers16 kNibblesAround8{{-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7}};
 
-// Types of 4 bits: walk(block, to) hands each scale's 32 codes, with the numbers they stand for and
-// how a number becomes a value, to to.split(), or all 256 of a block to to.planes().
+// walk(block, to) hands each scale's 32 codes, with the numbers they stand for and how a number
+// becomes a value, to to.split(), 32 integers to to.bytes(), or all 256 of a block to to.planes().
 struct Q40 {
   static constexpr uint64_t kSize = 32, kBytes = 18;
   template <typename To>
@@ -63,8 +63,9 @@ struct Q41 {
 };
 struct Q80 {
   static constexpr uint64_t kSize = 32, kBytes = 34;
-  static void decode(const uint8_t* block, uint16_t* out) {
-    decode_bytes<SignedBytes, BF16>(block + 2, 32, scaled(load_half(block)), out);
+  template <typename To>
+  static void walk(const uint8_t* block, To& to) {
+    to.bytes(block + 2, load_half(block));
   }
 };
 struct Iq4Nl {
@@ -110,6 +111,10 @@ struct Values {
     Table(numbers, value).look_up_split_nibbles(packed, out);
     out += 32;
   }
+  void bytes(const uint8_t* codes, float scale) {
+    decode_bytes<SignedBytes, BF16>(codes, 32, scaled(scale), out);
+    out += 32;
+  }
   void planes(const uint8_t* bytes, const float* numbers, const SubBlockScales& scales) {
     for (int group = 0; group < 8; ++group) {
       Table(numbers, scaled(scales.scale[group], -scales.minimum[group]))
@@ -120,23 +125,13 @@ struct Values {
 };
 
 template <typename Type>
-void decode_block(const uint8_t* block, uint16_t* out) {
-  if constexpr (requires { Type::decode(block, out); }) {
-    Type::decode(block, out);
-  } else {
-    Values values{out};
-    Type::walk(block, values);
-  }
-}
-
-template <typename Type>
 void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
   const auto& weight = *static_cast<const GgufWeight*>(format);
   const uint8_t* block =
       weight.blocks + row * weight.row_bytes + begin / Type::kSize * Type::kBytes;
-  auto* values = static_cast<uint16_t*>(out);
-  for (uint64_t i = begin; i < end; i += Type::kSize, block += Type::kBytes, values += Type::kSize)
-    decode_block<Type>(block, values);
+  Values values{static_cast<uint16_t*>(out)};
+  for (uint64_t i = begin; i < end; i += Type::kSize, block += Type::kBytes)
+    Type::walk(block, values);
 }
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
@@ -150,6 +145,9 @@ struct Products {
   [[gnu::always_inline]] void split(const uint8_t* packed, const float* numbers, ScaledFrom value) {
     split(packed, numbers, Scaled{value.scale});
     row.add_offset(value.minimum, 1);
+  }
+  [[gnu::always_inline]] void bytes(const uint8_t* codes, float scale) {
+    row.add(IntegerWords(true, 0)[codes], scale);
   }
   [[gnu::always_inline]] void planes(const uint8_t* bytes, const float* numbers,
                                      const SubBlockScales& scales) {
@@ -180,7 +178,7 @@ constexpr DotBfloat16 dot = nullptr;
 
 constexpr GgufBfloat16Decoder kDecoders[] = {
     {"q4_0", decode<Q40>, dot<Q40>},       {"q4_1", decode<Q41>, dot<Q41>},
-    {"q8_0", decode<Q80>, nullptr},        {"q4_k", decode<Q4K>, dot<Q4K>},
+    {"q8_0", decode<Q80>, dot<Q80>},       {"q4_k", decode<Q4K>, dot<Q4K>},
     {"iq4_nl", decode<Iq4Nl>, dot<Iq4Nl>}, {"iq4_xs", decode<Iq4Xs>, dot<Iq4Xs>},
     {"mxfp4", decode<Mxfp4>, dot<Mxfp4>},
 };
