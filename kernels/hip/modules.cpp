@@ -108,7 +108,7 @@ Modules& modules() {
   return *instance;
 }
 
-// The numbers between <<< and >>>, from the call to the stub that launches.
+// The numbers between <<< and >>>, until the function that clang makes of a kernel launches it.
 struct Configuration {
   unsigned grid[3], block[3];
   size_t shared_bytes;

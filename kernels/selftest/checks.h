@@ -16,34 +16,20 @@ struct Check {
   std::function<std::string()> run;
 };
 
-namespace device_simt {
-std::vector<Check> four_bit_checks(CheckSize size);
-std::vector<Check> int8_checks(CheckSize size);
-std::vector<Check> gguf_checks(CheckSize size);
-std::vector<Check> float8_checks(CheckSize size);
-std::vector<Check> grouped_checks(CheckSize size);
-std::vector<Check> quantize_groups_checks(CheckSize size);
-std::vector<Check> fragment_checks();
-}  // namespace device_simt
-
-namespace device_cuda {
-std::vector<Check> four_bit_checks(CheckSize size);
-std::vector<Check> int8_checks(CheckSize size);
-std::vector<Check> gguf_checks(CheckSize size);
-std::vector<Check> float8_checks(CheckSize size);
-std::vector<Check> grouped_checks(CheckSize size);
-std::vector<Check> quantize_groups_checks(CheckSize size);
-std::vector<Check> fragment_checks();
-}  // namespace device_cuda
-
-namespace device_hip {
-std::vector<Check> four_bit_checks(CheckSize size);
-std::vector<Check> int8_checks(CheckSize size);
-std::vector<Check> gguf_checks(CheckSize size);
-std::vector<Check> float8_checks(CheckSize size);
-std::vector<Check> grouped_checks(CheckSize size);
-std::vector<Check> quantize_groups_checks(CheckSize size);
-std::vector<Check> fragment_checks();
-}  // namespace device_hip
+// What each back end has.
+#define PRECIS_CHECKS_OF(back_end)                           \
+  namespace back_end {                                       \
+  std::vector<Check> four_bit_checks(CheckSize size);        \
+  std::vector<Check> int8_checks(CheckSize size);            \
+  std::vector<Check> gguf_checks(CheckSize size);            \
+  std::vector<Check> float8_checks(CheckSize size);          \
+  std::vector<Check> grouped_checks(CheckSize size);         \
+  std::vector<Check> quantize_groups_checks(CheckSize size); \
+  std::vector<Check> fragment_checks();                      \
+  }
+PRECIS_CHECKS_OF(device_simt)
+PRECIS_CHECKS_OF(device_cuda)
+PRECIS_CHECKS_OF(device_hip)
+#undef PRECIS_CHECKS_OF
 
 }  // namespace precis::kernels

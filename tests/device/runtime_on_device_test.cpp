@@ -197,7 +197,7 @@ TEST_P(OnDevice, LoadsStraightToTheDevice) {
 
 TEST_P(OnDevice, LoadsWhatIsQuantized) {
   if (std::string(PRECIS_LINKED_PLUGIN) != "bitsandbytes")
-    GTEST_SKIP() << "its checkpoints need more than a state dict";
+    GTEST_SKIP() << "the metadata of its files tells the tensors' classes; a state dict has none";
   const auto block = quantized_on_cpu(half_block(), GetParam());
   const Saved saved(*block, {{"quantization_config", json::parse(GetParam())}});
   const auto there = loaded(saved.component(), {}, {{"", 0}});
