@@ -56,12 +56,16 @@ inline std::unique_ptr<sdk::Linear> group_rows_product(const precis_linear_optio
                                                        const sdk::Parts& packed) {
   const auto& kernel = kernels::group_rows_kernels(kernels::current_isa());
   weight.decode_floats = kernel.decode_floats;
-  if (weight.in_features % 32 == 0 && group_size % 32 == 0) weight.dot_bfloat16 = kernel.dot;
-  return std::make_unique<Product<kernels::GroupRows>>(
-      options, weight,
-      kernels::GroupRows{sdk::data<const uint8_t>(*packed.at(2)), weight.in_features, group_size,
-                         sdk::data<const float>(*packed[0]), sdk::data<const float>(*packed[1]),
-                         adds_zero, scale_type, decoded_type(weight.arithmetic)});
+  const kernels::GroupRows rows{sdk::data<const uint8_t>(*packed.at(2)),
+                                weight.in_features,
+                                group_size,
+                                sdk::data<const float>(*packed[0]),
+                                sdk::data<const float>(*packed[1]),
+                                adds_zero,
+                                scale_type,
+                                decoded_type(weight.arithmetic)};
+  weight.row_dot = kernel.row_dot(rows);
+  return std::make_unique<Product<kernels::GroupRows>>(options, weight, rows);
 }
 
 // parts: codes, zero points, scales, as the plan of their method has them; packed: as planned

@@ -62,8 +62,7 @@ std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = scaled_kernel().decode_floats;
-  if (has_dot(numbers))
-    weight.dot_bfloat16 = kernels::scaled_linear_kernels(kernels::current_isa()).dot;
+  weight.row_dot = kernels::scaled_linear_kernels(kernels::current_isa()).row_dot(numbers);
   return std::make_unique<Product<kernels::ScaledProduct>>(
       options, weight, kernels::ScaledProduct{numbers, decoded_type(weight.arithmetic)});
 }

@@ -42,9 +42,6 @@ std::unique_ptr<sdk::Linear> FourBitQuantizer::prepare_linear(const precis_call&
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::four_bit_linear_kernels(isa).decode;
-  const bool whole_blocks = matrix.columns % 64 == 0 && state.blocksize % 64 == 0;
-  if (weight.arithmetic == kernels::Arithmetic::bfloat16 && whole_blocks)
-    weight.dot_bfloat16 = kernels::four_bit_linear_kernels(isa).dot;
   kernels::FourBitWeight format{};
   format.type = code_type(state.quant_type);
   format.weight_type = plugins::weight_type(weight_dtype(state.dtype));
@@ -66,6 +63,7 @@ std::unique_ptr<sdk::Linear> FourBitQuantizer::prepare_linear(const precis_call&
   } else {
     format.absmax = sdk::data<const float>(*parts[1]);
   }
+  weight.row_dot = kernels::four_bit_linear_kernels(isa).row_dot(format);
   return std::make_unique<plugins::Product<kernels::FourBitWeight>>(options, weight, format);
 }
 

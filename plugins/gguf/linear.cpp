@@ -61,10 +61,11 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
     weight.arithmetic = plugins::float_arithmetic(options);
     weight.decode_floats = table.decode_floats;
     const auto* direct = find(table.bfloat16_decoders, codec.name);
-    if (direct != nullptr && weight.arithmetic == kernels::Arithmetic::bfloat16) {
+    if (direct != nullptr && weight.arithmetic == kernels::Arithmetic::bfloat16)
       weight.decode_floats = direct->decode;
-      weight.dot_bfloat16 = direct->dot;
-    }
+    const auto* row_dot = find(table.row_dots, codec.name);
+    if (row_dot != nullptr && weight.in_features % kernels::kDotColumns == 0)
+      weight.row_dot = row_dot->dot;
   }
   return std::make_unique<plugins::Product<kernels::GgufWeight>>(
       options, weight,

@@ -27,8 +27,7 @@ std::unique_ptr<sdk::Linear> HqqQuantizer::prepare_linear(const precis_call&,
   weight.decode_floats = kernels::hqq_kernels(kernels::current_isa()).decode_floats;
   const kernels::HqqProductWeight stored{stored_weight(param, parts), matrix.columns,
                                          plugins::decoded_type(weight.arithmetic)};
-  if (kernels::has_nibble_dot(stored))
-    weight.dot_bfloat16 = kernels::hqq_linear_kernels(kernels::current_isa()).dot;
+  weight.row_dot = kernels::hqq_linear_kernels(kernels::current_isa()).row_dot(stored);
   return std::make_unique<plugins::Product<kernels::HqqProductWeight>>(options, weight, stored);
 }
 

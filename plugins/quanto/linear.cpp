@@ -72,7 +72,7 @@ std::unique_ptr<sdk::Linear> prepare_groups(const Config& config,
                                           groups.per_column};
   const auto& kernel = kernels::quanto_linear_kernels(kernels::current_isa());
   weight.decode_floats = kernel.decode_groups;
-  if (kernels::has_nibble_dot(stored)) weight.dot_bfloat16 = kernel.dot;
+  weight.row_dot = kernel.row_dot(stored);
   return std::make_unique<plugins::Product<kernels::QuantoGroupWeight>>(options, weight, stored);
 }
 

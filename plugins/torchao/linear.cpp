@@ -47,8 +47,7 @@ std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::ao_decoders(kernels::current_isa()).decode_floats;
-  if (kernels::has_nibble_dot(stored))
-    weight.dot_bfloat16 = kernels::ao_linear_kernels(kernels::current_isa()).dot;
+  weight.row_dot = kernels::ao_linear_kernels(kernels::current_isa()).row_dot(stored);
   return std::make_unique<plugins::Product<kernels::AoProductWeight>>(
       options, weight, kernels::AoProductWeight{stored, plugins::decoded_type(weight.arithmetic)});
 }

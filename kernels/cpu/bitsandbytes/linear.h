@@ -26,11 +26,9 @@ struct FourBitWeight {
 struct FourBitLinearKernels {
   // LinearWeight::decode_floats; `format` is a FourBitWeight.
   void (*decode)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
-  // LinearWeight::dot_bfloat16, or null where the machine lacks it; columns and
-  // blocksize must be multiples of 64. The codebook is rounded to bfloat16, the
-  // sum of a block is scaled: one rounding a weight, as in the library, which
-  // rounds the scaled value.
-  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
+  // The codebook is rounded to bfloat16, the sum of a block is scaled: one
+  // rounding a weight, as in the library, which rounds the scaled value.
+  RowDot (*row_dot)(const FourBitWeight& weight);
 };
 
 const FourBitLinearKernels& four_bit_linear_kernels(Isa isa);

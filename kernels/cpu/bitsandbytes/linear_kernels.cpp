@@ -1,6 +1,7 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/bitsandbytes/linear.h"
 
+#include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 
 #if defined(__AVX512BW__)
@@ -73,23 +74,45 @@ inline __m512i spread_bytes() {
                           0x03030303, 0x02020202, 0x01010101, 0x00000000);
 }
 
-void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
-  const auto& weight = *static_cast<const FourBitWeight*>(format);
-  const NibbleWords codebook(four_bit_codebook(weight.type));
-  const uint64_t from = row * weight.columns;
-  float unnested[kStrip / kSmallestBlock + 2];
-  dot_rows(x, sums, [&](auto& products) {
-    for (uint64_t begin = 0; begin < weight.columns; begin += kStrip) {
-      const uint64_t end = std::min(weight.columns, begin + kStrip);
-      const float* absmax = absmax_from(weight, from + begin, from + end, unnested);
-      const uint64_t first = (from + begin) / weight.blocksize;
-      for (uint64_t i = from + begin; i < from + end; i += 64) {
-        const uint8_t* packed = weight.packed + i / 2;
-        products.add(codebook[high_nibble_pairs(packed)], codebook[high_nibble_pairs(packed + 16)],
-                     absmax[i / weight.blocksize - first]);
-      }
+template <int kBlock>
+struct FourBitRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
+
+  FourBitRow(const FourBitWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+             StripScales& strip)
+      : codebook(four_bit_codebook(weight.type)) {
+    const uint64_t from = row * weight.columns + begin, to = row * weight.columns + end;
+    packed = weight.packed + from / 2;
+    float unnested[StripScales::kColumns / kSmallestBlock + 2];
+    const float* absmax = absmax_from(weight, from, to, unnested);
+    if (weight.absmax != nullptr && weight.blocksize == kBlock) {
+      scales = absmax;
+      return;
     }
-  });
+    const uint64_t first = from / weight.blocksize;
+    load_groups<kBlock>(
+        from, to, weight.blocksize, [&](uint64_t block) { return absmax[block - first]; },
+        strip.scales);
+    scales = strip.scales;
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    add_nibbles(codebook, load_words(packed), to, neighbour_scales<kBlock>(scales));
+    packed += kDotColumns / 2;
+    scales += kDotColumns / kBlock;
+  }
+  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                       float* sums) {
+    multiply_rows<FourBitRow>(*static_cast<const FourBitWeight*>(format), rows, x, sums);
+  }
+
+  NibbleWords codebook;
+  const uint8_t* packed;
+  const float* scales;
+};
+
+RowDot row_dot(const FourBitWeight& weight) {
+  return grouped_row_dot<FourBitRow>(weight.columns, weight.blocksize, kHighNibbleFirst.data());
 }
 
 void decode_to_bfloat16(const FourBitWeight& weight, const float* absmax, uint64_t begin,
@@ -138,9 +161,10 @@ void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void
 
 const FourBitLinearKernels& four_bit_linear_kernels() {
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-  static constexpr FourBitLinearKernels kernels{decode, dot};
+  static constexpr FourBitLinearKernels kernels{decode, row_dot};
 #else
-  static constexpr FourBitLinearKernels kernels{decode, nullptr};
+  static constexpr FourBitLinearKernels kernels{decode,
+                                                [](const FourBitWeight&) { return RowDot(); }};
 #endif
   return kernels;
 }

@@ -2,9 +2,10 @@
 // float32 in between: the values of a scale are computed and rounded once and looked up. Compiled
 // once for each instruction set.
 #include "kernels/cpu/common/byte_numbers.h"
+#include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/gguf/block_io.h"
 #include "kernels/cpu/gguf/linear.h"
-#include "kernels/cpu/linear/row_dot.h"
+#include "kernels/cpu/gguf/nibble_numbers.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -33,17 +34,6 @@ inline Scaled scaled(float scale) {
 inline ScaledFrom scaled(float scale, float minimum) {
   return {scale, minimum};
 }
-
-struct Numbers16 {
-  alignas(64) float list[16];
-};
-constexpr Numbers16 numbers_of(const int8_t* values) {
-  Numbers16 numbers{};
-  for (int i = 0; i < 16; ++i) numbers.list[i] = static_cast<float>(values[i]);
-  return numbers;
-}
-constexpr Numbers16 kIq4Numbers = numbers_of(kIq4Values), kFp4Numbers = numbers_of(kFp4Values);
-constexpr Numbers16 kNibblesAround8{{-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7}};
 
 // walk(block, to) hands each scale's 32 codes, with the numbers they stand for and how a number
 // becomes a value, to to.split(), 32 integers to to.bytes(), or all 256 of a block to to.planes().
@@ -134,53 +124,10 @@ void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void
     Type::walk(block, values);
 }
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-// Multiplies numbers as they come.
-template <typename Row>
-struct Products {
-  Row& row;
-  [[gnu::always_inline]] void split(const uint8_t* packed, const float* numbers, Scaled value) {
-    row.add(NibbleWords(numbers)[split_nibble_words(packed)], value.scale);
-  }
-  [[gnu::always_inline]] void split(const uint8_t* packed, const float* numbers, ScaledFrom value) {
-    split(packed, numbers, Scaled{value.scale});
-    row.add_offset(value.minimum, 1);
-  }
-  [[gnu::always_inline]] void bytes(const uint8_t* codes, float scale) {
-    row.add(IntegerWords(true, 0)[codes], scale);
-  }
-  [[gnu::always_inline]] void planes(const uint8_t* bytes, const float* numbers,
-                                     const SubBlockScales& scales) {
-    const NibbleWords table(numbers);
-    for (int group = 0; group < 8; group += 2, bytes += 32) {
-      const __m512i words = byte_words(bytes);
-      row.add(table[words], scales.scale[group]);
-      row.add(table[_mm512_srli_epi16(words, 4)], scales.scale[group + 1]);
-    }
-    row.take_offsets(scales.minimum);
-  }
-};
-
-template <typename Type>
-void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
-  const auto& weight = *static_cast<const GgufWeight*>(format);
-  const uint8_t* end = weight.blocks + (row + 1) * weight.row_bytes;
-  dot_rows(x, sums, [&](auto& products) {
-    Products<std::remove_cvref_t<decltype(products)>> to{products};
-    for (const uint8_t* block = end - weight.row_bytes; block != end; block += Type::kBytes)
-      Type::walk(block, to);
-  });
-}
-#else
-template <typename Type>
-constexpr DotBfloat16 dot = nullptr;
-#endif
-
 constexpr GgufBfloat16Decoder kDecoders[] = {
-    {"q4_0", decode<Q40>, dot<Q40>},       {"q4_1", decode<Q41>, dot<Q41>},
-    {"q8_0", decode<Q80>, dot<Q80>},       {"q4_k", decode<Q4K>, dot<Q4K>},
-    {"iq4_nl", decode<Iq4Nl>, dot<Iq4Nl>}, {"iq4_xs", decode<Iq4Xs>, dot<Iq4Xs>},
-    {"mxfp4", decode<Mxfp4>, dot<Mxfp4>},
+    {"q4_0", decode<Q40>},    {"q4_1", decode<Q41>},     {"q8_0", decode<Q80>},
+    {"q4_k", decode<Q4K>},    {"iq4_nl", decode<Iq4Nl>}, {"iq4_xs", decode<Iq4Xs>},
+    {"mxfp4", decode<Mxfp4>},
 };
 
 }  // namespace

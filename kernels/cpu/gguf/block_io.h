@@ -41,31 +41,40 @@ inline int clamp_int(int value, int low, int high) {
   return value < low ? low : value > high ? high : value;
 }
 
-// What the 8 sub-blocks of a block of Q4_K or Q5_K scale by and take off. The block starts with two
-// float16 factors and 12 bytes of 6-bit codes: the low bits of the first four scales and minimums
-// with the high ones of the others above them, then the low nibbles of the others.
+// The codes of 6 bits of a block of Q4_K or Q5_K, a byte each: of 8 scales, then of 8 minimums. The
+// block starts with two float16 factors and 12 bytes: the low bits of the first four scales and
+// minimums with the high ones of the others above them, then the low nibbles of the others.
+struct SubBlockCodes {
+  uint32_t words[4];
+  explicit SubBlockCodes(const uint8_t* block) {
+    const uint32_t first = load_u32(block + 4), second = load_u32(block + 8),
+                   third = load_u32(block + 12);
+    words[0] = first & 0x3f3f3f3fu;
+    words[1] = (third & 0x0f0f0f0fu) | (first >> 2 & 0x30303030u);
+    words[2] = second & 0x3f3f3f3fu;
+    words[3] = (third >> 4 & 0x0f0f0f0fu) | (second >> 2 & 0x30303030u);
+  }
+};
+
+// What the 8 sub-blocks of such a block scale by and take off.
 struct SubBlockScales {
   float scale[8], minimum[8];
 };
 inline SubBlockScales load_sub_block_scales(const uint8_t* block) {
-  const uint32_t first = load_u32(block + 4), second = load_u32(block + 8),
-                 third = load_u32(block + 12);
-  const uint32_t words[4] = {
-      first & 0x3f3f3f3fu, (third & 0x0f0f0f0fu) | (first >> 2 & 0x30303030u), second & 0x3f3f3f3fu,
-      (third >> 4 & 0x0f0f0f0fu) | (second >> 2 & 0x30303030u)};
+  const SubBlockCodes codes(block);
   typedef uint8_t Bytes __attribute__((vector_size(8)));
   typedef int32_t Ints __attribute__((vector_size(32)));
   typedef float Floats __attribute__((vector_size(32)));
-  const auto store = [&](const uint32_t* codes, float factor, float* to) {
+  const auto store = [&](const uint32_t* words, float factor, float* to) {
     Bytes bytes;
-    std::memcpy(&bytes, codes, sizeof bytes);
+    std::memcpy(&bytes, words, sizeof bytes);
     const Ints numbers = __builtin_convertvector(bytes, Ints);
     const Floats scaled = __builtin_convertvector(numbers, Floats) * factor;
     std::memcpy(to, &scaled, sizeof scaled);
   };
   SubBlockScales scales;
-  store(words, load_half(block), scales.scale);
-  store(words + 2, load_half(block + 2), scales.minimum);
+  store(codes.words, load_half(block), scales.scale);
+  store(codes.words + 2, load_half(block + 2), scales.minimum);
   return scales;
 }
 

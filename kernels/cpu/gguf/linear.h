@@ -31,12 +31,15 @@ struct GgufWeight {
   WeightType out_type;  // float32 or bfloat16; of decode_floats
 };
 
-// LinearWeight::decode_floats of one type to bfloat16, and its dot_bfloat16, or null; both take a
-// GgufWeight.
+// LinearWeight::decode_floats of one type to bfloat16; takes a GgufWeight.
 struct GgufBfloat16Decoder {
   std::string_view name;
   void (*decode)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
-  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
+};
+// Over a GgufWeight of one type.
+struct GgufRowDot {
+  std::string_view name;
+  RowDot dot;
 };
 
 struct GgufLinearKernels {
@@ -44,12 +47,14 @@ struct GgufLinearKernels {
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
   std::span<const GgufIntegerType> integer_types;
   std::span<const GgufBfloat16Decoder> bfloat16_decoders;  // faster, of the types that have one
+  std::span<const GgufRowDot> row_dots;                    // of the types that have one
 };
 
 const GgufLinearKernels& gguf_linear_kernels(Isa isa);
 
 inline namespace PRECIS_ISA {
 std::span<const GgufBfloat16Decoder> gguf_bfloat16_decoders();
+std::span<const GgufRowDot> gguf_row_dots();
 }
 
 }  // namespace precis::kernels

@@ -286,7 +286,8 @@ constexpr GgufIntegerType kIntegerTypes[] = {{"q4_0", 32, 8, false, decode_codes
 }  // namespace
 
 const GgufLinearKernels& gguf_linear_kernels() {
-  static const GgufLinearKernels kernels{decode_floats, kIntegerTypes, gguf_bfloat16_decoders()};
+  static const GgufLinearKernels kernels{decode_floats, kIntegerTypes, gguf_bfloat16_decoders(),
+                                         gguf_row_dots()};
   return kernels;
 }
 

@@ -26,9 +26,7 @@ struct GroupRowsKernels {
   // LinearWeight::decode_floats over GroupRows, to float32 or bfloat16. Bound by writing what is
   // decoded: a group has 16 values, which lanes look up.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
-  // LinearWeight::dot_bfloat16, or null where the machine lacks it; columns and group_size must be
-  // multiples of 32.
-  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
+  RowDot (*row_dot)(const GroupRows& weight);
 };
 
 const GroupRowsKernels& group_rows_kernels(Isa isa);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 
 namespace precis::kernels {
@@ -52,30 +53,52 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
 }
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
-  const auto& weight = *static_cast<const GroupRows*>(format);
-  const uint8_t* codes = weight.codes + row * (weight.columns / 2);
-  const float* scales = weight.scales + row * weight.groups();
-  const float* zeros = weight.zeros + row * weight.groups();
-  const NibbleWords table(kUnsignedNibbles);
-  dot_rows(x, sums, [&](auto& products) {
-    for (uint64_t group = 0, column = 0; column < weight.columns; ++group) {
-      const uint64_t count = std::min(weight.group_size, weight.columns - column);
-      const float scale = scales[group], zero = zeros[group];
-      add_nibble_pairs(table, codes + column / 2, count, scale, products);
-      products.add_offset(weight.adds_zero ? zero : -zero * scale, count / kSumColumns);
-      column += count;
-    }
-  });
+template <int kGroup>
+struct NibbleRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
+
+  NibbleRow(const GroupRows& weight, uint64_t row, uint64_t begin, uint64_t end, StripScales& strip)
+      : packed(weight.codes + (row * weight.columns + begin) / 2), scales(strip.scales) {
+    const float* row_scales = weight.scales + row * weight.groups();
+    const float* zeros = weight.zeros + row * weight.groups();
+    const auto load = [&](auto number, float* to) {
+      load_groups<kGroup>(begin, end, weight.group_size, number, to);
+    };
+    load([&](uint64_t group) { return row_scales[group]; }, strip.scales);
+    if (weight.adds_zero)
+      load([&](uint64_t group) { return zeros[group]; }, strip.offsets);
+    else
+      load([&](uint64_t group) { return -zeros[group] * row_scales[group]; }, strip.offsets);
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    add_nibbles(table, load_words(packed), to, neighbour_scales<kGroup>(scales));
+    packed += kDotColumns / 2;
+    scales += kDotColumns / kGroup;
+  }
+  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                       float* sums) {
+    multiply_rows<NibbleRow>(*static_cast<const GroupRows*>(format), rows, x, sums);
+  }
+
+  NibbleWords table{kUnsignedNibbles};
+  const uint8_t* packed;
+  const float* scales;
+};
+
+RowDot row_dot(const GroupRows& weight) {
+  return grouped_row_dot<NibbleRow>(weight.columns, weight.group_size, kLowNibbleFirst.data());
 }
 #else
-constexpr DotBfloat16 dot = nullptr;
+RowDot row_dot(const GroupRows&) {
+  return {};
+}
 #endif
 
 }  // namespace
 
 const GroupRowsKernels& group_rows_kernels() {
-  static constexpr GroupRowsKernels kernels{decode_floats, dot};
+  static constexpr GroupRowsKernels kernels{decode_floats, row_dot};
   return kernels;
 }
 

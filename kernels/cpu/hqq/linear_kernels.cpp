@@ -1,6 +1,7 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/hqq/linear.h"
 
+#include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 
 namespace precis::kernels {
@@ -8,39 +9,69 @@ inline namespace PRECIS_ISA {
 namespace {
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-template <typename Meta>
-void dot_row(const HqqProductWeight& product, uint64_t row, const BFloat16Rows& x, float* sums) {
-  using Stored = typename Meta::Stored;
-  const HqqGrid& grid = product.weight.grid;
-  const uint64_t packed_rows = grid.packed_rows(), groups = product.in_features / grid.columns;
-  const auto* packed = static_cast<const uint8_t*>(product.weight.packed);
-  const auto* scales = static_cast<const Stored*>(product.weight.scales);
-  const auto* zeros = static_cast<const Stored*>(product.weight.zeros);
-  const NibbleWords table(kUnsignedNibbles);
-  dot_rows(x, sums, [&](auto& products) {
-    for (uint64_t group = row * groups; group < (row + 1) * groups; ++group) {
-      const bool upper = group < packed_rows;  // the first half of the rows
-      const uint8_t* bytes = packed + (upper ? group : group - packed_rows) * grid.columns;
-      const float scale = Meta::load(scales, group), zero = Meta::load(zeros, group);
-      add_nibble_plane(table, bytes, upper ? 4 : 0, grid.columns, scale, products);
-      products.add_offset(-zero * scale, grid.columns / kSumColumns);
-    }
-  });
-}
+template <int kGroup>
+struct NibbleRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
 
-void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
-  const auto& product = *static_cast<const HqqProductWeight*>(format);
-  with_type(product.weight.meta_type,
-            [&](auto meta) { dot_row<decltype(meta)>(product, row, x, sums); });
+  NibbleRow(const HqqProductWeight& product, uint64_t row, uint64_t begin, uint64_t end,
+            StripScales& strip)
+      : scales(strip.scales) {
+    const HqqGrid& grid = product.weight.grid;
+    const uint64_t from = row * product.in_features + begin, to = row * product.in_features + end;
+    const uint64_t half = grid.packed_rows() * grid.columns;
+    plane = _mm_cvtsi32_si128(from < half ? 4 : 0);
+    bytes = static_cast<const uint8_t*>(product.weight.packed) + from % half;
+    with_type(product.weight.meta_type, [&](auto type) {
+      using Meta = decltype(type);
+      const auto load = [](const void* stored, uint64_t group) {
+        return Meta::load(static_cast<const typename Meta::Stored*>(stored), group);
+      };
+      const HqqWeight& weight = product.weight;
+      load_groups<kGroup>(
+          from, to, grid.columns, [&](uint64_t group) { return load(weight.scales, group); },
+          strip.scales);
+      load_groups<kGroup>(
+          from, to, grid.columns,
+          [&](uint64_t group) { return -load(weight.zeros, group) * load(weight.scales, group); },
+          strip.offsets);
+    });
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    add_plane(table, bytes, plane, to, half_scales<kGroup>(scales, 0),
+              half_scales<kGroup>(scales, 1));
+    bytes += kDotColumns;
+    scales += kDotColumns / kGroup;
+  }
+
+  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                       float* sums) {
+    multiply_rows<NibbleRow>(*static_cast<const HqqProductWeight*>(format), rows, x, sums);
+  }
+
+  NibbleWords table{kUnsignedNibbles};
+  const uint8_t* bytes;
+  __m128i plane;
+  const float* scales;
+};
+
+RowDot row_dot(const HqqProductWeight& product) {
+  const HqqGrid& grid = product.weight.grid;
+  if (grid.bits != 4 || grid.axis != 1 || product.in_features % grid.columns != 0) return {};
+  const bool whole_halves = grid.rows % (2 * (product.in_features / grid.columns)) == 0;
+  if (!whole_halves) return {};
+  return grouped_row_dot<NibbleRow>(product.in_features, grid.columns, kBytePlanes.data(), true);
 }
 #else
-constexpr DotBfloat16 dot = nullptr;
+RowDot row_dot(const HqqProductWeight&) {
+  return {};
+}
 #endif
 
 }  // namespace
 
 const HqqLinearKernels& hqq_linear_kernels() {
-  static constexpr HqqLinearKernels kernels{dot};
+  static constexpr HqqLinearKernels kernels{row_dot};
   return kernels;
 }
 

@@ -251,10 +251,59 @@ void blocks_row(const LinearWeight& weight, const PreparedActivations& x, uint64
   for (uint64_t i = 0; i < x.rows; ++i) values[i] = sum_of(sums[i]) + constants[i];
 }
 
+#if defined(__AVX512BF16__)
+constexpr uint64_t kDotBlock = 64;  // rows of the weight
+
+// Rows of a block that lie far apart are taken together: rows i, i + apart, i + 2 * apart and so
+// on, of the halves of the weight in turn where they share bytes.
+void dot_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
+               uint64_t count, uint64_t halves, float (&values)[kDotBlock][kFewRows]) {
+  const BFloat16Rows activations{static_cast<const uint16_t*>(x.words), x.columns, x.rows, x.sums};
+  const auto multiply = [&](uint64_t from, uint64_t apart, uint64_t sets) {
+    uint64_t rows[kDotRows], places[kDotRows];
+    float sums[kDotRows * kFewRows];
+    uint64_t taken = 0;
+    for (uint64_t set = 0; set < sets; ++set) {
+      for (uint64_t half = 0; half < halves; ++half, ++taken) {
+        places[taken] = half * count + from + set * apart;
+        rows[taken] = half * (weight.out_features / 2) + first + from + set * apart;
+      }
+    }
+    weight.row_dot.multiply(weight.format, {rows, taken}, activations, sums);
+    for (uint64_t i = 0; i < taken; ++i) std::copy_n(sums + i * x.rows, x.rows, values[places[i]]);
+  };
+  const uint64_t sets = kDotRows / halves, apart = count / sets;
+  for (uint64_t i = 0; i < apart; ++i) multiply(i, apart, sets);
+  for (uint64_t i = apart * sets; i < count; ++i) multiply(i, 0, 1);
+}
+
+void dot_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
+              uint64_t end, const LinearOutput& y) {
+  const uint64_t halves = weight.row_dot.halves ? 2 : 1;
+  for (uint64_t first = begin; first < end; first += kDotBlock / halves) {
+    const uint64_t count = std::min(kDotBlock / halves, end - first);
+    float values[kDotBlock][kFewRows];
+    dot_block(weight, x, first, count, halves, values);
+    with_type(x.source.type, [&](auto tag) {
+      for (uint64_t row = 0; row < x.rows; ++row) {
+        for (uint64_t half = 0; half < halves; ++half) {
+          float column[kDotBlock];
+          for (uint64_t i = 0; i < count; ++i) column[i] = values[half * count + i][row];
+          write_row<decltype(tag)>(y, row, half * (weight.out_features / 2) + first, column, count);
+        }
+      }
+    });
+  }
+}
+#endif
+
 }  // namespace
 
 void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
                   uint64_t end, const LinearOutput& y, std::byte* scratch) {
+#if defined(__AVX512BF16__)
+  if (has_row_dot(weight)) return dot_rows(weight, x, begin, end, y);
+#endif
   constexpr uint64_t kAtOnce = 16;
   for (uint64_t first = begin; first < end; first += kAtOnce) {
     const uint64_t count = std::min(kAtOnce, end - first);
@@ -263,12 +312,6 @@ void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint
       switch (weight.arithmetic) {
         case Arithmetic::bfloat16:
 #if defined(__AVX512BF16__)
-          if (weight.dot_bfloat16 != nullptr) {
-            weight.dot_bfloat16(weight.format, first + i,
-                                {static_cast<const uint16_t*>(x.words), x.columns, x.rows, x.sums},
-                                values[i]);
-            break;
-          }
           float_row<DotBFloat16>(weight, x, first + i, reinterpret_cast<uint16_t*>(scratch),
                                  values[i]);
           break;

@@ -24,26 +24,50 @@ class NibbleWords {
   __m512i twice_;
 };
 
-// 32 codes as the low 4 bits of words; what stands above them does not matter to NibbleWords.
-// Of 16 bytes, the low half of each first.
-inline __m512i nibble_pairs(const uint8_t* packed, int64_t from = 0x000c'0008'0004'0000) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(packed));
-  // from: the bits of each pair of bytes that a word begins with.
-  return _mm512_multishift_epi64_epi8(_mm512_set1_epi64(from), _mm512_cvtepu16_epi64(bytes));
+// kCount numbers that follow each other, 32 or 64, for codes of 5 or 6 bits.
+template <int kCount>
+class CountedWords {
+ public:
+  explicit CountedWords(int first) : low_(from(first)), high_(from(first + kCount - 32)) {}
+  // Of the low bits of each word.
+  __m512i operator[](__m512i words) const {
+    if constexpr (kCount == 32) return _mm512_permutexvar_epi16(words, low_);
+    return _mm512_permutex2var_epi16(low_, words, high_);
+  }
+
+ private:
+  static __m512i from(int first) {
+    const __m512 numbers =
+        _mm512_add_ps(_mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                      _mm512_set1_ps(static_cast<float>(first)));
+    return __m512i(_mm512_cvtne2ps_pbh(_mm512_add_ps(numbers, _mm512_set1_ps(16)), numbers));
+  }
+  __m512i low_, high_;
+};
+
+// 64 bytes, read once: g++ 12 reads them anew for every shift.
+inline __m512i load_words(const uint8_t* bytes) {
+  __m512i words = _mm512_loadu_si512(bytes);
+  asm("" : "+v"(words));
+  return words;
 }
-// The high half of each first.
-inline __m512i high_nibble_pairs(const uint8_t* packed) {
-  return nibble_pairs(packed, 0x0008'000c'0000'0004);
+
+// Hands `to` the numbers of 128 codes of 4 bits, of the words shifted by 0, 4, 8 and 12 bits.
+template <typename To, typename... Scales>
+[[gnu::always_inline]] inline void add_nibbles(const NibbleWords& table, __m512i words, To& to,
+                                               Scales... scales) {
+  to.add(table[words], table[_mm512_srli_epi16(words, 4)], table[_mm512_srli_epi16(words, 8)],
+         table[_mm512_srli_epi16(words, 12)], scales...);
 }
-// Of 16 bytes, all low halves before the high ones.
-inline __m512i split_nibble_words(const uint8_t* packed) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(packed));
-  const __m256i low = _mm256_cvtepu8_epi16(bytes);
-  return _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_srli_epi16(low, 4), 1);
-}
-// Of 32 bytes, as words: their low halves, and shifted by 4 their high ones.
-inline __m512i byte_words(const uint8_t* bytes) {
-  return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
+
+// The same of 128 bytes whose codes begin at bit `plane`, 0 or 4.
+template <typename To, typename... Scales>
+[[gnu::always_inline]] inline void add_plane(const NibbleWords& table, const uint8_t* bytes,
+                                             __m128i plane, To& to, Scales... scales) {
+  const __m512i first = _mm512_srl_epi16(load_words(bytes), plane);
+  const __m512i last = _mm512_srl_epi16(load_words(bytes + 64), plane);
+  to.add(table[first], table[last], table[_mm512_srli_epi16(first, 8)],
+         table[_mm512_srli_epi16(last, 8)], scales...);
 }
 
 // 32 bytes as the numbers that they stand for: integers less `offset`, or float8.

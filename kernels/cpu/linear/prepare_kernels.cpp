@@ -158,14 +158,26 @@ void prepare_bfloat16(uint64_t columns, const uint16_t* row, const Destination& 
 }
 
 // The sums of neighbours, in float32.
-void sum_neighbours(const uint16_t* row, uint64_t columns, float* sums) {
-  for (uint64_t begin = 0; begin < columns; begin += kSumColumns) {
-    float lanes[kSumColumns / 2] = {};
-    for (uint64_t i = 0; i < kSumColumns; ++i)
-      lanes[i % (kSumColumns / 2)] += bfloat16_to_float(row[begin + i]);
+void sum_neighbours(const uint16_t* row, uint64_t columns, uint64_t neighbours, float* sums) {
+  for (uint64_t begin = 0; begin < columns; begin += neighbours) {
+    constexpr uint64_t kLanes = 16;
+    float lanes[kLanes] = {};
+    for (uint64_t i = 0; i < neighbours; i += kLanes) {
+      for (uint64_t lane = 0; lane < kLanes; ++lane)
+        lanes[lane] += bfloat16_to_float(row[begin + i + lane]);
+    }
     float sum = 0;
     for (const float lane : lanes) sum += lane;
-    sums[begin / kSumColumns] = sum;
+    sums[begin / neighbours] = sum;
+  }
+}
+
+// Brings every kDotColumns of a row into another order.
+void reorder(const uint8_t* order, uint64_t columns, uint16_t* row) {
+  for (uint64_t begin = 0; begin < columns; begin += kDotColumns, row += kDotColumns) {
+    uint16_t natural[kDotColumns];
+    std::copy(row, row + kDotColumns, natural);
+    for (uint64_t i = 0; i < kDotColumns; ++i) row[i] = natural[order[i]];
   }
 }
 
@@ -243,9 +255,14 @@ void prepare_row(const LinearWeight& weight, const PreparedActivations& x, const
     case Arithmetic::bfloat16:
       prepare_bfloat16(weight.in_features, reinterpret_cast<const uint16_t*>(row),
                        destination<uint16_t, 2>(x, place));
-      if (x.few && weight.dot_bfloat16 != nullptr) {
-        sum_neighbours(static_cast<const uint16_t*>(x.words) + place.row * x.columns, x.columns,
-                       x.sums + place.row * (x.columns / kSumColumns));
+      if (x.few && has_row_dot(weight)) {
+        auto* words = static_cast<uint16_t*>(x.words) + place.row * x.columns;
+        const RowDot& dot = weight.row_dot;
+        if (dot.sum_columns != 0) {
+          sum_neighbours(words, x.columns, dot.sum_columns,
+                         x.sums + place.row * (x.columns / dot.sum_columns));
+        }
+        if (dot.column_order != nullptr) reorder(dot.column_order, x.columns, words);
       }
       return;
     case Arithmetic::bfloat16_groups:

@@ -58,9 +58,8 @@ struct WorkspaceLayout {
     Layout layout;
     words = layout.take(padded_rows * columns * element);
     scales = layout.take(padded_rows * blocks * sizeof(float));
-    sums = layout.take(arithmetic == Arithmetic::bfloat16
-                           ? kFewRows * columns / kSumColumns * sizeof(float)
-                           : padded_rows * blocks * sizeof(float));
+    sums = layout.take(arithmetic == Arithmetic::bfloat16 ? kFewRows * columns / 32 * sizeof(float)
+                                                          : padded_rows * blocks * sizeof(float));
     offsets = layout.take(padded_rows * blocks * sizeof(int32_t));
     const uint64_t marked = arithmetic == Arithmetic::int8_rows ? columns : 0;
     outlier_flags = layout.take(marked);
@@ -139,12 +138,13 @@ void linear_product(Isa isa, const LinearWeight& weight, const Activations& sour
   if (weight.arithmetic == Arithmetic::int8_rows) find_outliers(stages, weight, flags, x, tasks);
   if (x.few) {
     for (uint64_t row = 0; row < x.rows; ++row) stages.prepare(weight, x, flags, row);
-    const uint64_t rows_at_once =
-        std::clamp<uint64_t>(weight.out_features / (tasks.concurrency * 8), 16, 256);
-    const uint64_t pieces = (weight.out_features + rows_at_once - 1) / rows_at_once;
+    const uint64_t out_rows =
+        weight.out_features / (has_row_dot(weight) && weight.row_dot.halves ? 2 : 1);
+    const uint64_t rows_at_once = std::clamp<uint64_t>(out_rows / (tasks.concurrency * 8), 16, 256);
+    const uint64_t pieces = (out_rows + rows_at_once - 1) / rows_at_once;
     share(tasks, pieces, [&](uint64_t piece, uint64_t task) {
       const uint64_t begin = piece * rows_at_once;
-      stages.multiply_few(weight, x, begin, std::min(weight.out_features, begin + rows_at_once), y,
+      stages.multiply_few(weight, x, begin, std::min(out_rows, begin + rows_at_once), y,
                           scratch(task));
     });
     return;

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 
 #include "kernels/cpu/activations/activations.h"
 #include "kernels/cpu/common/isa.h"
@@ -49,11 +50,27 @@ inline constexpr uint64_t kStrip = 1024;
 
 // A few rows of activations.
 struct BFloat16Rows {
-  const uint16_t* numbers;  // [count][stride]
-  uint64_t stride, count;
-  const float* sums;  // of each kSumColumns columns: [count][stride / kSumColumns]
+  const uint16_t* numbers;  // [count][stride], in RowDot::column_order
+  uint64_t stride, count;   // stride: in_features
+  const float* sums;        // of each RowDot::sum_columns: [count][stride / sum_columns]
 };
-inline constexpr uint64_t kSumColumns = 32;
+inline constexpr uint64_t kDotColumns = 128;
+
+// Rows of a weight times few rows of bfloat16, for a format that need not write decoded values down
+// in between. in_features is a multiple of kDotColumns.
+struct RowDot {
+  // sums[i * x.count + j] = row rows[i] of the weight times row j of x; at most kDotRows rows.
+  // Null: there is none for the weight, or on this machine.
+  void (*multiply)(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                   float* sums) = nullptr;
+  // [kDotColumns]: which of every kDotColumns columns stands where in a row of x. Null: as they
+  // come.
+  const uint8_t* column_order = nullptr;
+  uint64_t sum_columns = 0;  // 32, 64 or 128; 0: sums are not read
+  // Rows i and i + out_features / 2 stand in the same bytes; out_features is even.
+  bool halves = false;
+};
+inline constexpr int kDotRows = 4;
 
 // A stored weight as the product reads it. All pointers outlive it.
 struct LinearWeight {
@@ -65,10 +82,8 @@ struct LinearWeight {
   // arithmetic.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end,
                         void* out) = nullptr;
-  // bfloat16: sums[i] = the whole `row` times row i of x, for a format that
-  // need not write decoded values down in between. Null: it must.
-  void (*dot_bfloat16)(const void* format, uint64_t row, const BFloat16Rows& x,
-                       float* sums) = nullptr;
+  // bfloat16, few rows of x; without it, rows are decoded.
+  RowDot row_dot;
   // Multiplied onto the sums: float32 [out_features], or null.
   const float* row_scales = nullptr;
 

@@ -1,10 +1,13 @@
-// LinearWeight::dot_bfloat16 for codes of 4 or 8 bits with a scale, and perhaps an offset, for 32
-// neighbours or more: the sum over groups of scale * (numbers . x) + offset * (sum of x).
+// RowDot::multiply for codes of 4 to 8 bits with a scale, and perhaps an offset, for 32 neighbours
+// or more: the sum over groups of scale * (numbers . x) + offset * (sum of x).
 //
 // Numbers meet the activations in registers, a vector at a time. They are bfloat16: where that
-// holds them exactly, nothing is rounded but the sums.
+// holds them exactly, nothing is rounded but the sums. Several rows of the weight are read at once:
+// one stream does not keep the memory busy where pages are of 4 KiB.
 #pragma once
 
+#include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/cpu/linear/number_words.h"
@@ -13,129 +16,212 @@
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-using DotBfloat16 = void (*)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
+using MultiplyRows = decltype(RowDot::multiply);
+
+// Room for what the codes of a strip of a row are multiplied by, and for what is added to that.
+struct StripScales {
+  static constexpr uint64_t kColumns = 4096, kCount = kColumns / 32;
+  float scales[kCount], offsets[kCount];
+};
+
+// For how many columns rows with a scale for each `group` columns have one in StripScales, so that
+// a step takes them in one way: 32, 64 or 128. 0: they cannot be taken.
+constexpr uint64_t scale_columns(uint64_t group) {
+  if (group == 0 || group % 32 != 0) return 0;
+  return group % 128 == 0 ? 128 : group % 64 == 0 ? 64 : 32;
+}
+
+// A RowDot with Row<scale_columns>::multiply, or none.
+template <template <int> typename Row>
+RowDot grouped_row_dot(uint64_t in_features, uint64_t group, const uint8_t* column_order,
+                       bool halves = false) {
+  if (in_features % kDotColumns != 0) return {};
+  switch (scale_columns(group)) {
+    case 32:
+      return {Row<32>::multiply, column_order, 32, halves};
+    case 64:
+      return {Row<64>::multiply, column_order, 64, halves};
+    case 128:
+      return {Row<128>::multiply, column_order, 128, halves};
+  }
+  return {};
+}
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
 
-// A row of the weight on its way along kRows rows of x.
-template <int kRows>
-class DotRow {
- public:
-  DotRow(const BFloat16Rows& x, uint64_t first)
-      : x_(x.numbers + first * x.stride),
-        x_sums_(x.sums + first * (x.stride / kSumColumns)),
-        x_stride_(x.stride) {}
+// out: load(group) for every kColumns of elements [begin, end).
+template <uint64_t kColumns, typename Load>
+[[gnu::always_inline]] inline void load_groups(uint64_t begin, uint64_t end, uint64_t group,
+                                               Load load, float* out) {
+  const uint64_t first = begin / group;
+  if (group == kColumns) {
+    const uint64_t count = (end - begin) / kColumns;
+    for (uint64_t i = 0; i < count; ++i) out[i] = load(first + i);
+    return;
+  }
+  for (uint64_t at = begin, index = first; at < end; ++index) {
+    const float value = load(index);
+    for (const uint64_t stop = std::min(end, (index + 1) * group); at < stop; at += kColumns)
+      *out++ = value;
+  }
+}
 
-  // The next 32 columns: numbers that `scale` multiplies.
-  void add(__m512i numbers, float scale) {
-    add_rows(numbers, _mm512_set1_ps(scale), Rows());
-    x_ += kSumColumns;
+// Four numbers, each in as many neighbouring lanes.
+inline __m512 four_scales(__m128 scales) {
+  const __m512i lanes = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+  return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(scales));
+}
+inline __m512 two_scales(const float* scales) {
+  return _mm512_mask_broadcastss_ps(_mm512_set1_ps(scales[0]), 0xff00, _mm_load_ss(scales + 1));
+}
+// The scales of kDotColumns, kColumns each.
+template <int kColumns>
+__m512 neighbour_scales(const float* scales) {
+  if constexpr (kColumns == 32) return four_scales(_mm_loadu_ps(scales));
+  if constexpr (kColumns == 64) return two_scales(scales);
+  return _mm512_set1_ps(*scales);
+}
+// Of the first or the last half of them.
+template <int kColumns>
+__m512 half_scales(const float* scales, int half) {
+  if constexpr (kColumns == 32) return two_scales(scales + 2 * half);
+  return _mm512_set1_ps(scales[kColumns == 64 ? half : 0]);
+}
+
+// The sums of kWeights rows of the weight times kRows rows of x.
+template <int kWeights, int kRows>
+class DotSums {
+ public:
+  DotSums(const BFloat16Rows& x, uint64_t first)
+      : x_(x.numbers + first * x.stride), stride_(x.stride) {}
+
+  // kDotColumns numbers of row kWeight, of the columns from `column` on. Lanes of scale i multiply
+  // numbers i, i + count of scales, and so on.
+  template <int kWeight, typename... Scales>
+  [[gnu::always_inline]] void add(uint64_t column, const __m512i (&numbers)[4], Scales... scales) {
+    add_rows<kWeight>(x_ + column, numbers, std::make_integer_sequence<int, kRows>(), scales...);
   }
-  // The next 64 columns with one scale.
-  void add(__m512i first, __m512i second, float scale) {
-    add_rows(first, second, _mm512_set1_ps(scale), Rows());
-    x_ += 2 * kSumColumns;
-  }
-  // An offset of each of the next 32 * count columns; counted apart from add().
-  void add_offset(float offset, uint64_t count) {
-    for (int row = 0; row < kRows; ++row) {
-      const float* x_sums = x_sums_ + row * (x_stride_ / kSumColumns);
-      float sum = 0;
-      for (uint64_t i = 0; i < count; ++i) sum += x_sums[i];
-      offsets_[row] += offset * sum;
-    }
-    x_sums_ += count;
-  }
-  // Eight times 32 columns, with an offset each that is taken off.
-  void take_offsets(const float* offsets) {
-    const __m256 all = _mm256_loadu_ps(offsets);
-    for (int row = 0; row < kRows; ++row) {
-      const __m256 x_sums = _mm256_loadu_ps(x_sums_ + row * (x_stride_ / kSumColumns));
-      eight_offsets_[row] = _mm256_fnmadd_ps(all, x_sums, eight_offsets_[row]);
-    }
-    x_sums_ += 8;
-  }
-  void finish(float* sums) const {
-    for (int row = 0; row < kRows; ++row) {
-      const __m512 all = _mm512_add_ps(_mm512_add_ps(sums_[row][0], sums_[row][1]),
-                                       _mm512_zextps256_ps512(eight_offsets_[row]));
-      sums[row] = _mm512_reduce_add_ps(all) + offsets_[row];
-    }
-  }
+  float sum(int weight, int row) const { return _mm512_reduce_add_ps(sums_[weight][row]); }
 
  private:
-  using Rows = std::make_integer_sequence<int, kRows>;
   // Without loops: sums would not stay in registers.
-  template <int... kRow>
-  void add_rows(__m512i numbers, __m512 scale, std::integer_sequence<int, kRow...>) {
-    (add_scaled(dot(numbers, x_ + kRow * x_stride_, _mm512_setzero_ps()), scale, sums_[kRow]), ...);
+  template <int kWeight, int... kRow, typename... Scales>
+  [[gnu::always_inline]] void add_rows(const uint16_t* x, const __m512i (&numbers)[4],
+                                       std::integer_sequence<int, kRow...>, Scales... scales) {
+    (add_scaled(sums_[kWeight][kRow], x + kRow * stride_, numbers, scales...), ...);
   }
-  template <int... kRow>
-  void add_rows(__m512i first, __m512i second, __m512 scale, std::integer_sequence<int, kRow...>) {
-    (add_scaled(dot(second, x_ + kRow * x_stride_ + kSumColumns,
-                    dot(first, x_ + kRow * x_stride_, _mm512_setzero_ps())),
-                scale, sums_[kRow]),
-     ...);
+  [[gnu::always_inline]] static void add_scaled(__m512& sum, const uint16_t* x,
+                                                const __m512i (&numbers)[4], __m512 scale) {
+    const __m512 half = dot(numbers[1], x + 32, dot(numbers[0], x, _mm512_setzero_ps()));
+    sum = _mm512_fmadd_ps(dot(numbers[3], x + 96, dot(numbers[2], x + 64, half)), scale, sum);
   }
-  // sum + numbers . x
-  static __m512 dot(__m512i numbers, const uint16_t* x, __m512 sum) {
-    // GCC 12 spills the accumulator of the intrinsic.
-    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(numbers), "v"(_mm512_loadu_si512(x)));
+  [[gnu::always_inline]] static void add_scaled(__m512& sum, const uint16_t* x,
+                                                const __m512i (&numbers)[4], __m512 even,
+                                                __m512 odd) {
+    const __m512 zero = _mm512_setzero_ps();
+    sum = _mm512_fmadd_ps(dot(numbers[2], x + 64, dot(numbers[0], x, zero)), even, sum);
+    sum = _mm512_fmadd_ps(dot(numbers[3], x + 96, dot(numbers[1], x + 32, zero)), odd, sum);
+  }
+  [[gnu::always_inline]] static void add_scaled(__m512& sum, const uint16_t* x,
+                                                const __m512i (&numbers)[4], __m512 first,
+                                                __m512 second, __m512 third, __m512 fourth) {
+    const __m512 zero = _mm512_setzero_ps();
+    sum = _mm512_fmadd_ps(dot(numbers[0], x, zero), first, sum);
+    sum = _mm512_fmadd_ps(dot(numbers[1], x + 32, zero), second, sum);
+    sum = _mm512_fmadd_ps(dot(numbers[2], x + 64, zero), third, sum);
+    sum = _mm512_fmadd_ps(dot(numbers[3], x + 96, zero), fourth, sum);
+  }
+  // sum + numbers . x; GCC 12 spills the accumulator of the intrinsic. A single row of x stays in
+  // registers for all rows of the weight, more do not fit.
+  [[gnu::always_inline]] static __m512 dot(__m512i numbers, const uint16_t* x, __m512 sum) {
+    if constexpr (kRows == 1)
+      asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(numbers), "v"(_mm512_loadu_si512(x)));
+    else
+      asm("vdpbf16ps %2, %1, %0"
+          : "+v"(sum)
+          : "v"(numbers), "m"(*reinterpret_cast<const __m512i*>(x)));
     return sum;
-  }
-  // Two chains take turns, which hides the latency.
-  static void add_scaled(__m512 dot, __m512 scale, __m512* sums) {
-    const __m512 sum = _mm512_fmadd_ps(dot, scale, sums[0]);
-    sums[0] = sums[1];
-    sums[1] = sum;
   }
 
   const uint16_t* x_;
-  const float* x_sums_;
-  uint64_t x_stride_;
-  __m512 sums_[kRows][2] = {};
-  __m256 eight_offsets_[kRows] = {};
-  float offsets_[kRows] = {};
+  uint64_t stride_;
+  __m512 sums_[kWeights][kRows] = {};
 };
 
-// visit(row) for rows of x taken together.
-template <typename Visit>
-void dot_rows(const BFloat16Rows& x, float* sums, Visit visit) {
+// What a row adds its numbers to, kDotColumns at a time.
+template <int kWeight, typename Sums>
+struct RowSums {
+  Sums& sums;
+  uint64_t column;
+  template <typename... Scales>
+  [[gnu::always_inline]] void add(__m512i first, __m512i second, __m512i third, __m512i fourth,
+                                  Scales... scales) {
+    const __m512i numbers[4] = {first, second, third, fourth};
+    sums.template add<kWeight>(column, numbers, scales...);
+    column += kDotColumns;
+  }
+};
+
+inline float dot_floats(const float* a, const float* b, uint64_t count) {
+  __m512 sum = _mm512_setzero_ps();
+  for (uint64_t i = 0; i < count; i += 16) {
+    const auto mask = static_cast<__mmask16>(count - i < 16 ? (1u << (count - i)) - 1 : 0xffffu);
+    sum = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i),
+                          sum);
+  }
+  return _mm512_reduce_add_ps(sum);
+}
+
+// One set of rows. Row(weight, row, begin, end, strip) stands at column `begin` of a row;
+// Row::add(to) hands `to` the numbers of the next Row::kColumns. Where Row::kSumColumns is not 0,
+// strip.offsets has one for so many columns of [begin, end) after that.
+template <typename Row, int kRows, typename Weight, int... kWeight>
+[[gnu::noinline]] void multiply_set(const Weight& weight, const uint64_t* rows,
+                                    const BFloat16Rows& x, uint64_t first, float* sums,
+                                    std::integer_sequence<int, kWeight...>) {
+  constexpr int kWeights = sizeof...(kWeight);
+  using Sums = DotSums<kWeights, kRows>;
+  Sums dots(x, first);
+  StripScales strips[kWeights];
+  float offsets[kWeights][kRows] = {};
+  for (uint64_t begin = 0; begin < x.stride; begin += StripScales::kColumns) {
+    const uint64_t end = std::min(x.stride, begin + StripScales::kColumns);
+    Row walkers[kWeights] = {Row(weight, rows[kWeight], begin, end, strips[kWeight])...};
+    for (uint64_t column = begin; column < end; column += Row::kColumns)
+      (walkers[kWeight].add(RowSums<kWeight, Sums>{dots, column}), ...);
+    if constexpr (Row::kSumColumns == 0) continue;
+    for (int w = 0; w < kWeights; ++w) {
+      for (int i = 0; i < kRows; ++i) {
+        constexpr uint64_t kOfSum = Row::kSumColumns;
+        const float* x_sums = x.sums + (first + i) * (x.stride / kOfSum) + begin / kOfSum;
+        offsets[w][i] += dot_floats(strips[w].offsets, x_sums, (end - begin) / kOfSum);
+      }
+    }
+  }
+  for (int w = 0; w < kWeights; ++w) {
+    for (int i = 0; i < kRows; ++i) sums[w * x.count + first + i] = dots.sum(w, i) + offsets[w][i];
+  }
+}
+
+template <typename Row, int kRows, typename Weight>
+void multiply_sets(const Weight& weight, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                   uint64_t first, float* sums) {
+  if (rows.size() == kDotRows)
+    return multiply_set<Row, kRows>(weight, rows.data(), x, first, sums,
+                                    std::make_integer_sequence<int, kDotRows>());
+  for (uint64_t i = 0; i < rows.size(); ++i)
+    multiply_set<Row, kRows>(weight, rows.data() + i, x, first, sums + i * x.count,
+                             std::integer_sequence<int, 0>());
+}
+
+// RowDot::multiply with a format's Row.
+template <typename Row, typename Weight>
+void multiply_rows(const Weight& weight, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                   float* sums) {
   uint64_t i = 0;
-  for (; i + 4 <= x.count; i += 4) {
-    DotRow<4> row(x, i);
-    visit(row);
-    row.finish(sums + i);
-  }
-  for (; i < x.count; ++i) {
-    DotRow<1> row(x, i);
-    visit(row);
-    row.finish(sums + i);
-  }
-}
-
-// `columns`, a multiple of 32, of nibble pairs with one scale.
-template <typename Row>
-[[gnu::always_inline]] inline void add_nibble_pairs(const NibbleWords& table, const uint8_t* packed,
-                                                    uint64_t columns, float scale, Row& row) {
-  for (; columns >= 64; columns -= 64, packed += 32)
-    row.add(table[nibble_pairs(packed)], table[nibble_pairs(packed + 16)], scale);
-  if (columns > 0) row.add(table[nibble_pairs(packed)], scale);
-}
-// The same of bytes whose codes begin at bit `shift`, 0 or 4.
-template <typename Row>
-[[gnu::always_inline]] inline void add_nibble_plane(const NibbleWords& table, const uint8_t* bytes,
-                                                    int shift, uint64_t columns, float scale,
-                                                    Row& row) {
-  for (uint64_t i = 0; i < columns; i += 32)
-    row.add(table[_mm512_srli_epi16(byte_words(bytes + i), shift)], scale);
-}
-
-// Bytes with one scale.
-template <typename Words, typename Row>
-[[gnu::always_inline]] inline void add_bytes(const Words& words, const uint8_t* bytes,
-                                             uint64_t columns, float scale, Row& row) {
-  for (uint64_t i = 0; i < columns; i += 32) row.add(words[bytes + i], scale);
+  for (; i + 4 <= x.count; i += 4) multiply_sets<Row, 4>(weight, rows, x, i, sums);
+  for (; i + 2 <= x.count; i += 2) multiply_sets<Row, 2>(weight, rows, x, i, sums);
+  if (i < x.count) multiply_sets<Row, 1>(weight, rows, x, i, sums);
 }
 
 #endif

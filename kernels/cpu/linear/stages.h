@@ -18,6 +18,11 @@ inline uint64_t round_up(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+// Whether few rows of x go through the format's RowDot.
+inline bool has_row_dot(const LinearWeight& weight) {
+  return weight.arithmetic == Arithmetic::bfloat16 && weight.row_dot.multiply != nullptr;
+}
+
 // How many scales a row of `columns` activations has.
 inline uint64_t scale_blocks(const LinearWeight& weight, uint64_t columns) {
   switch (weight.arithmetic) {
@@ -44,7 +49,7 @@ struct PreparedActivations {
   void* words;
   float* scales;  // of each row, block or group
   // int8_blocks: scale times the sum of the codes of a block. bfloat16, few:
-  // BFloat16Rows::sums, for dot_bfloat16.
+  // BFloat16Rows::sums, for RowDot.
   float* sums;
   int32_t* offsets;  // int8: -offset times the sum of the codes of a row or block
   uint32_t* outliers;
@@ -63,7 +68,7 @@ struct ProductStages {
   // Prepares panel `index`, or row `index` of few.
   void (*prepare)(const LinearWeight& weight, const PreparedActivations& x, const uint8_t* outlier,
                   uint64_t index);
-  // Rows [begin, end) of the weight times few rows.
+  // Rows [begin, end) of the weight times few rows; with RowDot::halves, those of both halves.
   void (*multiply_few)(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
                        uint64_t end, const LinearOutput& y, std::byte* scratch);
   // Rows [begin, end), at most kBlockRows, times rows [x_begin, x_end), at most

@@ -17,17 +17,10 @@ struct QuantoGroupWeight {
   bool per_column;
 };
 
-inline bool has_nibble_dot(const QuantoGroupWeight& weight) {
-  return weight.bits == 4 && !weight.per_column && weight.group_size % kSumColumns == 0 &&
-         weight.columns % weight.group_size == 0;
-}
-
 struct QuantoLinearKernels {
   // LinearWeight::decode_floats over a QuantoGroupWeight.
   void (*decode_groups)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
-  // LinearWeight::dot_bfloat16 for which has_nibble_dot is true, or null where the machine lacks
-  // it.
-  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
+  RowDot (*row_dot)(const QuantoGroupWeight& weight);
 };
 
 const QuantoLinearKernels& quanto_linear_kernels(Isa isa);

@@ -1,4 +1,5 @@
 // Compiled once for each instruction set.
+#include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 #include "kernels/cpu/quanto/linear.h"
 
@@ -46,29 +47,59 @@ void decode_single_group(const QuantoGroupWeight& weight, uint64_t from, uint64_
 }
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-template <typename Scale>
-void dot_row(const QuantoGroupWeight& weight, uint64_t row, const BFloat16Rows& x, float* sums) {
-  using Stored = typename Scale::Stored;
-  const uint64_t packed_rows = (weight.groups + 1) / 2, groups = weight.columns / weight.group_size;
-  const auto* scales = static_cast<const Stored*>(weight.scales);
-  const auto* shifts = static_cast<const Stored*>(weight.shifts);
-  const NibbleWords table(kUnsignedNibbles);
-  dot_rows(x, sums, [&](auto& products) {
-    for (uint64_t group = row * groups; group < (row + 1) * groups; ++group) {
-      add_nibble_plane(table, weight.packed + group % packed_rows * weight.group_size,
-                       group < packed_rows ? 0 : 4, weight.group_size, Scale::load(scales, group),
-                       products);
-      products.add_offset(-Scale::load(shifts, group), weight.group_size / kSumColumns);
-    }
-  });
-}
+template <int kGroup>
+struct NibbleRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
 
-void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
-  const auto& weight = *static_cast<const QuantoGroupWeight*>(format);
-  with_type(weight.scale_type, [&](auto scale) { dot_row<decltype(scale)>(weight, row, x, sums); });
+  NibbleRow(const QuantoGroupWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+            StripScales& strip)
+      : scales(strip.scales) {
+    const uint64_t from = row * weight.columns + begin, to = row * weight.columns + end;
+    const uint64_t half = weight.groups / 2 * weight.group_size;
+    plane = _mm_cvtsi32_si128(from < half ? 0 : 4);
+    bytes = weight.packed + from % half;
+    with_type(weight.scale_type, [&](auto type) {
+      using Scale = decltype(type);
+      const auto load = [](const void* stored, uint64_t group) {
+        return Scale::load(static_cast<const typename Scale::Stored*>(stored), group);
+      };
+      load_groups<kGroup>(
+          from, to, weight.group_size, [&](uint64_t group) { return load(weight.scales, group); },
+          strip.scales);
+      load_groups<kGroup>(
+          from, to, weight.group_size, [&](uint64_t group) { return -load(weight.shifts, group); },
+          strip.offsets);
+    });
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    add_plane(table, bytes, plane, to, half_scales<kGroup>(scales, 0),
+              half_scales<kGroup>(scales, 1));
+    bytes += kDotColumns;
+    scales += kDotColumns / kGroup;
+  }
+
+  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                       float* sums) {
+    multiply_rows<NibbleRow>(*static_cast<const QuantoGroupWeight*>(format), rows, x, sums);
+  }
+
+  NibbleWords table{kUnsignedNibbles};
+  const uint8_t* bytes;
+  __m128i plane;
+  const float* scales;
+};
+
+RowDot row_dot(const QuantoGroupWeight& weight) {
+  if (weight.bits != 4 || weight.per_column || weight.columns % weight.group_size != 0) return {};
+  const bool whole_halves = weight.groups % (2 * (weight.columns / weight.group_size)) == 0;
+  if (!whole_halves) return {};
+  return grouped_row_dot<NibbleRow>(weight.columns, weight.group_size, kBytePlanes.data(), true);
 }
 #else
-constexpr DotBfloat16 dot = nullptr;
+RowDot row_dot(const QuantoGroupWeight&) {
+  return {};
+}
 #endif
 
 void decode_groups(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
@@ -88,7 +119,7 @@ void decode_groups(const void* format, uint64_t row, uint64_t begin, uint64_t en
 }  // namespace
 
 const QuantoLinearKernels& quanto_linear_kernels() {
-  static constexpr QuantoLinearKernels kernels{decode_groups, dot};
+  static constexpr QuantoLinearKernels kernels{decode_groups, row_dot};
   return kernels;
 }
 

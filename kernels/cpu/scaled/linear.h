@@ -7,9 +7,8 @@
 namespace precis::kernels {
 
 struct ScaledLinearKernels {
-  // LinearWeight::dot_bfloat16 over a ScaledProduct for which has_dot is true, or null where the
-  // machine lacks it.
-  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
+  // Over a ScaledProduct.
+  RowDot (*row_dot)(const ScaledWeight& weight);
 };
 
 const ScaledLinearKernels& scaled_linear_kernels(Isa isa);
@@ -21,14 +20,6 @@ inline bool has_nibble_tiles(const ScaledWeight& weight) {
   return (rows.type == NarrowType::float4_e2m1 ||
           (rows.type == NarrowType::packed_int && rows.bits == 4)) &&
          weight.tile_of == nullptr && weight.tiles.columns >= 32 && weight.tiles.columns % 2 == 0;
-}
-inline bool has_integer_bytes(const ScaledWeight& weight) {
-  const NarrowRows& rows = weight.rows;
-  return rows.type == NarrowType::int8 || (rows.type == NarrowType::packed_int && rows.bits == 8);
-}
-inline bool has_dot(const ScaledWeight& weight) {
-  return (has_nibble_tiles(weight) || has_integer_bytes(weight)) && weight.tile_of == nullptr &&
-         weight.tiles.columns % kSumColumns == 0 && weight.rows.columns % kSumColumns == 0;
 }
 
 }  // namespace precis::kernels

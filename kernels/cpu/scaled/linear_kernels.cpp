@@ -1,6 +1,7 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/scaled/linear.h"
 
+#include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 #include "kernels/cpu/scaled/tile_values.h"
 
@@ -9,66 +10,126 @@ inline namespace PRECIS_ISA {
 namespace {
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-// Calls body(tile, first column, columns, scale) for the tiles of a row.
-template <typename Body>
-void for_tiles(const ScaledWeight& weight, uint64_t row, Body body) {
-  constexpr uint64_t kTilesAtOnce = 64;
-  float scales[kTilesAtOnce];
-  const uint64_t first = row / weight.tiles.rows * weight.tiles.per_row;
-  for (uint64_t tile = 0, column = 0; column < weight.rows.columns; ++tile) {
-    if (tile % kTilesAtOnce == 0) {
-      const uint64_t end = std::min(tile + kTilesAtOnce, weight.tiles.per_row);
-      load_scales(weight, first + tile, first + end, scales);
-    }
-    const uint64_t count = std::min(weight.tiles.columns, weight.rows.columns - column);
-    body(tile, column, count, scales[tile % kTilesAtOnce]);
-    column += count;
+// The scales of columns [begin, end) of a row.
+template <int kGroup>
+void load_strip(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+                float* scales) {
+  const ScaleTiles& tiles = weight.tiles;
+  const uint64_t first = begin / tiles.columns, last = (end - 1) / tiles.columns + 1;
+  const uint64_t row_tiles = row / tiles.rows * tiles.per_row;
+  if (tiles.columns == kGroup)
+    return load_scales(weight, row_tiles + first, row_tiles + last, scales);
+  float tile_scales[StripScales::kCount + 1];
+  load_scales(weight, row_tiles + first, row_tiles + last, tile_scales);
+  load_groups<kGroup>(
+      begin, end, tiles.columns, [&](uint64_t tile) { return tile_scales[tile - first]; }, scales);
+}
+// What zero points take off.
+template <int kGroup>
+void load_offsets(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+                  StripScales& strip) {
+  const ScaleTiles& tiles = weight.tiles;
+  load_groups<kGroup>(
+      begin, end, tiles.columns,
+      [&](uint64_t tile) {
+        return load_zero(weight.zero_type, weight.rows, tiles, weight.zeros, row, tile);
+      },
+      strip.offsets);
+  for (uint64_t i = 0; i < (end - begin) / kGroup; ++i) strip.offsets[i] *= -strip.scales[i];
+}
+
+const uint8_t* codes_at(const ScaledWeight& weight, uint64_t row) {
+  return static_cast<const uint8_t*>(weight.codes) + row * weight.rows.row_bytes();
+}
+
+template <int kGroup, bool kHasZeros>
+struct NibbleRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kHasZeros ? kGroup : 0;
+
+  NibbleRow(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+            StripScales& strip)
+      : table(NibbleNumbers(weight.rows).list),
+        packed(codes_at(weight, row) + begin / 2),
+        scales(strip.scales) {
+    load_strip<kGroup>(weight, row, begin, end, strip.scales);
+    if constexpr (kHasZeros) load_offsets<kGroup>(weight, row, begin, end, strip);
   }
-}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    add_nibbles(table, load_words(packed), to, neighbour_scales<kGroup>(scales));
+    packed += kDotColumns / 2;
+    scales += kDotColumns / kGroup;
+  }
 
-void dot_nibbles(const ScaledWeight& weight, uint64_t row, const BFloat16Rows& x, float* sums) {
-  const NibbleNumbers numbers(weight.rows);
-  const NibbleWords symmetric(numbers.list);
-  const uint8_t* codes = static_cast<const uint8_t*>(weight.codes) + row * weight.rows.row_bytes();
-  const auto zero = [&](uint64_t tile) {
-    return load_zero(weight.zero_type, weight.rows, weight.tiles, weight.zeros, row, tile);
+  NibbleWords table;
+  const uint8_t* packed;
+  const float* scales;
+};
+
+template <int kGroup, bool kHasZeros>
+struct ByteRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kHasZeros ? kGroup : 0;
+
+  ByteRow(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+          StripScales& strip)
+      : words(weight.rows.type == NarrowType::int8, weight.rows.type == NarrowType::int8 ? 0 : 128),
+        codes(codes_at(weight, row) + begin),
+        scales(strip.scales) {
+    load_strip<kGroup>(weight, row, begin, end, strip.scales);
+    if constexpr (kHasZeros) load_offsets<kGroup>(weight, row, begin, end, strip);
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const auto scale = [&](int vector) { return _mm512_set1_ps(scales[vector * 32 / kGroup]); };
+    to.add(words[codes], words[codes + 32], words[codes + 64], words[codes + 96], scale(0),
+           scale(1), scale(2), scale(3));
+    codes += kDotColumns;
+    scales += kDotColumns / kGroup;
+  }
+
+  IntegerWords words;
+  const uint8_t* codes;
+  const float* scales;
+};
+
+template <template <int, bool> typename Row, bool kHasZeros>
+struct Rows {
+  template <int kGroup>
+  struct Of {
+    static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                         float* sums) {
+      const ScaledWeight& weight = static_cast<const ScaledProduct*>(format)->weight;
+      multiply_rows<Row<kGroup, kHasZeros>>(weight, rows, x, sums);
+    }
   };
-  dot_rows(x, sums, [&](auto& products) {
-    for_tiles(weight, row, [&](uint64_t tile, uint64_t column, uint64_t count, float scale) {
-      const NibbleWords table =
-          weight.zero_type == ZeroType::none ? symmetric : NibbleWords(numbers.list, zero(tile));
-      add_nibble_pairs(table, codes + column / 2, count, scale, products);
-    });
-  });
+};
+
+template <template <int, bool> typename Row>
+RowDot row_dot_of(const ScaledWeight& weight, const uint8_t* column_order) {
+  const uint64_t columns = weight.rows.columns, group = weight.tiles.columns;
+  if (weight.zero_type == ZeroType::none)
+    return grouped_row_dot<Rows<Row, false>::template Of>(columns, group, column_order);
+  return grouped_row_dot<Rows<Row, true>::template Of>(columns, group, column_order);
 }
 
-void dot_bytes(const ScaledWeight& weight, uint64_t row, const BFloat16Rows& x, float* sums) {
-  const bool is_signed = weight.rows.type == NarrowType::int8;
-  const IntegerWords words(is_signed, is_signed ? 0 : 128);
-  const uint8_t* codes = static_cast<const uint8_t*>(weight.codes) + row * weight.rows.row_bytes();
-  dot_rows(x, sums, [&](auto& products) {
-    for_tiles(weight, row, [&](uint64_t tile, uint64_t column, uint64_t count, float scale) {
-      add_bytes(words, codes + column, count, scale, products);
-      const float zero =
-          load_zero(weight.zero_type, weight.rows, weight.tiles, weight.zeros, row, tile);
-      products.add_offset(-zero * scale, count / kSumColumns);
-    });
-  });
-}
-
-void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
-  const ScaledWeight& weight = static_cast<const ScaledProduct*>(format)->weight;
-  if (has_integer_bytes(weight)) return dot_bytes(weight, row, x, sums);
-  dot_nibbles(weight, row, x, sums);
+RowDot row_dot(const ScaledWeight& weight) {
+  if (weight.tile_of != nullptr) return {};
+  const NarrowRows& rows = weight.rows;
+  if (rows.type == NarrowType::int8 || (rows.type == NarrowType::packed_int && rows.bits == 8))
+    return row_dot_of<ByteRow>(weight, nullptr);
+  if (has_nibble_tiles(weight)) return row_dot_of<NibbleRow>(weight, kLowNibbleFirst.data());
+  return {};
 }
 #else
-constexpr DotBfloat16 dot = nullptr;
+RowDot row_dot(const ScaledWeight&) {
+  return {};
+}
 #endif
 
 }  // namespace
 
 const ScaledLinearKernels& scaled_linear_kernels() {
-  static constexpr ScaledLinearKernels kernels{dot};
+  static constexpr ScaledLinearKernels kernels{row_dot};
   return kernels;
 }
 

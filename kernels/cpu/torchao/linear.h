@@ -7,16 +7,10 @@
 namespace precis::kernels {
 
 struct AoLinearKernels {
-  // LinearWeight::dot_bfloat16 over an AoProductWeight for which has_nibble_dot is true, or null
-  // where the machine lacks it.
-  void (*dot)(const void* format, uint64_t row, const BFloat16Rows& x, float* sums);
+  // Over an AoProductWeight.
+  RowDot (*row_dot)(const AoWeight& weight);
 };
 
 const AoLinearKernels& ao_linear_kernels(Isa isa);
-
-inline bool has_nibble_dot(const AoWeight& weight) {
-  return weight.codes == AoCodes::int4_pairs && weight.block % kSumColumns == 0 &&
-         weight.columns % weight.block == 0;
-}
 
 }  // namespace precis::kernels

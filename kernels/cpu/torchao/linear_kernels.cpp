@@ -1,6 +1,7 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/torchao/linear.h"
 
+#include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 
 namespace precis::kernels {
@@ -8,34 +9,55 @@ inline namespace PRECIS_ISA {
 namespace {
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-template <typename Scale>
-void dot_row(const AoWeight& weight, uint64_t row, const BFloat16Rows& x, float* sums) {
-  using Stored = typename Scale::Stored;
-  const uint8_t* codes = static_cast<const uint8_t*>(weight.qdata) + row * weight.columns / 2;
-  const auto* scales = static_cast<const Stored*>(weight.scales) + row;
-  const auto* zeros = static_cast<const Stored*>(weight.zeros) + row;
-  const NibbleWords table(kSignedNibbles);
-  dot_rows(x, sums, [&](auto& products) {
-    for (uint64_t block = 0; block < weight.columns / weight.block; ++block) {
-      add_nibble_pairs(table, codes + block * weight.block / 2, weight.block,
-                       Scale::load(scales, block * weight.rows), products);
-      products.add_offset(Scale::load(zeros, block * weight.rows), weight.block / kSumColumns);
-    }
-  });
-}
+template <int kGroup>
+struct NibbleRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
 
-void dot(const void* format, uint64_t row, const BFloat16Rows& x, float* sums) {
-  const AoWeight& weight = static_cast<const AoProductWeight*>(format)->weight;
-  with_type(weight.scale_type, [&](auto scale) { dot_row<decltype(scale)>(weight, row, x, sums); });
+  NibbleRow(const AoWeight& weight, uint64_t row, uint64_t begin, uint64_t end, StripScales& strip)
+      : packed(static_cast<const uint8_t*>(weight.qdata) + (row * weight.columns + begin) / 2),
+        scales(strip.scales) {
+    with_type(weight.scale_type, [&](auto type) {
+      using Scale = decltype(type);
+      const auto load_scales = [&](const void* from, float* to) {
+        const auto* stored = static_cast<const typename Scale::Stored*>(from) + row;
+        const auto load = [&](uint64_t block) { return Scale::load(stored, block * weight.rows); };
+        load_groups<kGroup>(begin, end, weight.block, load, to);
+      };
+      load_scales(weight.scales, strip.scales);
+      load_scales(weight.zeros, strip.offsets);
+    });
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    add_nibbles(table, load_words(packed), to, neighbour_scales<kGroup>(scales));
+    packed += kDotColumns / 2;
+    scales += kDotColumns / kGroup;
+  }
+
+  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                       float* sums) {
+    multiply_rows<NibbleRow>(static_cast<const AoProductWeight*>(format)->weight, rows, x, sums);
+  }
+
+  NibbleWords table{kSignedNibbles};
+  const uint8_t* packed;
+  const float* scales;
+};
+
+RowDot row_dot(const AoWeight& weight) {
+  if (weight.codes != AoCodes::int4_pairs || weight.columns % weight.block != 0) return {};
+  return grouped_row_dot<NibbleRow>(weight.columns, weight.block, kLowNibbleFirst.data());
 }
 #else
-constexpr DotBfloat16 dot = nullptr;
+RowDot row_dot(const AoWeight&) {
+  return {};
+}
 #endif
 
 }  // namespace
 
 const AoLinearKernels& ao_linear_kernels() {
-  static constexpr AoLinearKernels kernels{dot};
+  static constexpr AoLinearKernels kernels{row_dot};
   return kernels;
 }
 

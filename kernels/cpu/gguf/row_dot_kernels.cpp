@@ -1,0 +1,277 @@
+// GGUF's types multiplied as they are stored. Compiled once for each instruction set.
+#include "kernels/cpu/gguf/linear.h"
+#include "kernels/cpu/gguf/nibble_numbers.h"
+#include "kernels/cpu/linear/column_order.h"
+#include "kernels/cpu/linear/row_dot.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace {
+
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+
+// Where a row's blocks begin; kBytes for kSize columns.
+template <uint64_t kSize, uint64_t kBytes>
+const uint8_t* block_at(const GgufWeight& weight, uint64_t row, uint64_t column) {
+  return weight.blocks + row * weight.row_bytes + column / kSize * kBytes;
+}
+
+// Four numbers in float16, kBytes apart.
+template <uint64_t kBytes>
+__m128 four_halves(const uint8_t* at) {
+  return _mm_cvtph_ps(_mm_setr_epi16(static_cast<int16_t>(load_u16(at)),
+                                     static_cast<int16_t>(load_u16(at + kBytes)),
+                                     static_cast<int16_t>(load_u16(at + 2 * kBytes)),
+                                     static_cast<int16_t>(load_u16(at + 3 * kBytes)), 0, 0, 0, 0));
+}
+// Four times 16 bytes, kBytes apart.
+template <uint64_t kBytes>
+__m512i four_pieces(const uint8_t* at) {
+  const auto piece = [&](int i) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + i * kBytes));
+  };
+  const __m512i two = _mm512_inserti32x4(_mm512_castsi128_si512(piece(0)), piece(1), 1);
+  return _mm512_inserti32x4(_mm512_inserti32x4(two, piece(2), 2), piece(3), 3);
+}
+
+// Blocks of 32 columns in 16 bytes behind a header of kHeader bytes. Type has the numbers and
+// scales(first of four headers).
+template <typename Type>
+struct SplitRow {
+  static constexpr uint64_t kColumns = kDotColumns, kBytes = Type::kHeader + 16;
+  static constexpr uint64_t kSumColumns = Type::kHasOffsets ? 32 : 0;
+  SplitRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
+      : block(block_at<32, kBytes>(weight, row, begin)), offsets(strip.offsets) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    add_nibbles(table, four_pieces<kBytes>(block + Type::kHeader), to,
+                four_scales(Type::scales(block)));
+    if constexpr (kSumColumns != 0) {
+      _mm_storeu_ps(offsets, four_halves<kBytes>(block + 2));
+      offsets += 4;
+    }
+    block += 4 * kBytes;
+  }
+  NibbleWords table{Type::numbers()};
+  const uint8_t* block;
+  float* offsets;
+};
+struct Q40 {
+  static constexpr uint64_t kHeader = 2;
+  static constexpr bool kHasOffsets = false;
+  static const float* numbers() { return kNibblesAround8.list; }
+  static __m128 scales(const uint8_t* block) { return four_halves<18>(block); }
+};
+struct Q41 {
+  static constexpr uint64_t kHeader = 4;
+  static constexpr bool kHasOffsets = true;
+  static const float* numbers() { return kUnsignedNibbles; }
+  static __m128 scales(const uint8_t* block) { return four_halves<20>(block); }
+};
+struct Iq4Nl : Q40 {
+  static const float* numbers() { return kIq4Numbers.list; }
+};
+struct Mxfp4 {
+  static constexpr uint64_t kHeader = 1;
+  static constexpr bool kHasOffsets = false;
+  static const float* numbers() { return kFp4Numbers.list; }
+  static __m128 scales(const uint8_t* block) {
+    return _mm_setr_ps(e8m0_half(block[0]), e8m0_half(block[17]), e8m0_half(block[34]),
+                       e8m0_half(block[51]));
+  }
+};
+
+struct Q80Row {
+  static constexpr uint64_t kColumns = kDotColumns, kBytes = 34;
+  static constexpr uint64_t kSumColumns = 0;
+  Q80Row(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
+      : block(block_at<32, kBytes>(weight, row, begin)) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const auto numbers = [&](uint64_t i) { return words[block + i * kBytes + 2]; };
+    const auto scale = [&](uint64_t i) { return _mm512_set1_ps(load_half(block + i * kBytes)); };
+    to.add(numbers(0), numbers(1), numbers(2), numbers(3), scale(0), scale(1), scale(2), scale(3));
+    block += 4 * kBytes;
+  }
+  IntegerWords words{true, 0};
+  const uint8_t* block;
+};
+
+struct Iq4XsRow {
+  static constexpr uint64_t kColumns = 256, kBytes = 136;
+  static constexpr uint64_t kSumColumns = 0;
+  Iq4XsRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
+      : block(block_at<kColumns, kBytes>(weight, row, begin)) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const uint64_t codes = _pdep_u64(load_u32(block + 4), 0x0f0f'0f0f'0f0f'0f0f) |
+                           _pdep_u64(load_u16(block + 2), 0x0303'0303'0303'0303) << 4;
+    const __m256i numbers =
+        _mm256_sub_epi32(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(codes))),
+                         _mm256_set1_epi32(32));
+    const __m256 scales =
+        _mm256_mul_ps(_mm256_cvtepi32_ps(numbers), _mm256_set1_ps(load_half(block)));
+    add_nibbles(table, load_words(block + 8), to, four_scales(_mm256_castps256_ps128(scales)));
+    add_nibbles(table, load_words(block + 72), to, four_scales(_mm256_extractf128_ps(scales, 1)));
+    block += kBytes;
+  }
+  NibbleWords table{kIq4Numbers.list};
+  const uint8_t* block;
+};
+
+// Of 64 columns of a Q4_K or Q5_K the first 32 are in the low halves of 32 bytes.
+constexpr ColumnOrder kSubBlockPlanes = column_order([](uint64_t vector, uint64_t word) {
+  return 64 * (word / 16) + 32 * (vector % 2) + 2 * (word % 16) + vector / 2;
+});
+// Of 8 sub-blocks. The block begins as load_sub_block_scales says.
+struct SubBlocks {
+  __m512 scales;    // of sub-blocks in the first 8 lanes
+  __m256 minimums;  // negated
+  explicit SubBlocks(const uint8_t* block) {
+    const SubBlockCodes codes(block);
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes.words));
+    const __m512 numbers = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+    const __m512 factors = _mm512_mask_blend_ps(0xff00, _mm512_set1_ps(load_half(block)),
+                                                _mm512_set1_ps(-load_half(block + 2)));
+    scales = _mm512_mul_ps(numbers, factors);
+    minimums = _mm512_extractf32x8_ps(scales, 1);
+  }
+  // For vectors 0 and 2 of the codes of four sub-blocks, or with plane 1, for 1 and 3.
+  __m512 plane(int first) const {
+    const __m512i lanes =
+        _mm512_inserti64x4(_mm512_set1_epi32(first), _mm256_set1_epi32(first + 2), 1);
+    return _mm512_permutexvar_ps(lanes, scales);
+  }
+};
+
+struct Q4KRow {
+  static constexpr uint64_t kColumns = 256, kBytes = 144;
+  static constexpr uint64_t kSumColumns = 32;
+  Q4KRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
+      : block(block_at<kColumns, kBytes>(weight, row, begin)), offsets(strip.offsets) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const SubBlocks sub_blocks(block);
+    _mm256_storeu_ps(offsets, sub_blocks.minimums);
+    add_nibbles(table, load_words(block + 16), to, sub_blocks.plane(0), sub_blocks.plane(1));
+    add_nibbles(table, load_words(block + 80), to, sub_blocks.plane(4), sub_blocks.plane(5));
+    offsets += 8;
+    block += kBytes;
+  }
+  NibbleWords table{kUnsignedNibbles};
+  const uint8_t* block;
+  float* offsets;
+};
+
+// The low 4 bits of words of `low`, bits above them of `high`.
+inline __m512i join_nibbles(__m512i low, __m512i high) {
+  constexpr int kSelect = 0xca;
+  return _mm512_ternarylogic_epi32(_mm512_set1_epi16(15), low, high, kSelect);
+}
+// Shifts for the words of the first and of the last 32 bytes.
+inline __m512i half_shifts(int16_t first, int16_t last) {
+  return _mm512_inserti64x4(_mm512_set1_epi16(first), _mm256_set1_epi16(last), 1);
+}
+inline __m512i twice_32_bytes(const uint8_t* at) {
+  return _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+}
+
+struct Q5KRow {
+  static constexpr uint64_t kColumns = 256, kBytes = 176;
+  static constexpr uint64_t kSumColumns = 32;
+  Q5KRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
+      : block(block_at<kColumns, kBytes>(weight, row, begin)), offsets(strip.offsets) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const SubBlocks sub_blocks(block);
+    _mm256_storeu_ps(offsets, sub_blocks.minimums);
+    // Bit i of a byte is the fifth of a column of sub-block i.
+    const __m512i bits = twice_32_bytes(block + 16);
+    add_half(load_words(block + 48), _mm512_sllv_epi16(bits, half_shifts(4, 2)),
+             sub_blocks.plane(0), sub_blocks.plane(1), to);
+    add_half(load_words(block + 112), _mm512_srlv_epi16(bits, half_shifts(0, 2)),
+             sub_blocks.plane(4), sub_blocks.plane(5), to);
+    offsets += 8;
+    block += kBytes;
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add_half(__m512i low, __m512i high, __m512 even, __m512 odd, To& to) {
+    const auto numbers = [&](int nibble, int bit) {
+      return table[join_nibbles(_mm512_srli_epi16(low, nibble), _mm512_srli_epi16(high, bit))];
+    };
+    to.add(numbers(0, 0), numbers(4, 1), numbers(8, 8), numbers(12, 9), even, odd);
+  }
+  CountedWords<32> table{0};
+  const uint8_t* block;
+  float* offsets;
+};
+
+struct Q6KRow {
+  static constexpr uint64_t kColumns = 256, kBytes = 210;
+  static constexpr uint64_t kSumColumns = 0;
+  Q6KRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
+      : block(block_at<kColumns, kBytes>(weight, row, begin)) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 192));
+    const __m512 scales = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes)),
+                                        _mm512_set1_ps(load_half(block + 208)));
+    add_half(block, block + 128, _mm512_castps512_ps128(scales), _mm512_extractf32x4_ps(scales, 1),
+             to);
+    add_half(block + 64, block + 160, _mm512_extractf32x4_ps(scales, 2),
+             _mm512_extractf32x4_ps(scales, 3), to);
+    block += kBytes;
+  }
+  // The upper two bits of columns 32 apart follow each other in a byte.
+  template <typename To>
+  [[gnu::always_inline]] void add_half(const uint8_t* nibbles, const uint8_t* pairs, __m128 first,
+                                       __m128 last, To& to) {
+    const __m512i low = load_words(nibbles), bits = twice_32_bytes(pairs);
+    const __m512i high = _mm512_sllv_epi16(bits, half_shifts(4, 2));
+    to.add(table[join_nibbles(low, high)],
+           table[join_nibbles(_mm512_srli_epi16(low, 4), _mm512_srli_epi16(high, 4))],
+           table[join_nibbles(_mm512_srli_epi16(low, 8), _mm512_srli_epi16(high, 8))],
+           table[join_nibbles(_mm512_srli_epi16(low, 12),
+                              _mm512_srlv_epi16(bits, half_shifts(8, 10)))],
+           four_scales(first), four_scales(last));
+  }
+  CountedWords<64> table{-32};
+  const uint8_t* block;
+};
+
+template <typename Row>
+void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+              float* sums) {
+  multiply_rows<Row>(*static_cast<const GgufWeight*>(format), rows, x, sums);
+}
+template <typename Row>
+constexpr RowDot dot(const uint8_t* column_order) {
+  return {multiply<Row>, column_order, Row::kSumColumns, false};
+}
+
+constexpr GgufRowDot kRowDots[] = {
+    {"q4_0", dot<SplitRow<Q40>>(kSplitBlocks.data())},
+    {"q4_1", dot<SplitRow<Q41>>(kSplitBlocks.data())},
+    {"iq4_nl", dot<SplitRow<Iq4Nl>>(kSplitBlocks.data())},
+    {"mxfp4", dot<SplitRow<Mxfp4>>(kSplitBlocks.data())},
+    {"q8_0", dot<Q80Row>(nullptr)},
+    {"iq4_xs", dot<Iq4XsRow>(kSplitBlocks.data())},
+    {"q4_k", dot<Q4KRow>(kSubBlockPlanes.data())},
+    {"q5_k", dot<Q5KRow>(kSubBlockPlanes.data())},
+    {"q6_k", dot<Q6KRow>(kBytePlanes.data())},
+};
+
+#endif
+
+}  // namespace
+
+std::span<const GgufRowDot> gguf_row_dots() {
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+  return kRowDots;
+#else
+  return {};
+#endif
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels
