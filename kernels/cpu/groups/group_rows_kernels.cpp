@@ -59,16 +59,14 @@ struct NibbleRow {
 
   NibbleRow(const GroupRows& weight, uint64_t row, uint64_t begin, uint64_t end, StripScales& strip)
       : packed(weight.codes + (row * weight.columns + begin) / 2), scales(strip.scales) {
-    const float* row_scales = weight.scales + row * weight.groups();
-    const float* zeros = weight.zeros + row * weight.groups();
-    const auto load = [&](auto number, float* to) {
-      load_groups<kGroup>(begin, end, weight.group_size, number, to);
+    const auto load = [&](const float* stored, float* out) {
+      load_group_numbers<kGroup>(begin, end, weight.group_size, WeightType::f32,
+                                 stored + row * weight.groups(), out);
     };
-    load([&](uint64_t group) { return row_scales[group]; }, strip.scales);
-    if (weight.adds_zero)
-      load([&](uint64_t group) { return zeros[group]; }, strip.offsets);
-    else
-      load([&](uint64_t group) { return -zeros[group] * row_scales[group]; }, strip.offsets);
+    load(weight.scales, strip.scales);
+    load(weight.zeros, strip.offsets);
+    if (weight.adds_zero) return;
+    for (uint64_t i = 0; i < (end - begin) / kGroup; ++i) strip.offsets[i] *= -strip.scales[i];
   }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {

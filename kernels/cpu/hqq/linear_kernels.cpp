@@ -21,20 +21,12 @@ struct NibbleRow {
     const uint64_t half = grid.packed_rows() * grid.columns;
     plane = _mm_cvtsi32_si128(from < half ? 4 : 0);
     bytes = static_cast<const uint8_t*>(product.weight.packed) + from % half;
-    with_type(product.weight.meta_type, [&](auto type) {
-      using Meta = decltype(type);
-      const auto load = [](const void* stored, uint64_t group) {
-        return Meta::load(static_cast<const typename Meta::Stored*>(stored), group);
-      };
-      const HqqWeight& weight = product.weight;
-      load_groups<kGroup>(
-          from, to, grid.columns, [&](uint64_t group) { return load(weight.scales, group); },
-          strip.scales);
-      load_groups<kGroup>(
-          from, to, grid.columns,
-          [&](uint64_t group) { return -load(weight.zeros, group) * load(weight.scales, group); },
-          strip.offsets);
-    });
+    const auto load = [&](const void* stored, float* out) {
+      load_group_numbers<kGroup>(from, to, grid.columns, product.weight.meta_type, stored, out);
+    };
+    load(product.weight.scales, strip.scales);
+    load(product.weight.zeros, strip.offsets);
+    for (uint64_t i = 0; i < (to - from) / kGroup; ++i) strip.offsets[i] *= -strip.scales[i];
   }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {

@@ -252,7 +252,7 @@ void blocks_row(const LinearWeight& weight, const PreparedActivations& x, uint64
 }
 
 #if defined(__AVX512BF16__)
-constexpr uint64_t kDotBlock = 64;  // rows of the weight
+constexpr uint64_t kDotBlock = 256;  // rows of the weight
 
 // Rows of a block that lie far apart are taken together: rows i, i + apart, i + 2 * apart and so
 // on, of the halves of the weight in turn where they share bytes.

@@ -6,87 +6,17 @@
 // one stream does not keep the memory busy where pages are of 4 KiB.
 #pragma once
 
-#include <algorithm>
 #include <type_traits>
 #include <utility>
 
 #include "kernels/cpu/linear/number_words.h"
 #include "kernels/cpu/linear/product.h"
+#include "kernels/cpu/linear/row_scales.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-using MultiplyRows = decltype(RowDot::multiply);
-
-// Room for what the codes of a strip of a row are multiplied by, and for what is added to that.
-struct StripScales {
-  static constexpr uint64_t kColumns = 4096, kCount = kColumns / 32;
-  float scales[kCount], offsets[kCount];
-};
-
-// For how many columns rows with a scale for each `group` columns have one in StripScales, so that
-// a step takes them in one way: 32, 64 or 128. 0: they cannot be taken.
-constexpr uint64_t scale_columns(uint64_t group) {
-  if (group == 0 || group % 32 != 0) return 0;
-  return group % 128 == 0 ? 128 : group % 64 == 0 ? 64 : 32;
-}
-
-// A RowDot with Row<scale_columns>::multiply, or none.
-template <template <int> typename Row>
-RowDot grouped_row_dot(uint64_t in_features, uint64_t group, const uint8_t* column_order,
-                       bool halves = false) {
-  if (in_features % kDotColumns != 0) return {};
-  switch (scale_columns(group)) {
-    case 32:
-      return {Row<32>::multiply, column_order, 32, halves};
-    case 64:
-      return {Row<64>::multiply, column_order, 64, halves};
-    case 128:
-      return {Row<128>::multiply, column_order, 128, halves};
-  }
-  return {};
-}
-
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-
-// out: load(group) for every kColumns of elements [begin, end).
-template <uint64_t kColumns, typename Load>
-[[gnu::always_inline]] inline void load_groups(uint64_t begin, uint64_t end, uint64_t group,
-                                               Load load, float* out) {
-  const uint64_t first = begin / group;
-  if (group == kColumns) {
-    const uint64_t count = (end - begin) / kColumns;
-    for (uint64_t i = 0; i < count; ++i) out[i] = load(first + i);
-    return;
-  }
-  for (uint64_t at = begin, index = first; at < end; ++index) {
-    const float value = load(index);
-    for (const uint64_t stop = std::min(end, (index + 1) * group); at < stop; at += kColumns)
-      *out++ = value;
-  }
-}
-
-// Four numbers, each in as many neighbouring lanes.
-inline __m512 four_scales(__m128 scales) {
-  const __m512i lanes = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-  return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(scales));
-}
-inline __m512 two_scales(const float* scales) {
-  return _mm512_mask_broadcastss_ps(_mm512_set1_ps(scales[0]), 0xff00, _mm_load_ss(scales + 1));
-}
-// The scales of kDotColumns, kColumns each.
-template <int kColumns>
-__m512 neighbour_scales(const float* scales) {
-  if constexpr (kColumns == 32) return four_scales(_mm_loadu_ps(scales));
-  if constexpr (kColumns == 64) return two_scales(scales);
-  return _mm512_set1_ps(*scales);
-}
-// Of the first or the last half of them.
-template <int kColumns>
-__m512 half_scales(const float* scales, int half) {
-  if constexpr (kColumns == 32) return two_scales(scales + 2 * half);
-  return _mm512_set1_ps(scales[kColumns == 64 ? half : 0]);
-}
 
 // The sums of kWeights rows of the weight times kRows rows of x.
 template <int kWeights, int kRows>
@@ -222,6 +152,22 @@ void multiply_rows(const Weight& weight, std::span<const uint64_t> rows, const B
   for (; i + 4 <= x.count; i += 4) multiply_sets<Row, 4>(weight, rows, x, i, sums);
   for (; i + 2 <= x.count; i += 2) multiply_sets<Row, 2>(weight, rows, x, i, sums);
   if (i < x.count) multiply_sets<Row, 1>(weight, rows, x, i, sums);
+}
+
+// A RowDot with Row<scale_columns>::multiply, or none.
+template <template <int> typename Row>
+RowDot grouped_row_dot(uint64_t in_features, uint64_t group, const uint8_t* column_order,
+                       bool halves = false) {
+  if (in_features % kDotColumns != 0) return {};
+  switch (scale_columns(group)) {
+    case 32:
+      return {Row<32>::multiply, column_order, Row<32>::kSumColumns, halves};
+    case 64:
+      return {Row<64>::multiply, column_order, Row<64>::kSumColumns, halves};
+    case 128:
+      return {Row<128>::multiply, column_order, Row<128>::kSumColumns, halves};
+  }
+  return {};
 }
 
 #endif

@@ -58,18 +58,12 @@ struct NibbleRow {
     const uint64_t half = weight.groups / 2 * weight.group_size;
     plane = _mm_cvtsi32_si128(from < half ? 0 : 4);
     bytes = weight.packed + from % half;
-    with_type(weight.scale_type, [&](auto type) {
-      using Scale = decltype(type);
-      const auto load = [](const void* stored, uint64_t group) {
-        return Scale::load(static_cast<const typename Scale::Stored*>(stored), group);
-      };
-      load_groups<kGroup>(
-          from, to, weight.group_size, [&](uint64_t group) { return load(weight.scales, group); },
-          strip.scales);
-      load_groups<kGroup>(
-          from, to, weight.group_size, [&](uint64_t group) { return -load(weight.shifts, group); },
-          strip.offsets);
-    });
+    const auto load = [&](const void* stored, float* out) {
+      load_group_numbers<kGroup>(from, to, weight.group_size, weight.scale_type, stored, out);
+    };
+    load(weight.scales, strip.scales);
+    load(weight.shifts, strip.offsets);
+    for (uint64_t i = 0; i < (to - from) / kGroup; ++i) strip.offsets[i] = -strip.offsets[i];
   }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {

@@ -96,6 +96,7 @@ template <template <int, bool> typename Row, bool kHasZeros>
 struct Rows {
   template <int kGroup>
   struct Of {
+    static constexpr uint64_t kSumColumns = Row<kGroup, kHasZeros>::kSumColumns;
     static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
                          float* sums) {
       const ScaledWeight& weight = static_cast<const ScaledProduct*>(format)->weight;
