@@ -7,7 +7,7 @@ using nlohmann::json;
 namespace {
 
 std::vector<ProductCase> products() {
-  const std::vector<std::pair<int64_t, int64_t>> shapes{{8, 64}, {40, 320}, {104, 1344}};
+  const std::vector<std::pair<int64_t, int64_t>> shapes{{8, 64}, {40, 320}, {104, 1344}, {72, 384}};
   return {{"awq:bits=4,group_size=32,version=gemm", shapes},
           {"awq:bits=4,group_size=-1,version=gemm", shapes},
           {"awq:bits=4,group_size=64,version=gemv", shapes},

@@ -29,11 +29,13 @@ void same_four_bit_part(const PartSpec& part, Bytes got, Bytes want) {
 }
 
 std::vector<ProductCase> products() {
-  const std::vector<std::pair<int64_t, int64_t>> shapes{{1, 7}, {3, 50}, {33, 320}, {100, 1312}};
+  const std::vector<std::pair<int64_t, int64_t>> shapes{{1, 7},      {3, 50},   {33, 320},
+                                                        {100, 1312}, {6, 4480}, {70, 384}};
   return {{"nf4", shapes},
           {"bitsandbytes_4bit:bnb_4bit_quant_type=fp4", shapes},
           {"bitsandbytes_4bit:bnb_4bit_quant_type=nf4,bnb_4bit_use_double_quant=true", shapes},
           {"bitsandbytes_4bit:bnb_4bit_quant_type=nf4,bnb_4bit_blocksize=128", shapes},
+          {"bitsandbytes_4bit:bnb_4bit_quant_type=nf4,bnb_4bit_blocksize=256", shapes},
           {"int8", shapes, Sums::int8_rows},
           {"bitsandbytes_8bit:llm_int8_threshold=0.0", shapes, Sums::int8_rows},
           {"bitsandbytes_8bit:llm_int8_threshold=2.5", shapes, Sums::int8_rows}};

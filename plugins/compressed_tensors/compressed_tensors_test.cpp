@@ -58,11 +58,13 @@ std::string spec(const json& weights) {
 
 std::vector<ProductCase> products() {
   const std::vector<std::pair<int64_t, int64_t>> any{{1, 7}, {3, 50}, {33, 320}, {100, 1312}};
-  const std::vector<std::pair<int64_t, int64_t>> groups{{5, 32}, {33, 320}, {100, 1312}};
-  const std::vector<std::pair<int64_t, int64_t>> wide_groups{{5, 128}, {33, 384}, {100, 1280}};
-  const auto integers = [](int bits, bool symmetric, const char* strategy) {
+  const std::vector<std::pair<int64_t, int64_t>> groups{
+      {5, 32}, {33, 320}, {100, 1312}, {6, 4480}, {70, 384}};
+  const std::vector<std::pair<int64_t, int64_t>> wide_groups{
+      {5, 128}, {33, 384}, {100, 1280}, {6, 4608}, {70, 512}};
+  const auto integers = [](int bits, bool symmetric, const char* strategy, int group_size = 32) {
     json args{{"num_bits", bits}, {"symmetric", symmetric}, {"strategy", strategy}};
-    if (std::string(strategy) == "group") args["group_size"] = 32;
+    if (std::string(strategy) == "group") args["group_size"] = group_size;
     return spec(args);
   };
   return {{integers(4, true, "group"), groups},
@@ -70,6 +72,10 @@ std::vector<ProductCase> products() {
           {integers(3, false, "channel"), any},
           {integers(8, true, "group"), groups},
           {integers(8, false, "group"), groups},
+          {integers(4, false, "group", 64), wide_groups},
+          {integers(4, false, "group", 128), wide_groups},
+          {integers(8, true, "group", 128), wide_groups},
+          {integers(8, false, "group", 64), wide_groups},
           {integers(8, true, "tensor"), any},
           {"w4a16", wide_groups},
           {"w8a8", any, Sums::dynamic_int8},

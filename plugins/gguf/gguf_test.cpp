@@ -55,8 +55,10 @@ Sums sums_of(const std::string& type) {
 }
 
 std::vector<ProductCase> products() {
-  const std::vector<std::pair<int64_t, int64_t>> blocks{{5, 32}, {33, 320}, {100, 1312}};
-  const std::vector<std::pair<int64_t, int64_t>> super_blocks{{5, 256}, {100, 1280}, {33, 512}};
+  const std::vector<std::pair<int64_t, int64_t>> blocks{
+      {5, 32}, {33, 320}, {100, 1312}, {6, 4480}, {70, 384}};
+  const std::vector<std::pair<int64_t, int64_t>> super_blocks{
+      {5, 256}, {100, 1280}, {6, 4608}, {70, 512}};
   std::vector<ProductCase> cases;
   for (const char* type :
        {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "mxfp4", "f16", "bf16"})

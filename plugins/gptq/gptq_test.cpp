@@ -31,9 +31,13 @@ namespace {
 
 std::vector<ProductCase> products() {
   const std::vector<std::pair<int64_t, int64_t>> shapes{{32, 32}, {32, 320}, {96, 1312}};
-  const std::vector<std::pair<int64_t, int64_t>> groups{{32, 128}, {32, 384}, {96, 1280}};
+  const std::vector<std::pair<int64_t, int64_t>> groups{
+      {32, 128}, {32, 384}, {96, 1280}, {32, 4480}, {64, 384}};
   return {{"gptq:bits=4,group_size=32", shapes},
           {"gptq:bits=4,group_size=128,sym=false", groups},
+          {"gptq:bits=4,group_size=64", groups},
+          {"gptq:bits=4,group_size=32", groups},
+          {"gptq:bits=4,group_size=-1,sym=false", groups},
           {"gptq:bits=2,group_size=64,checkpoint_format=gptq_v2", groups},
           {"gptq:bits=3,group_size=-1,sym=false", shapes},
           {"gptq:bits=8,group_size=32", shapes},

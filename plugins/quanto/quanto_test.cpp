@@ -9,8 +9,8 @@ namespace {
 std::vector<ProductCase> products() {
   std::vector<ProductCase> cases;
   for (const char* weights : {"int8", "int4", "int2", "float8", "float8_e5m2"})
-    cases.push_back(
-        {std::string("quanto:weights=") + weights, {{1, 7}, {3, 50}, {33, 320}, {100, 1312}}});
+    cases.push_back({std::string("quanto:weights=") + weights,
+                     {{1, 7}, {3, 50}, {33, 320}, {100, 1312}, {33, 384}, {6, 4480}, {70, 384}}});
   return cases;
 }
 

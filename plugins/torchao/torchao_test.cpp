@@ -30,11 +30,16 @@ json config_of(const json& options) {
 
 std::vector<ProductCase> products() {
   const std::vector<std::pair<int64_t, int64_t>> any{{1, 7}, {3, 50}, {33, 320}, {100, 1312}};
-  const std::vector<std::pair<int64_t, int64_t>> groups{{5, 32}, {33, 320}, {100, 1312}};
+  const std::vector<std::pair<int64_t, int64_t>> groups{
+      {5, 32}, {33, 320}, {100, 1312}, {6, 4480}, {70, 384}};
+  const std::vector<std::pair<int64_t, int64_t>> wide{{6, 4608}, {70, 512}};
   return {{"torchao:quant_type=int8_weight_only", any},
           {"torchao:quant_type=int8_weight_only,granularity=tensor", any},
           {"torchao:quant_type=int8_weight_only,group_size=32", groups},
           {"torchao:quant_type=int4_weight_only,group_size=32", groups},
+          {"torchao:quant_type=int4_weight_only,group_size=64", wide},
+          {"torchao:quant_type=int4_weight_only,group_size=128", wide},
+          {"torchao:quant_type=int4_weight_only,group_size=256", wide},
           {"torchao:quant_type=IntxWeightOnlyConfig,weight_dtype=int3,group_size=32", groups},
           {"torchao:quant_type=float8_weight_only", any},
           {"torchao:quant_type=float8wo_e5m2,group_size=32", groups},

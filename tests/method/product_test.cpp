@@ -21,7 +21,7 @@ TEST_P(ProductTest, IsTheSumOverTheDecodedWeight) {
     for (const DType stored_as : {DType::f32, DType::bf16}) {
       const StoredWeight weight = quantized_weight(GetParam().spec, rows, columns, stored_as);
       for (const DType activation : {DType::f32, DType::f16, DType::bf16}) {
-        for (const std::size_t batch : {1, 3, 32, 257}) {
+        for (const std::size_t batch : {1, 3, 4, 32, 257}) {
           if (batch == 257 && (stored_as == DType::bf16 || rows >= 100)) continue;
           expect_product(weight, GetParam().sums, activation, batch, batch != 3);
           if (batch == 32 && GetParam().sums == Sums::int8_blocks)

@@ -55,6 +55,6 @@ const GgufLinearKernels& gguf_linear_kernels(Isa isa);
 inline namespace PRECIS_ISA {
 std::span<const GgufBfloat16Decoder> gguf_bfloat16_decoders();
 std::span<const GgufRowDot> gguf_row_dots();
-}
+}  // namespace PRECIS_ISA
 
 }  // namespace precis::kernels
