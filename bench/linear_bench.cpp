@@ -1,9 +1,10 @@
 // Products with quantized weights beside what the machine allows: GEMV by the bandwidth of reading,
 // GEMM by the rate of the multiplying instruction, measured in turn in the same run.
 //
-//   linear_bench [--threads N] [--rounds N] [--processor-time] [--round-activations] [--json]
-//                [FORMAT...]
+//   linear_bench [--threads N] [--rounds N] [--rows N]... [--processor-time] [--round-activations]
+//                [--json] [FORMAT...]
 //
+// --rows: of the activations; 1, 32 and 512 where none are given.
 // --round-activations allows products that are less exact than the library's.
 //
 // Weights rotate through 256 MiB, so that a GEMV reads them from memory. Prints medians.
@@ -255,8 +256,11 @@ struct Options {
   unsigned threads = 1;
   int rounds = 5;
   bool json = false, processor_time = false, round_activations = false;
+  std::vector<int64_t> rows;
   std::vector<std::string> formats;
 };
+
+constexpr int64_t kReadingRows = 8;  // up to so many, reading the weight is the limit
 
 Options parse(int argc, char** argv) {
   Options options;
@@ -266,6 +270,8 @@ Options parse(int argc, char** argv) {
       options.threads = static_cast<unsigned>(std::stoul(argv[++i]));
     else if (argument == "--rounds" && i + 1 < argc)
       options.rounds = std::stoi(argv[++i]);
+    else if (argument == "--rows" && i + 1 < argc)
+      options.rows.push_back(std::stol(argv[++i]));
     else if (argument == "--json")
       options.json = true;
     else if (argument == "--round-activations")
@@ -275,6 +281,7 @@ Options parse(int argc, char** argv) {
     else
       options.formats.emplace_back(argument);
   }
+  if (options.rows.empty()) options.rows = {1, 32, 512};
   if (options.formats.empty()) {
     options.formats = {"nf4",
                        "int8",
@@ -294,14 +301,15 @@ void measure(precis::RegistryResolver& resolver, const std::string& spec, const 
              const std::vector<Limit>& bounds) {
   Format format(resolver, spec, options.round_activations);
   const double operations = 2.0 * kFeatures * kFeatures;
-  for (const int64_t rows : {1, 32, 512}) {
-    const std::size_t bound = rows == 1 ? 0 : bound_of(spec, options.round_activations);
+  for (const int64_t rows : options.rows) {
+    const bool reads = rows <= kReadingRows;
+    const std::size_t bound = reads ? 0 : bound_of(spec, options.round_activations);
     std::vector<double> rates, shares, decodings;
     for (int round = 0; round < options.rounds; ++round) {
       const double limit = bounds[bound].measure();
-      const double time = format.forward(rows, rows == 1 ? format.copies() : rows == 32 ? 8 : 2);
-      rates.push_back(rows == 1 ? format.weight_bytes() / time * 1e-9
-                                : operations * static_cast<double>(rows) / time * 1e-9);
+      const double time = format.forward(rows, reads ? format.copies() : rows <= 32 ? 8 : 2);
+      rates.push_back(reads ? format.weight_bytes() / time * 1e-9
+                            : operations * static_cast<double>(rows) / time * 1e-9);
       shares.push_back(rates.back() / limit);
       decodings.push_back(format.decode() / time);
     }

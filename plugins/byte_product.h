@@ -16,10 +16,10 @@ inline std::unique_ptr<sdk::Linear> byte_product(const precis_linear_options& op
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::byte_rows_kernels(kernels::current_isa()).decode_floats;
-  auto product = std::make_unique<Product<kernels::ByteRows>>(
-      options, weight,
-      kernels::ByteRows{type, decoded_type(weight.arithmetic), static_cast<const uint8_t*>(codes),
-                        matrix.columns});
+  const kernels::ByteRows rows{type, decoded_type(weight.arithmetic),
+                               static_cast<const uint8_t*>(codes), matrix.columns};
+  weight.row_dot = kernels::byte_rows_kernels(kernels::current_isa()).row_dot(rows);
+  auto product = std::make_unique<Product<kernels::ByteRows>>(options, weight, rows);
   product->keep_row_scales(std::move(scales));
   return product;
 }

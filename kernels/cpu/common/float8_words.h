@@ -43,12 +43,16 @@ class Float8E4M3FNWords {
  private:
   __m512i upper_[2], lower_[2];
 };
+inline const Float8E4M3FNWords& float8_e4m3fn_words() {
+  static const Float8E4M3FNWords words;
+  return words;
+}
 #endif
 
 inline void float8_e4m3fn_to_bfloat16(const uint8_t* codes, uint64_t count, uint16_t* out) {
   uint64_t i = 0;
 #if defined(__AVX512VBMI__)
-  static const Float8E4M3FNWords table;
+  const Float8E4M3FNWords& table = float8_e4m3fn_words();
   for (; i + 64 <= count; i += 64) {
     __m512i words[2];
     table.look_up(_mm512_loadu_si512(codes + i), words);

@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/common/isa.h"
 #include "kernels/cpu/common/numbers.h"
+#include "kernels/cpu/linear/product.h"
 
 namespace precis::kernels {
 
@@ -23,6 +24,7 @@ struct ByteRows {
 struct ByteRowsKernels {
   // LinearWeight::decode_floats over ByteRows.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
+  RowDot (*row_dot)(const ByteRows& weight);
 };
 
 const ByteRowsKernels& byte_rows_kernels(Isa isa);

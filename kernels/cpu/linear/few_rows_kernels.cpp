@@ -257,11 +257,11 @@ constexpr uint64_t kDotBlock = 256;  // rows of the weight
 // Rows of a block that lie far apart are taken together: rows i, i + apart, i + 2 * apart and so
 // on, of the halves of the weight in turn where they share bytes.
 void dot_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
-               uint64_t count, uint64_t halves, float (&values)[kDotBlock][kFewRows]) {
+               uint64_t count, uint64_t halves, float (&values)[kDotBlock][kRowDotRows]) {
   const BFloat16Rows activations{static_cast<const uint16_t*>(x.words), x.columns, x.rows, x.sums};
   const auto multiply = [&](uint64_t from, uint64_t apart, uint64_t sets) {
     uint64_t rows[kDotRows], places[kDotRows];
-    float sums[kDotRows * kFewRows];
+    float sums[kDotRows * kRowDotRows];
     uint64_t taken = 0;
     for (uint64_t set = 0; set < sets; ++set) {
       for (uint64_t half = 0; half < halves; ++half, ++taken) {
@@ -282,8 +282,13 @@ void dot_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t
   const uint64_t halves = weight.row_dot.halves ? 2 : 1;
   for (uint64_t first = begin; first < end; first += kDotBlock / halves) {
     const uint64_t count = std::min(kDotBlock / halves, end - first);
-    float values[kDotBlock][kFewRows];
+    float values[kDotBlock][kRowDotRows];
     dot_block(weight, x, first, count, halves, values);
+    if (weight.row_scales != nullptr) {
+      for (uint64_t i = 0; i < count; ++i) {
+        for (uint64_t row = 0; row < x.rows; ++row) values[i][row] *= weight.row_scales[first + i];
+      }
+    }
     with_type(x.source.type, [&](auto tag) {
       for (uint64_t row = 0; row < x.rows; ++row) {
         for (uint64_t half = 0; half < halves; ++half) {

@@ -58,8 +58,9 @@ struct WorkspaceLayout {
     Layout layout;
     words = layout.take(padded_rows * columns * element);
     scales = layout.take(padded_rows * blocks * sizeof(float));
-    sums = layout.take(arithmetic == Arithmetic::bfloat16 ? kFewRows * columns / 32 * sizeof(float)
-                                                          : padded_rows * blocks * sizeof(float));
+    sums =
+        layout.take(arithmetic == Arithmetic::bfloat16 ? kRowDotRows * columns / 32 * sizeof(float)
+                                                       : padded_rows * blocks * sizeof(float));
     offsets = layout.take(padded_rows * blocks * sizeof(int32_t));
     const uint64_t marked = arithmetic == Arithmetic::int8_rows ? columns : 0;
     outlier_flags = layout.take(marked);
@@ -126,7 +127,7 @@ void linear_product(Isa isa, const LinearWeight& weight, const Activations& sour
   PreparedActivations x{source.rows,
                         layout.padded_rows,
                         layout.columns,
-                        source.rows <= kFewRows,
+                        is_few(weight, source.rows),
                         part(layout.words),
                         reinterpret_cast<float*>(part(layout.scales)),
                         reinterpret_cast<float*>(part(layout.sums)),

@@ -67,7 +67,8 @@ struct RowDot {
   // come.
   const uint8_t* column_order = nullptr;
   uint64_t sum_columns = 0;  // 32, 64 or 128; 0: sums are not read
-  // Rows i and i + out_features / 2 stand in the same bytes; out_features is even.
+  // Rows i and i + out_features / 2 stand in the same bytes; out_features is even, and there are no
+  // row_scales.
   bool halves = false;
 };
 inline constexpr int kDotRows = 4;

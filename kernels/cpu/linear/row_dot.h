@@ -26,7 +26,7 @@ class DotSums {
       : x_(x.numbers + first * x.stride), stride_(x.stride) {}
 
   // kDotColumns numbers of row kWeight, of the columns from `column` on. Lanes of scale i multiply
-  // numbers i, i + count of scales, and so on.
+  // numbers i, i + count of scales, and so on; without scales, all are 1.
   template <int kWeight, typename... Scales>
   [[gnu::always_inline]] void add(uint64_t column, const __m512i (&numbers)[4], Scales... scales) {
     add_rows<kWeight>(x_ + column, numbers, std::make_integer_sequence<int, kRows>(), scales...);
@@ -39,6 +39,11 @@ class DotSums {
   [[gnu::always_inline]] void add_rows(const uint16_t* x, const __m512i (&numbers)[4],
                                        std::integer_sequence<int, kRow...>, Scales... scales) {
     (add_scaled(sums_[kWeight][kRow], x + kRow * stride_, numbers, scales...), ...);
+  }
+  [[gnu::always_inline]] static void add_scaled(__m512& sum, const uint16_t* x,
+                                                const __m512i (&numbers)[4]) {
+    sum = dot(numbers[1], x + 32, dot(numbers[0], x, sum));
+    sum = dot(numbers[3], x + 96, dot(numbers[2], x + 64, sum));
   }
   [[gnu::always_inline]] static void add_scaled(__m512& sum, const uint16_t* x,
                                                 const __m512i (&numbers)[4], __m512 scale) {

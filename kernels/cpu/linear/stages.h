@@ -6,8 +6,9 @@
 
 namespace precis::kernels {
 
-// Up to so many rows of activations go through the matrix-vector kernel.
-inline constexpr uint64_t kFewRows = 4;
+// Up to so many rows of activations go through the matrix-vector kernel, or a format's RowDot,
+// which multiplies 4 at once.
+inline constexpr uint64_t kFewRows = 4, kRowDotRows = 16;
 // Rows of the weight in one block of the matrix-matrix kernel, and of
 // activations in one turn.
 inline constexpr uint64_t kBlockRows = 96, kTurnRows = 512;
@@ -21,6 +22,9 @@ inline uint64_t round_up(uint64_t value, uint64_t multiple) {
 // Whether few rows of x go through the format's RowDot.
 inline bool has_row_dot(const LinearWeight& weight) {
   return weight.arithmetic == Arithmetic::bfloat16 && weight.row_dot.multiply != nullptr;
+}
+inline bool is_few(const LinearWeight& weight, uint64_t rows) {
+  return rows <= (has_row_dot(weight) ? kRowDotRows : kFewRows);
 }
 
 // How many scales a row of `columns` activations has.
