@@ -8,7 +8,7 @@ namespace precis::kernels {
 
 // Up to so many rows of activations go through the matrix-vector kernel, or a format's RowDot,
 // which multiplies 4 at once.
-inline constexpr uint64_t kFewRows = 4, kRowDotRows = 16;
+inline constexpr uint64_t kFewRows = 4, kRowDotRows = 12;
 // Rows of the weight in one block of the matrix-matrix kernel, and of
 // activations in one turn.
 inline constexpr uint64_t kBlockRows = 96, kTurnRows = 512;
