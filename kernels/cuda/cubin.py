@@ -13,6 +13,8 @@ import subprocess
 
 ATTRIBUTE_MAX_THREADS, ATTRIBUTE_REGISTERS, ATTRIBUTE_FRAME = 0x05, 0x2F, 0x11
 OPERATION_NOP, OPERATION_BRANCH = 0x118, 0x147
+# wgmma's products of floats of 16 bits, of integers and of floats of 8 bits, and its waits.
+OPERATIONS_WGMMA, OPERATION_WGMMA_WAIT = (0x1F0, 0x1F1, 0x1F3), 0x1C5
 MACHINE_CUDA = 190
 
 
@@ -26,6 +28,13 @@ class Kernel:
     threads: int  # of a block, by the launch bounds
     instructions: int
     longest_loop: int  # instructions between a branch and its target before it
+    serialized: bool  # ptxas put a wait behind each product of wgmma (its messages C7510 and on)
+
+
+def serialized(words):
+    operations = [low & 0x1FF for low, _ in words]
+    products = sum(operations.count(operation) for operation in OPERATIONS_WGMMA)
+    return 0 < products <= operations.count(OPERATION_WGMMA_WAIT)
 
 
 class Elf:
@@ -126,6 +135,6 @@ def kernels(elf):
         shared = elf.sections.get(".nv.shared." + symbol, (0, 0))[1]
         found.append(
             Kernel(name, f"sm_{number}", registers.get(symbol, 0), frames.get(symbol, 0), shared, threads,
-                   len(words), longest_loop(words, number))
+                   len(words), longest_loop(words, number), serialized(words))
         )
     return found

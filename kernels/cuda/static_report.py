@@ -4,9 +4,10 @@
     static_report.py --nvcc VERSION --table FILE --targets LIST ARCHIVE            compares
     static_report.py --nvcc VERSION --table FILE --targets LIST ARCHIVE --write    writes the table
 
-A kernel fails when it has a stack, when its registers, instructions or longest loop grew by more
-than 10 %, when fewer warps fit on a multiprocessor, or when the table lacks it. The numbers are
-those of one version of nvcc; under another the comparison is left out and only stacks are errors.
+A kernel fails when it has a stack, when ptxas made its wgmma products wait for each other, when its
+registers, instructions or longest loop grew by more than 10 %, when fewer warps fit on a
+multiprocessor, or when the table lacks it. The numbers are those of one version of nvcc; under
+another the comparison is left out and only the first two are errors.
 """
 
 import argparse
@@ -61,6 +62,7 @@ def main():
     table = static_table.Table(f"nvcc {version}", COLUMNS, ("registers", "instructions", "longest loop"), ("warps",))
     table.rows = {(k.name, k.target): row_of(k) for k in kernels}
     faults = [f"{k.name} on {k.target}: {k.stack} bytes of stack" for k in kernels if k.stack]
+    faults += [f"{k.name} on {k.target}: its wgmma products are serialized" for k in kernels if k.serialized]
     static_table.report(table, arguments.table, targets, faults, arguments.write)
 
 

@@ -12,7 +12,7 @@
 #include "kernels/device/formats/int8_row.h"
 #include "kernels/device/gemm.h"
 #include "kernels/device/gemv.h"
-#include "kernels/device/int8_gemm.h"
+#include "kernels/device/int8_product.h"
 #include "kernels/device/quantize_four_bit.h"
 #include "kernels/device/quantize_int8.h"
 #include "kernels/device/typed.h"
@@ -123,14 +123,9 @@ const char* linear_int8_int8(const Int8Tensor& weight, const int8_t* x, const fl
                              WeightType activation, const void* bias, void* y, uint32_t m,
                              void* stream) {
   if (weight.columns % 16 != 0) return "int8 products: in_features is a multiple of 16";
-  if (m == 0 || weight.rows == 0) return nullptr;
-  const Int8Product product{m,          weight.rows, weight.columns, x, x_absmax, weight.codes,
-                            weight.scb, nullptr,     nullptr};
-  return with_activation(activation, [&](auto element) {
-    using Element = decltype(element);
-    return launch_int8_gemm(product, static_cast<const Element*>(bias), static_cast<Element*>(y),
-                            stream);
-  });
+  return launch_int8_product({m, weight.rows, weight.columns, x, x_absmax, weight.codes, weight.scb,
+                              kInverse127Squared, nullptr, nullptr},
+                             activation, bias, y, stream);
 }
 
 namespace {
@@ -183,11 +178,9 @@ const char* linear_llm_int8(const Int8Tensor& weight, float threshold, WeightTyp
     if (const char* error =
             launch_quantize_int8_rows(values, m, weight.columns, found, codes, absmax, stream))
       return error;
-    const Int8Product product{m,      weight.rows,  weight.columns, codes,
-                              absmax, weight.codes, weight.scb,     outliers ? list : nullptr,
-                              x};
-    return launch_int8_gemm(product, static_cast<const Element*>(bias), static_cast<Element*>(y),
-                            stream);
+    return launch_int8_product({m, weight.rows, weight.columns, codes, absmax, weight.codes,
+                                weight.scb, kInverse127Squared, outliers ? list : nullptr, x},
+                               activation, bias, y, stream);
   });
 }
 

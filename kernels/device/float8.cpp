@@ -12,6 +12,9 @@
 #include "kernels/device/quantize_float8.h"
 #include "kernels/device/quantize_float8_whole.h"
 #include "kernels/device/typed.h"
+#if !defined(__HIP__)
+#include "kernels/device/float8_wgmma.h"
+#endif
 
 namespace precis::kernels::PRECIS_DEVICE {
 namespace {
@@ -188,8 +191,14 @@ const char* linear_float8_float8(const Float8Tensor& weight, const Float8Activat
                                                 weight.rows, weight.columns)};
   return with_activation(activation, [&](auto element) {
     using Element = decltype(element);
-    return launch_float8_gemm(product, static_cast<const Element*>(bias), static_cast<Element*>(y),
-                              stream);
+    const auto* typed_bias = static_cast<const Element*>(bias);
+    auto* typed_y = static_cast<Element*>(y);
+#if !defined(__HIP__)
+    // Even for few rows: mma.sync's float8 goes through float16.
+    if (has_float8_wgmma(product) && wgmma_available())
+      return launch_float8_wgmma(product, typed_bias, typed_y, stream);
+#endif
+    return launch_float8_gemm(product, typed_bias, typed_y, stream);
   });
 }
 

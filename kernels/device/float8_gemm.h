@@ -5,21 +5,10 @@
 // float8, so it runs everywhere. Bound: the matrix units at their float16 speed.
 #pragma once
 
-#include "kernels/device/formats/float8_tile.h"
+#include "kernels/device/float8_product.h"
 #include "kernels/device/tile.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
-
-struct Float8Operand {
-  const uint8_t* codes;  // [rows][columns]
-  TileScales scales;
-};
-
-struct Float8Product {
-  uint32_t m, rows, columns;  // x is [m][columns], the weight [rows][columns], y [m][rows]
-  uint32_t block_columns;     // columns with the same scales; a multiple of 64, or at least columns
-  Float8Operand x, weight;
-};
 
 // The codes of a tile that this thread brings to shared memory: the same columns of every
 // kRowsApart-th row.

@@ -6,6 +6,10 @@
 
 namespace precis::kernels::PRECIS_DEVICE {
 
+struct E4M3 {
+  uint8_t bits;
+};
+
 // A format as decoders need it: a code's magnitude, moved by `shift`, is that of a float16 whose
 // value times `factor` is the code's. Only the NaNs of E4M3FN, the code `nan`, are not among them.
 struct Float8Codes {

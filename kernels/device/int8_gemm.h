@@ -1,25 +1,10 @@
-// y = x W^T with both in int8: LLM.int8() without outliers. Sums are exact integers.
+// y = x W^T with both in int8: LLM.int8(), torchao's. Sums are exact integers.
 #pragma once
 
+#include "kernels/device/int8_product.h"
 #include "kernels/device/tile.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
-
-struct Int8Product {
-  uint32_t m, rows, columns;  // x is [m][columns], the weight [rows][columns], y [m][rows]
-  const int8_t* x;
-  const float* x_absmax;  // [m]
-  const int8_t* weight;
-  const float* scb;  // [rows]
-  // Columns of outliers behind their number, or null, and x as it was: they are added as floats,
-  // with the weight rounded to x's dtype.
-  const uint32_t* outliers;
-  const void* wide_x;  // [m][columns]
-};
-
-// bitsandbytes 0.50 multiplies by this where 1 / (127 * 127) is meant (backends/default/ops.py,
-// int8_mm_dequant); its last digits differ.
-inline constexpr float kInverse127Squared = 6.200124e-05f;
 
 template <class Unit, class Shape>
 PRECIS_FUNCTION void scale_int8_sums(TileSums<Unit, Shape, float>& results,
@@ -34,8 +19,8 @@ PRECIS_FUNCTION void scale_int8_sums(TileSums<Unit, Shape, float>& results,
   for_tile_values<Unit, Shape>(results, first_m, first_n,
                                [&](float& result, uint32_t x_row, uint32_t row) {
                                  if (x_row >= product.m || row >= product.rows) return;
-                                 const float scale = product.x_absmax[x_row] * product.scb[row];
-                                 result = (result * scale) * kInverse127Squared;
+                                 const float scale = product.x_scales[x_row] * product.scales[row];
+                                 result = (result * scale) * product.factor;
                                });
 }
 
@@ -44,19 +29,14 @@ template <class Unit, class Shape, class Activation>
 PRECIS_FUNCTION void add_int8_outliers(TileSums<Unit, Shape, float>& results,
                                        const Int8Product& product, uint32_t first_m,
                                        uint32_t first_n) {
-  constexpr float kInverse127 = 0.007874015718698502f;
-  const auto* x = static_cast<const Activation*>(product.wide_x);
   const uint32_t count = product.outliers[0];
   for (uint32_t outlier = 1; outlier <= count; ++outlier) {
     const uint32_t column = product.outliers[outlier];
     for_tile_values<Unit, Shape>(
         results, first_m, first_n, [&](float& result, uint32_t x_row, uint32_t row) {
           if (x_row >= product.m || row >= product.rows) return;
-          const float code =
-              static_cast<float>(product.weight[uint64_t{row} * product.columns + column]);
-          const float weight =
-              to_float(from_float<Activation>(code * product.scb[row] * kInverse127));
-          const float term = weight * to_float(x[uint64_t{x_row} * product.columns + column]);
+          const float term = outlier_weight<Activation>(product, row, column) *
+                             outlier_x<Activation>(product, x_row, column);
           result = result + term;
         });
   }
@@ -102,8 +82,8 @@ __global__ void __launch_bounds__(kGemmThreads, Outliers ? 1 : 2)
     });
   } else {
     write_tile<Unit, Shape>(sums, tile, shared, y, [=](int sum, uint32_t row, uint32_t column) {
-      const float scale = product.x_absmax[row] * product.scb[column];
-      const float result = (static_cast<float>(sum) * scale) * kInverse127Squared;
+      const float scale = product.x_scales[row] * product.scales[column];
+      const float result = (static_cast<float>(sum) * scale) * product.factor;
       return bias == nullptr ? result : result + to_float(bias[column]);
     });
   }

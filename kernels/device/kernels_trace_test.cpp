@@ -5,6 +5,7 @@
 #include "kernels/device/float8.h"
 #include "kernels/device/gguf.h"
 #include "kernels/device/grouped.h"
+#include "kernels/device/host_runtime.h"
 
 #include <gtest/gtest.h>
 
@@ -126,6 +127,77 @@ TEST_F(DeviceTraffic, Int8Products) {
   expect(linear_int8_int8(weight, x.data(), x_absmax.data(), WeightType::f16, nullptr, y.data(), 16,
                           nullptr),
          {1.3, 1.3});
+}
+
+// Products over wgmma: tiles come in whole sectors and into all banks at once, at every place of
+// the source, and each code is read once by each block that needs it.
+class WgmmaTraffic : public DeviceTraffic {
+ protected:
+  static constexpr uint32_t kM = 160, kRows = 128, kColumns = 384;
+  const Array<uint8_t> x{size_t{kM} * kColumns}, weight{size_t{kRows} * kColumns};
+  const Array<uint16_t> y{size_t{kM} * kRows};
+
+  void SetUp() override {
+    DeviceTraffic::SetUp();
+    executor_has_wgmma() = true;
+  }
+  void TearDown() override { executor_has_wgmma() = false; }
+
+  static void expect_each(const char* error, Limits limits) {
+    expect(error, limits);
+    uint64_t products = 0;
+    for (const simt::Site& site : simt::trace_report().sites) {
+      const std::string place = site.place();
+      products += place.find("wgmma_simt") != std::string::npos ? site.requests : 0;
+      EXPECT_LE(static_cast<double>(site.sectors),
+                limits.sectors * static_cast<double>(site.least_sectors))
+          << place;
+      EXPECT_LE(static_cast<double>(site.bank_cycles),
+                limits.bank_cycles * static_cast<double>(site.least_bank_cycles))
+          << place;
+    }
+    EXPECT_GT(products, 0u);
+  }
+};
+
+TEST_F(WgmmaTraffic, Int8) {
+  const Array<float> scb(kRows), x_absmax(kM);
+  for (const uint32_t m : {64u, kM}) {
+    simt::trace_reset();
+    expect_each(
+        linear_int8_int8({kRows, kColumns, reinterpret_cast<int8_t*>(weight.data()), scb.data()},
+                         reinterpret_cast<int8_t*>(x.data()), x_absmax.data(), WeightType::f16,
+                         nullptr, y.data(), m, nullptr),
+        {1.0, 1.0});
+    EXPECT_EQ(simt::trace_report().global_bytes_read,
+              uint64_t{kRows + m} * kColumns + (kRows + m) * 4);
+  }
+}
+
+TEST_F(WgmmaTraffic, Float8) {
+  const Array<float> scales(kRows), x_scales(kM * 3);
+  for (const uint32_t tile : {0u, 128u}) {
+    simt::trace_reset();
+    const Float8Tensor tensor{Float8Type::e4m3fn,
+                              kRows,
+                              kColumns,
+                              weight.data(),
+                              {tile == 0 ? 1 : tile, tile},
+                              Fp8ScaleType::f32,
+                              scales.data(),
+                              WeightType::f32};
+    expect_each(linear_float8_float8(tensor, {x.data(), x_scales.data(), tile}, WeightType::bf16,
+                                     nullptr, y.data(), kM, nullptr),
+                {tile == 0 ? 1.0 : 3.0, 1.0});  // scales of rows stand apart
+  }
+}
+
+TEST_F(WgmmaTraffic, DecodedWeights) {
+  const FourBitArrays four_bit{kRows, 192};
+  const Array<uint16_t> wide(kM * 192);
+  expect_each(
+      linear_4bit(four_bit.tensor(), WeightType::bf16, wide.data(), nullptr, y.data(), kM, nullptr),
+      {2.0, 1.0});  // two rows share a sector of scales
 }
 
 // Blocks of 34 and 18 bytes are read by pieces of 2 bytes: many sectors a request, all from cache

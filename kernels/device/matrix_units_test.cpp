@@ -58,8 +58,9 @@ struct Int8Matrices : testing::Test {
     const DeviceArray<int8_t> codes(weight), device_x(x);
     const DeviceArray<float> scales(scb), absmax(x_absmax);
     const DeviceArray<BFloat16> y(kM * kRows);
-    const Int8Product product{kM,           kRows,         kColumns, device_x.data(), absmax.data(),
-                              codes.data(), scales.data(), nullptr,  nullptr};
+    const Int8Product product{
+        kM,           kRows,         kColumns,           device_x.data(), absmax.data(),
+        codes.data(), scales.data(), kInverse127Squared, nullptr,         nullptr};
     const auto launched = launch_int8_gemm_tile<BFloat16, Unit, 32>(
         product, static_cast<const BFloat16*>(nullptr), y.data(), nullptr);
     ASSERT_EQ(launched, nullptr);

@@ -2,16 +2,9 @@
 // for each row. Bound by memory: a row is read once from it and once from cache.
 #pragma once
 
-#include "kernels/device/numbers.h"
+#include "kernels/device/row_threads.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
-
-inline constexpr unsigned kQuantizeRowThreads = 256;
-
-// To the nearest integer, ties to even, for |value| < 2^22.
-PRECIS_FUNCTION float round_to_even(float value) {
-  return (value + 12582912.0f) - 12582912.0f;
-}
 
 // LLM.int8()'s outliers: columns with a magnitude of at least `threshold` in any row are multiplied
 // as floats. flags[columns] null: there are none.
@@ -26,8 +19,6 @@ template <class Element>
 __global__ void __launch_bounds__(kQuantizeRowThreads)
     quantize_int8_rows_kernel(const Element* matrix, uint32_t columns, Int8Outliers outliers,
                               int8_t* codes, float* absmax) {
-  using OfWarps = uint32_t[kQuantizeRowThreads / kWarp];
-  PRECIS_SHARED(OfWarps, warp_best);
   const Element* row = matrix + uint64_t{blockIdx.x} * columns;
   int8_t* out = codes + uint64_t{blockIdx.x} * columns;
   const auto load = [row](uint32_t i) { return round_to(Rounding::half, to_float(row[i])); };
@@ -37,13 +28,7 @@ __global__ void __launch_bounds__(kQuantizeRowThreads)
     const bool counts = outliers.flags == nullptr || !(bits_as<float>(bits) >= outliers.threshold);
     best = counts && bits > best ? bits : best;
   }
-  best = warp_max(best);
-  if (lane() == 0) warp_best[warp()] = best;
-  __syncthreads();
-  PRECIS_UNROLL
-  for (unsigned i = 0; i < kQuantizeRowThreads / kWarp; ++i)
-    best = warp_best[i] > best ? warp_best[i] : best;
-  const float largest = bits_as<float>(best);
+  const float largest = bits_as<float>(row_max(best));
   if (threadIdx.x == 0) absmax[blockIdx.x] = largest;
   // torch computes 127 / absmax as the reciprocal times 127: two roundings.
   const float factor = (1.0f / largest) * 127.0f;

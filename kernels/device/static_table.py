@@ -15,6 +15,9 @@ def dynamic_shared(kernel):
     tiles of x and of the weight, or the result where that is larger."""
     if kernel.startswith("wgmma_gemm_kernel"):  # wgmma_gemm.h: three stages, and room to align them
         return 3 * 128 * (256 + 128) + 1024
+    if kernel.startswith(("int8_wgmma_kernel", "float8_wgmma_kernel")):  # wgmma_codes.h: four
+        rows = 256 if re.search(r"int8_wgmma_kernel<\w+, 2>", kernel) else 128
+        return 4 * 128 * (rows + 128) + 1024
     tile = re.search(r"gemm_kernel<.*, (\d+), (\d+)>", kernel)
     if not tile:
         return 0

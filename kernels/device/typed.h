@@ -56,7 +56,7 @@ const char* launch_linear(const typename Format::Weight& weight, WeightType acti
     if (m <= kGemvMaxBatch)
       return launch_gemv<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
 #if !defined(__HIP__)
-    if (m >= kWgmmaLeastRows && wgmma_available())
+    if (m >= kWgmmaLeastRows && uint64_t{weight.columns} * 2 < kWgmmaRowBytes && wgmma_available())
       return launch_wgmma_gemm<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
 #endif
     return launch_gemm<Format>(weight, typed_x, typed_bias, typed_y, m, stream);

@@ -1,6 +1,7 @@
 // Compiled by every back end.
 #include "kernels/selftest/backends.h"
 
+#include "kernels/device/host_runtime.h"
 #include "kernels/selftest/device_memory.h"
 #if defined(PRECIS_SELFTEST_SPEEDS)
 #include "kernels/selftest/speed_cuda.h"
@@ -9,12 +10,28 @@
 namespace precis::kernels::PRECIS_DEVICE {
 namespace {
 
+#if defined(PRECIS_DEVICE_SIMT)
+// The same on an executor that has wgmma.
+Check over_wgmma(const Check& check) {
+  return {check.name + " by wgmma", [run = check.run] {
+            executor_has_wgmma() = true;
+            const std::string fault = run();
+            executor_has_wgmma() = false;
+            return fault;
+          }};
+}
+#endif
+
 std::vector<Check> all_checks(CheckSize size) {
   std::vector<Check> checks = fragment_checks();
   for (auto* more : {four_bit_checks, int8_checks, gguf_checks, float8_checks, grouped_checks,
                      quantize_groups_checks}) {
     const std::vector<Check> of_format = more(size);
     checks.insert(checks.end(), of_format.begin(), of_format.end());
+#if defined(PRECIS_DEVICE_SIMT)
+    for (const Check& check : of_format)
+      if (check.wgmma) checks.push_back(over_wgmma(check));
+#endif
   }
   return checks;
 }

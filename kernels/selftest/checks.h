@@ -14,6 +14,7 @@ struct Check {
   std::string name;  // "nf4 linear f16 17x130x200"
   // Empty when the kernel did what it should, else what was wrong. Throws when the device fails.
   std::function<std::string()> run;
+  bool wgmma = false;  // where the device has it, a kernel over wgmma is what runs
 };
 
 // What each back end has.

@@ -161,9 +161,9 @@ void add_linear_checks(std::vector<Check>& checks, CheckSize size) {
   for (const WeightType activation : {WeightType::f16, WeightType::bf16})
     for (const LinearShape& shape : shapes)
       checks.push_back({std::string("nf4 linear ") + kernels::name_of(activation) + " " +
-                            shape_text({shape.m, shape.rows, shape.columns}) +
-                            (shape.m >= 128 ? " many rows" : ""),
-                        [=] { return check_linear(FourBitType::nf4, activation, shape); }});
+                            shape_text({shape.m, shape.rows, shape.columns}),
+                        [=] { return check_linear(FourBitType::nf4, activation, shape); },
+                        shape.m >= 128});
   checks.push_back({"fp4 linear f16 3x9x512", [] {
                       return check_linear(FourBitType::fp4, WeightType::f16, {3, 9, 512, false});
                     }});

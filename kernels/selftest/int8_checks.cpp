@@ -6,6 +6,7 @@
 #include "kernels/cpu/bitsandbytes/int8.h"
 #include "kernels/cpu/linear/product.h"
 #include "kernels/device/bitsandbytes.h"
+#include "kernels/device/int8.h"
 #include "kernels/selftest/checks.h"
 #include "kernels/selftest/reference.h"
 
@@ -121,14 +122,31 @@ std::string check_int8_int8(WeightType activation, uint32_t m, uint32_t rows, ui
   return compare_bits(activation, encode(activation, expected), y.values());
 }
 
-// With outliers in two columns, and one where only a single row has it.
+std::vector<uint8_t> product_on_cpu(const LinearWeight& weight, WeightType activation,
+                                    const std::vector<uint8_t>& x, const std::vector<uint8_t>& bias,
+                                    uint32_t m) {
+  std::vector<uint8_t> y(m * weight.out_features * 2);
+  std::vector<std::byte> scratch(
+      linear_workspace(Isa::baseline, weight.arithmetic, weight.in_features, m, 1) + 64);
+  const auto misplaced = reinterpret_cast<uintptr_t>(scratch.data()) % 64;
+  linear_product(Isa::baseline, weight, {activation, x.data(), m, weight.in_features},
+                 {y.data(), weight.out_features, bias.data()},
+                 scratch.data() + (64 - misplaced) % 64,
+                 {1, [](uint64_t tasks, const std::function<void(uint64_t)>& body) {
+                    for (uint64_t task = 0; task < tasks; ++task) body(task);
+                  }});
+  return y;
+}
+
+// With outliers in every 24th column, and one where only some rows have it.
 std::string check_llm_int8(WeightType activation, float threshold, uint32_t m, uint32_t rows,
                            uint32_t columns) {
   Random random(m * 13 + rows + columns);
   const Encoded weight = random_weight(random, rows, columns);
   std::vector<float> wide = normal_values(random, uint64_t{m} * columns);
   for (uint32_t i = 0; i < m; ++i) {
-    wide[uint64_t{i} * columns + 3] *= 9;
+    for (uint32_t column = 3; column < columns; column += 24)
+      wide[uint64_t{i} * columns + column] *= 9;
     if (i % 3 == 0) wide[uint64_t{i} * columns + columns - 2] = -7.5f;
   }
   const std::vector<uint8_t> x = encode(activation, wide),
@@ -140,15 +158,7 @@ std::string check_llm_int8(WeightType activation, float threshold, uint32_t m, u
   cpu.codes = weight.codes.data();
   cpu.scb = weight.scb.data();
   cpu.threshold = threshold;
-  std::vector<uint8_t> expected(uint64_t{m} * rows * 2);
-  std::vector<std::byte> scratch(linear_workspace(Isa::baseline, cpu.arithmetic, columns, m, 1) +
-                                 64);
-  const auto misplaced = reinterpret_cast<uintptr_t>(scratch.data()) % 64;
-  linear_product(Isa::baseline, cpu, {activation, x.data(), m, columns},
-                 {expected.data(), rows, bias.data()}, scratch.data() + (64 - misplaced) % 64,
-                 {1, [](uint64_t tasks, const std::function<void(uint64_t)>& body) {
-                    for (uint64_t task = 0; task < tasks; ++task) body(task);
-                  }});
+  const std::vector<uint8_t> expected = product_on_cpu(cpu, activation, x, bias, m);
   const DeviceArray<int8_t> codes(weight.codes);
   const DeviceArray<float> scb(weight.scb);
   const DeviceArray<uint8_t> device_x(x), device_bias(bias), y(expected.size()),
@@ -158,6 +168,49 @@ std::string check_llm_int8(WeightType activation, float threshold, uint32_t m, u
                                           m, workspace.data(), nullptr))
     return error;
   return compare_bits(activation, expected, y.values());
+}
+
+// torchao's integers, of 8 and of 7 bits, with a row of zeros and one of tiny numbers.
+std::string check_rounded(WeightType activation, uint32_t m, uint32_t rows, uint32_t columns) {
+  Random random(m * 17 + rows + columns);
+  const Encoded weight = random_weight(random, rows, columns);
+  std::vector<float> wide = normal_values(random, uint64_t{m} * columns);
+  for (uint32_t i = 0; i < columns && m > 3; ++i) {
+    wide[i] = 0;
+    wide[columns + i] *= 1e-6f;
+  }
+  const std::vector<uint8_t> x = encode(activation, wide),
+                             bias = encode(activation, normal_values(random, rows));
+  const DeviceArray<int8_t> codes(weight.codes), x_codes(uint64_t{m} * columns);
+  const DeviceArray<float> scales(weight.scb), x_scales(m);
+  const DeviceArray<uint8_t> device_x(x), device_bias(bias), y(uint64_t{m} * rows * 2);
+  for (const bool reduced : {false, true}) {
+    ActivationRounding rounding{ActivationRule::torchao_integer};
+    if (reduced) {
+      rounding.low = -64;
+      rounding.high = 63;
+      rounding.divisor = 63.5f;
+    }
+    kernels::LinearWeight cpu{};
+    cpu.arithmetic = Arithmetic::int8_rows;
+    cpu.out_features = rows;
+    cpu.in_features = columns;
+    cpu.codes = weight.codes.data();
+    cpu.scb = weight.scb.data();
+    cpu.rounding = &rounding;
+    if (const char* error =
+            quantize_int8_activations(activation, device_x.data(), m, columns, rounding,
+                                      x_codes.data(), x_scales.data(), nullptr))
+      return error;
+    if (const char* error =
+            linear_int8_rows({rows, columns, codes.data(), scales.data()}, x_codes.data(),
+                             x_scales.data(), activation, device_bias.data(), y.data(), m, nullptr))
+      return error;
+    const std::string difference =
+        compare_bits(activation, product_on_cpu(cpu, activation, x, bias, m), y.values());
+    if (!difference.empty()) return difference;
+  }
+  return "";
 }
 
 struct Shape {
@@ -185,7 +238,8 @@ std::vector<Check> int8_checks(CheckSize size) {
     }
   }
   std::vector<Shape> shapes = {{1, 5, 1096}, {5, 33, 72}, {20, 130, 200}, {129, 12, 72}};
-  std::vector<Shape> integer_shapes = {{1, 3, 16}, {20, 130, 272}, {130, 129, 144}};
+  std::vector<Shape> integer_shapes = {
+      {1, 3, 16}, {20, 130, 272}, {70, 130, 272}, {130, 129, 144}, {260, 9, 400}};
   if (size == CheckSize::large) {
     shapes.insert(shapes.end(), {{1, 4096, 4096}, {8, 1000, 11008}, {512, 1536, 6144}});
     integer_shapes.insert(integer_shapes.end(), {{16, 4096, 4096}, {512, 1536, 6144}});
@@ -194,19 +248,25 @@ std::vector<Check> int8_checks(CheckSize size) {
     const std::string name = kernels::name_of(activation);
     for (const Shape& shape : shapes)
       checks.push_back(
-          {"int8 linear " + name + " " + shape.text() + (shape.m >= 128 ? " many rows" : ""),
-           [=] { return check_linear(activation, shape.m, shape.rows, shape.columns); }});
-    for (const Shape& shape : integer_shapes)
-      checks.push_back({"int8 linear int8 to " + name + " " + shape.text(), [=] {
-                          return check_int8_int8(activation, shape.m, shape.rows, shape.columns);
-                        }});
-    for (const Shape& shape : integer_shapes)
+          {"int8 linear " + name + " " + shape.text(),
+           [=] { return check_linear(activation, shape.m, shape.rows, shape.columns); },
+           shape.m >= 128});
+    for (const Shape& shape : integer_shapes) {
+      const bool wgmma = shape.m > 32;
+      checks.push_back(
+          {"int8 linear int8 to " + name + " " + shape.text(),
+           [=] { return check_int8_int8(activation, shape.m, shape.rows, shape.columns); }, wgmma});
       for (const float threshold : {0.0f, 6.0f})
         checks.push_back(
             {"LLM.int8() " + name + " " + shape.text() + (threshold > 0 ? " with outliers" : ""),
              [=] {
                return check_llm_int8(activation, threshold, shape.m, shape.rows, shape.columns);
-             }});
+             },
+             wgmma});
+      checks.push_back(
+          {"int8 linear of rounded activations " + name + " " + shape.text(),
+           [=] { return check_rounded(activation, shape.m, shape.rows, shape.columns); }, wgmma});
+    }
   }
   return checks;
 }

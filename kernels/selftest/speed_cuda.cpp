@@ -12,7 +12,9 @@
 #include "kernels/device/bitsandbytes.h"
 #include "kernels/device/float8.h"
 #include "kernels/device/grouped.h"
+#include "kernels/device/host_runtime.h"
 #include "kernels/device/matrix.h"
+#include "kernels/device/wgmma_tile.h"
 
 namespace precis::kernels::device_cuda {
 namespace {
@@ -78,9 +80,47 @@ double peak(int processors) {
   return 2.0 * blocks * 8 * kPeakSteps * 16 * 16 * k / time * 1e-6;
 }
 
+// The same over wgmma, from tiles in shared memory.
+template <class Element, class T>
+__global__ void __launch_bounds__(kWgmmaThreads, 1) wgmma_peak_kernel(T* out) {
+  PRECIS_DYNAMIC_SHARED(unaligned);
+  unsigned char* a = unaligned + bytes_to_swizzle(unaligned);
+  unsigned char* b = a + 256 * 128;
+  for (uint32_t i = threadIdx.x; i < (256 + 128) * 8; i += kWgmmaThreads)
+    store_vector(a + 16 * i, Words4{{i, 1, 2, 3}});
+  wgmma_publish();
+  __syncthreads();
+  WarpgroupSum<T> sums[2];
+  for (int step = 0; step < kPeakSteps; ++step) {
+    start_products<Element>(sums, a, b, step > 0);
+    wgmma_wait<1>();
+  }
+  wgmma_wait<0>();
+  T total = 0;
+  for (int i = 0; i < 64; ++i) total += sums[0].values[i] + sums[1].values[i];
+  out[blockIdx.x * kWgmmaThreads + threadIdx.x] = total;
+}
+
+template <class Element, class T>
+double wgmma_peak(int processors) {
+  const DeviceArray<T> out(static_cast<size_t>(processors) * kWgmmaThreads);
+  const double time = microseconds_of([&] {
+    require_launched(PRECIS_LAUNCH((wgmma_peak_kernel<Element, T>),
+                                   dim3(static_cast<unsigned>(processors)), dim3(kWgmmaThreads),
+                                   (256 + 128) * 128 + kSwizzleBytes, nullptr, out.data()));
+  });
+  return 2.0 * processors * kPeakSteps * 256 * 128 * (128.0 / sizeof(Element)) / time * 1e-6;
+}
+
 struct Peaks {
-  double copy;  // GB/s, read and written together
-  double half, int8;
+  double copy;        // GB/s, read and written together
+  double half, int8;  // by mma.sync
+  double wgmma_half = 0, wgmma_int8 = 0, wgmma_float8 = 0;
+
+  // Of the fastest instruction for them.
+  double of_half() const { return std::max(half, wgmma_half); }
+  double of_int8() const { return std::max(int8, wgmma_int8); }
+  double of_float8() const { return std::max(half, wgmma_float8); }
 };
 
 Peaks measure_peaks() {
@@ -90,8 +130,15 @@ Peaks measure_peaks() {
   const DeviceArray<uint8_t> from(kBytes), to(kBytes);
   const double copy = microseconds_of(
       [&] { require(cudaMemcpyAsync(to.data(), from.data(), kBytes, cudaMemcpyDeviceToDevice)); });
-  return {2.0 * kBytes / copy * 1e-3, peak<Half, float>(properties.multiProcessorCount),
-          peak<int8_t, int>(properties.multiProcessorCount)};
+  const int processors = properties.multiProcessorCount;
+  Peaks peaks{2.0 * kBytes / copy * 1e-3, peak<Half, float>(processors),
+              peak<int8_t, int>(processors)};
+  if (wgmma_available()) {
+    peaks.wgmma_half = wgmma_peak<Half, float>(processors);
+    peaks.wgmma_int8 = wgmma_peak<int8_t, int>(processors);
+    peaks.wgmma_float8 = wgmma_peak<E4M3, float>(processors);
+  }
+  return peaks;
 }
 
 class Measurements {
@@ -140,7 +187,7 @@ void measure_four_bit(Measurements& to) {
     });
   for (const uint32_t m : {16u, 64u, 256u, 1024u, 4096u})
     to.bound_by_products("nf4 x bf16, " + std::to_string(m) + " rows",
-                         static_cast<double>(kWeights) * m, to.peaks.half, [&] {
+                         static_cast<double>(kWeights) * m, to.peaks.of_half(), [&] {
                            require_launched(linear_4bit(weight, WeightType::bf16, x.data(), nullptr,
                                                         y.data(), m, nullptr));
                          });
@@ -166,16 +213,24 @@ void measure_int8(Measurements& to) {
   });
   for (const uint32_t m : {64u, 1024u, 4096u})
     to.bound_by_products(
-        "int8 x int8, " + std::to_string(m) + " rows", bytes * m, to.peaks.int8, [&] {
+        "int8 x int8, " + std::to_string(m) + " rows", bytes * m, to.peaks.of_int8(), [&] {
           require_launched(linear_int8_int8(weight, x.data(), x_absmax.data(), WeightType::f16,
                                             nullptr, y.data(), m, nullptr));
         });
+  constexpr uint32_t kMany = 4096;
+  const DeviceArray<uint8_t> workspace(llm_int8_workspace(kMany, kColumns));
+  to.bound_by_products("LLM.int8() x f16, 4096 rows", bytes * kMany, to.peaks.of_int8(), [&] {
+    require_launched(linear_llm_int8(weight, 6.0f, WeightType::f16, wide.data(), nullptr, y.data(),
+                                     kMany, workspace.data(), nullptr));
+  });
 }
 
 void measure_float8(Measurements& to) {
   const DeviceArray<uint8_t> codes(kWeights), x(4096 * kColumns);
   const DeviceArray<float> scales(kWeights / (128 * 128)), x_scales(4096 * kColumns / 128);
+  const DeviceArray<float> row_scales(kRows);
   const DeviceArray<uint16_t> wide(kWeights), y(4096 * kRows);
+  require(cudaMemset(row_scales.data(), 0, kRows * 4));
   require(cudaMemset(codes.data(), 0x35, kWeights));
   require(cudaMemset(x.data(), 0x35, 4096 * kColumns));
   require(cudaMemset(scales.data(), 0, kWeights / (128 * 128) * 4));
@@ -185,6 +240,9 @@ void measure_float8(Measurements& to) {
                             codes.data(),       {128, 128},     Fp8ScaleType::f32,
                             scales.data(),      WeightType::f32};
   const double bytes = static_cast<double>(kWeights);
+  Float8Tensor by_rows = weight;
+  by_rows.tile = {1, 0};
+  by_rows.scales = row_scales.data();
   to.bound_by_memory("float8 dequantize to bf16", 3 * bytes, [&] {
     require_launched(dequantize_float8(weight, WeightType::bf16, wide.data(), nullptr));
   });
@@ -199,12 +257,16 @@ void measure_float8(Measurements& to) {
   });
   for (const uint32_t m : {64u, 1024u, 4096u}) {
     const std::string rows = std::to_string(m) + " rows";
-    to.bound_by_products("float8 x bf16, " + rows, bytes * m, to.peaks.half, [&] {
+    to.bound_by_products("float8 x bf16, " + rows, bytes * m, to.peaks.of_half(), [&] {
       require_launched(
           linear_float8(weight, WeightType::bf16, wide.data(), nullptr, y.data(), m, nullptr));
     });
-    to.bound_by_products("float8 x float8, " + rows, bytes * m, to.peaks.half, [&] {
+    to.bound_by_products("float8 x float8, " + rows, bytes * m, to.peaks.of_float8(), [&] {
       require_launched(linear_float8_float8(weight, {x.data(), x_scales.data(), 128},
+                                            WeightType::bf16, nullptr, y.data(), m, nullptr));
+    });
+    to.bound_by_products("float8 x float8 by rows, " + rows, bytes * m, to.peaks.of_float8(), [&] {
+      require_launched(linear_float8_float8(by_rows, {x.data(), x_scales.data(), 0},
                                             WeightType::bf16, nullptr, y.data(), m, nullptr));
     });
   }
@@ -227,7 +289,7 @@ void measure_grouped(Measurements& to) {
   });
   for (const uint32_t m : {64u, 1024u, 4096u})
     to.bound_by_products("int4 groups x bf16, " + std::to_string(m) + " rows",
-                         static_cast<double>(kWeights) * m, to.peaks.half, [&] {
+                         static_cast<double>(kWeights) * m, to.peaks.of_half(), [&] {
                            require_launched(linear_groups(weight, WeightType::bf16, x.data(),
                                                           nullptr, y.data(), m, nullptr));
                          });
@@ -241,6 +303,11 @@ std::vector<Speed> measure_speeds() {
   measurements.speeds = {{"copy", 0, peaks.copy, 1, 0, 0},
                          {"mma.sync f16", 0, 0, 0, peaks.half, 1},
                          {"mma.sync int8", 0, 0, 0, peaks.int8, 1}};
+  if (wgmma_available())
+    measurements.speeds.insert(measurements.speeds.end(),
+                               {{"wgmma f16", 0, 0, 0, peaks.wgmma_half, 1},
+                                {"wgmma int8", 0, 0, 0, peaks.wgmma_int8, 1},
+                                {"wgmma e4m3", 0, 0, 0, peaks.wgmma_float8, 1}});
   measure_four_bit(measurements);
   measure_int8(measurements);
   measure_float8(measurements);

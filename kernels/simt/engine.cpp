@@ -110,6 +110,8 @@ void thread_main() {
     block->body(block->context);
     for (const auto& group : thread->copies)
       if (!group.empty()) fail("the thread left with asynchronous copies not waited for");
+    for (const auto& group : thread->late)
+      if (!group.empty()) fail("the thread left with asynchronous products not waited for");
   } catch (...) {
     if (!block->error) block->error = std::current_exception();
   }
@@ -198,6 +200,7 @@ void prepare_threads(Block& block) {
     thread.state = State::ready;
     thread.warp_epoch = 0;
     thread.copies.clear();
+    thread.late.clear();
 #if defined(PRECIS_SIMT_ASAN)
     __asan_unpoison_memory_region(block.stacks->of(i), block.stacks->bytes());
 #endif

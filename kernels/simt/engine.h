@@ -31,6 +31,7 @@ struct Thread {
   uint32_t warp_epoch = 0;  // warp barriers passed since the block began
   void* fake_stack = nullptr;
   std::vector<std::vector<AsyncCopy>> copies;  // committed groups, then the open one
+  std::vector<std::vector<LateWork>> late;     // the same
 };
 
 struct SharedObject {

@@ -188,20 +188,48 @@ void async_copy(void* to_shared, const void* from, size_t bytes, size_t valid) {
   groups.back().push_back(copy);
 }
 
-void async_commit() {
-  auto& groups = current_block()->running->copies;
+namespace {
+
+template <class T>
+void close_group(std::vector<std::vector<T>>& groups) {
   if (groups.empty()) groups.emplace_back();
   groups.emplace_back();
 }
 
-void async_wait(int pending) {
-  auto& groups = current_block()->running->copies;
-  const int committed = groups.empty() ? 0 : static_cast<int>(groups.size()) - 1;
-  const int arriving = std::max(0, committed - pending);
+// Takes the groups out that arrive when at most `pending` of the closed ones may be on their way,
+// and does what they hold, in its order.
+template <class T, class Body>
+void arrive(std::vector<std::vector<T>>& groups, int pending, Body body) {
+  const int closed = groups.empty() ? 0 : static_cast<int>(groups.size()) - 1;
+  const int arriving = std::max(0, closed - pending);
   for (int i = 0; i < arriving; ++i)
-    for (const AsyncCopy& copy : groups[static_cast<size_t>(i)])
-      std::memcpy(copy.to, copy.data, copy.bytes);
+    for (const T& item : groups[static_cast<size_t>(i)]) body(item);
   groups.erase(groups.begin(), groups.begin() + arriving);
+}
+
+}  // namespace
+
+void async_commit() {
+  close_group(current_block()->running->copies);
+}
+
+void async_wait(int pending) {
+  arrive(current_block()->running->copies, pending,
+         [](const AsyncCopy& copy) { std::memcpy(copy.to, copy.data, copy.bytes); });
+}
+
+void late_start(const LateWork& work) {
+  auto& groups = current_block()->running->late;
+  if (groups.empty()) groups.emplace_back();
+  groups.back().push_back(work);
+}
+
+void late_commit() {
+  close_group(current_block()->running->late);
+}
+
+void late_wait(int pending) {
+  arrive(current_block()->running->late, pending, [](const LateWork& work) { work.run(work); });
 }
 
 }  // namespace precis::simt

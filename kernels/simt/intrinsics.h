@@ -134,6 +134,17 @@ void async_copy(void* to_shared, const void* from, size_t bytes, size_t valid);
 void async_commit();
 void async_wait(int pending);
 
+// Work of the running thread that happens when it is waited for, at the latest moment that a device
+// may choose: the products of wgmma. Groups are those of asynchronous copies.
+struct LateWork {
+  void (*run)(LateWork work);
+  void* result;
+  uint64_t arguments[4];
+};
+void late_start(const LateWork& work);
+void late_commit();
+void late_wait(int pending);
+
 // Tells the tracer of an atomic access.
 void note_atomic(void* at, size_t bytes, const void* program_counter);
 

@@ -1,7 +1,5 @@
-#include "kernels/device/float8.h"
-
-#include "plugins/back_end.h"
 #include "plugins/fp8/quantizer.h"
+#include "plugins/rounded_back_end.h"
 
 namespace precis::fp8::PRECIS_DEVICE {
 namespace {
@@ -10,7 +8,6 @@ namespace device = kernels::PRECIS_DEVICE;
 using namespace plugins::PRECIS_DEVICE;
 using kernels::Fp8ScaleType;
 using kernels::WeightType;
-using Rounding = std::optional<kernels::ActivationRounding>;
 
 device::Float8Tensor stored_tensor(const Work& work, const kernels::Fp8Tiles& tiles,
                                    const sdk::ConstParts& parts) {
@@ -22,32 +19,6 @@ device::Float8Tensor stored_tensor(const Work& work, const kernels::Fp8Tiles& ti
           scale_type(parts[kScales]->view.dtype),
           work.data<const void>(*parts[kScales], "the scales"),
           WeightType::f32};
-}
-
-// Codes and scales of x, in the workspace of a product.
-struct RoundedActivations {
-  uint64_t scales_at, bytes;
-  RoundedActivations(uint64_t m, uint64_t columns, const kernels::ActivationRounding& rounding) {
-    const uint64_t tile = rounding.group == 0 ? columns : rounding.group;
-    scales_at = (m * columns + 15) / 16 * 16;
-    bytes = scales_at + m * ((columns + tile - 1) / tile) * sizeof(float);
-  }
-};
-
-const char* launch_rounded(const device::Float8Tensor& weight,
-                           const kernels::ActivationRounding& rounding, const ProductArguments& a) {
-  const RoundedActivations room(a.m, weight.columns, rounding);
-  if (a.call.workspace_size < room.bytes)
-    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
-  auto* codes = static_cast<uint8_t*>(a.call.workspace);
-  auto* scales = reinterpret_cast<float*>(codes + room.scales_at);
-  const auto group = static_cast<uint32_t>(rounding.group);
-  if (const char* error = device::quantize_float8_activations(
-          a.activation, a.x, a.m, weight.columns,
-          {group, rounding.largest, rounding.smallest_scale}, codes, scales, a.call.stream))
-    return error;
-  return device::linear_float8_float8(weight, {codes, scales, group}, a.activation, a.bias, a.y,
-                                      a.m, a.call.stream);
 }
 
 // What transformers' and FBGEMM's weights have in common.
@@ -66,13 +37,8 @@ class Float8 : public BackEnd<Quantizer> {
 
   void plan_product(const Quantizer& quantizer, const precis_linear_options& options,
                     const precis_param& param, sdk::PlanWriter& plan) const override {
-    const Rounding rounding = quantizer.activations();
-    const uint64_t columns = sdk::matrix(param).columns;
-    if (rounding && rounding->group != 0 && rounding->group < 64 && rounding->group < columns)
-      throw sdk::PluginError(PRECIS_UNSUPPORTED, "on a device a tile has at least 64 columns");
-    if (rounding)
-      plan.workspace(
-          RoundedActivations(static_cast<uint64_t>(options.max_rows), columns, *rounding).bytes);
+    if (const Rounding rounding = quantizer.activations())
+      plan_rounded(options, sdk::matrix(param).columns, *rounding, plan);
   }
 
   std::unique_ptr<sdk::Linear> prepare(const Quantizer& quantizer, const Work& work,

@@ -1,5 +1,6 @@
-#include "kernels/device/float8.h"
 #include "plugins/grouped_back_end.h"
+#include "plugins/rounded_back_end.h"
+#include "plugins/rounded_product.h"
 #include "plugins/torchao/quantizer.h"
 #include "plugins/torchao/stored.h"
 
@@ -68,6 +69,51 @@ AoWeight planned_tensor(const Scheme& scheme, const precis_param& param) {
   return weight;
 }
 
+// Throws PRECIS_UNSUPPORTED for codes that are not multiplied by codes.
+void check_rounded(const AoWeight& weight, const kernels::ActivationRounding& rounding) {
+  using kernels::ActivationRule;
+  const bool rows = rounding.group == 0 && weight.block == weight.columns;
+  if (rows && rounding.rule == ActivationRule::float8 && weight.codes == AoCodes::float8_e4m3fn)
+    return;
+  if (rows && plugins::has_integer_rows(rounding, weight.columns) && weight.columns % 16 == 0 &&
+      weight.codes == AoCodes::int8)
+    return;
+  throw PluginError(PRECIS_UNSUPPORTED,
+                    "on a device rounded activations meet codes of int8 or float8 e4m3fn with a "
+                    "scale a row, int8 symmetric and in multiples of 16 columns");
+}
+
+// The weight with its scales in float32, in the packed tensor.
+device::Int8Rows integer_rows(const Work& work, const AoWeight& stored,
+                              const sdk::ConstParts& parts, const sdk::Parts& packed) {
+  if (packed.size() != 1)
+    throw PluginError(PRECIS_INVALID_ARGUMENT, "the packed tensors are not those of the plan");
+  AoWeight on_host = stored;
+  const std::string scales = work.read(*parts[kScale]);
+  on_host.scales = scales.data();
+  std::string zeros;
+  if (stored.zero_points != nullptr) {
+    zeros = work.read(*parts[kZero]);
+    on_host.zero_points = reinterpret_cast<const int8_t*>(zeros.data());
+  }
+  if (!is_integer_rows(on_host))
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "on a device int8 codes with zero points do not meet rounded activations");
+  const std::vector<float> of_rows = row_scales(on_host);
+  work.write(*packed[0], of_rows.data(), of_rows.size() * sizeof(float));
+  return {narrow(stored.rows), narrow(stored.columns), static_cast<const int8_t*>(stored.qdata),
+          work.data<const float>(*packed[0], "the planned scales")};
+}
+
+template <typename Weight>
+std::unique_ptr<sdk::Linear> rounded_product(const precis_linear_options& options, const Work& work,
+                                             const Weight& weight,
+                                             const kernels::ActivationRounding& rounding) {
+  return device_product(options, work, [weight, rounding](const ProductArguments& a) {
+    return launch_rounded(weight, rounding, a);
+  });
+}
+
 class TorchAo final : public BackEnd<TorchAoQuantizer> {
  protected:
   void encode(const TorchAoQuantizer& quantizer, const Work& work, const precis_tensor& weight,
@@ -105,20 +151,33 @@ class TorchAo final : public BackEnd<TorchAoQuantizer> {
                                   work.data<void>(weight, "the weight"), work.stream()));
   }
 
-  void plan_product(const TorchAoQuantizer& quantizer, const precis_linear_options&,
+  void plan_product(const TorchAoQuantizer& quantizer, const precis_linear_options& options,
                     const precis_param& param, sdk::PlanWriter& plan) const override {
-    if (quantizer.activations(param))
-      throw PluginError(PRECIS_UNSUPPORTED,
-                        "on a device activations are not rounded as this config asks");
+    const Rounding rounding = quantizer.activations(param);
     const AoWeight weight = planned_tensor(quantizer.scheme(param), param);
-    if (!is_float8(weight)) plan_groups(weight, plan);
+    if (rounding) {
+      check_rounded(weight, *rounding);
+      plan_rounded(options, weight.columns, *rounding, plan);
+      if (!is_float8(weight))
+        plan.add_numbers("scales", sdk::kFloat32, {static_cast<int64_t>(weight.rows)});
+    } else if (!is_float8(weight)) {
+      plan_groups(weight, plan);
+    }
   }
 
-  std::unique_ptr<sdk::Linear> prepare(const TorchAoQuantizer&, const Work& work,
+  std::unique_ptr<sdk::Linear> prepare(const TorchAoQuantizer& quantizer, const Work& work,
                                        const precis_linear_options& options,
                                        const sdk::ConstParts& parts,
                                        const sdk::Parts& packed) const override {
     const AoWeight stored = stored_tensor(work, parts);
+    const Rounding rounding = quantizer.activations(work.param());
+    if (rounding) {
+      check_rounded(stored, *rounding);
+      return is_float8(stored)
+                 ? rounded_product(options, work, float8_tensor(stored), *rounding)
+                 : rounded_product(options, work, integer_rows(work, stored, parts, packed),
+                                   *rounding);
+    }
     if (!is_float8(stored)) return groups_product(work, options, stored, packed);
     const device::Float8Tensor tensor = float8_tensor(stored);
     return device_product(options, work, [tensor](const ProductArguments& a) {

@@ -30,6 +30,20 @@ TEST(TorchAoOnDevice, Float8) {
   expect_device_as_cpu(weight);
 }
 
+// Activations are rounded on the device: int8 by bits, sums being exact.
+TEST(TorchAoOnDevice, Int8Activations) {
+  DeviceCase weight = torchao("int8_dynamic_activation_int8_weight", "{}", 24, 208);
+  weight.tolerance = 0;
+  expect_device_as_cpu(weight);
+}
+
+TEST(TorchAoOnDevice, Float8Activations) {
+  DeviceCase weight = torchao("float8dq_e4m3_row", "{}", 32, 208);
+  weight.encodes = false;
+  weight.bfloat16_only = true;
+  expect_device_as_cpu(weight);
+}
+
 TEST(TorchAoOnDevice, OtherDevices) {
   expect_other_devices_refused(torchao("int8_weight_only", "{}", 16, 64));
 }

@@ -9,29 +9,6 @@
 namespace precis::torchao {
 namespace {
 
-// Bytes without zero points, and one scale for a whole row or more.
-bool is_integer_rows(const kernels::AoWeight& weight) {
-  if (weight.codes != kernels::AoCodes::int8 || weight.block != weight.columns) return false;
-  const int8_t* zeros = weight.zero_points;
-  return zeros == nullptr || std::all_of(zeros, zeros + weight.rows / weight.block_rows,
-                                         [](int8_t zero) { return zero == 0; });
-}
-
-bool is_float8_rows(const kernels::AoWeight& weight) {
-  return weight.codes == kernels::AoCodes::float8_e4m3fn && weight.block == weight.columns;
-}
-
-std::vector<float> row_scales(const kernels::AoWeight& weight) {
-  std::vector<float> scales(weight.rows);
-  kernels::with_type(weight.scale_type, [&](auto tag) {
-    using Type = decltype(tag);
-    const auto* stored = static_cast<const typename Type::Stored*>(weight.scales);
-    for (uint64_t row = 0; row < weight.rows; ++row)
-      scales[row] = Type::load(stored, row / weight.block_rows);
-  });
-  return scales;
-}
-
 // The product with numbers of x that are rounded already, if at all.
 std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,
                                            const sdk::Matrix& matrix,

@@ -174,4 +174,26 @@ kernels::AoWeight stored_weight(const precis_param& param, const sdk::ConstParts
   return weight;
 }
 
+bool is_integer_rows(const kernels::AoWeight& weight) {
+  if (weight.codes != kernels::AoCodes::int8 || weight.block != weight.columns) return false;
+  const int8_t* zeros = weight.zero_points;
+  return zeros == nullptr || std::all_of(zeros, zeros + weight.rows / weight.block_rows,
+                                         [](int8_t zero) { return zero == 0; });
+}
+
+bool is_float8_rows(const kernels::AoWeight& weight) {
+  return weight.codes == kernels::AoCodes::float8_e4m3fn && weight.block == weight.columns;
+}
+
+std::vector<float> row_scales(const kernels::AoWeight& weight) {
+  std::vector<float> scales(weight.rows);
+  kernels::with_type(weight.scale_type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* stored = static_cast<const typename Type::Stored*>(weight.scales);
+    for (uint64_t row = 0; row < weight.rows; ++row)
+      scales[row] = Type::load(stored, row / weight.block_rows);
+  });
+  return scales;
+}
+
 }  // namespace precis::torchao

@@ -28,4 +28,9 @@ StoredObject stored_object(const sdk::StoredModule& module, const sdk::Json& met
 // Throws PRECIS_DATA_LOSS where the parts contradict each other or the parameter's shape.
 kernels::AoWeight stored_weight(const precis_param& param, const sdk::ConstParts& parts);
 
+// Bytes without zero points, whose values are read, and one scale for a whole row or more.
+bool is_integer_rows(const kernels::AoWeight& weight);
+bool is_float8_rows(const kernels::AoWeight& weight);
+std::vector<float> row_scales(const kernels::AoWeight& weight);
+
 }  // namespace precis::torchao

@@ -297,6 +297,7 @@ void expect_device_as_cpu(const DeviceCase& on) {
   SCOPED_TRACE(on.method + " " + on.config);
   PluginOnDevice plugin(on.method, on.config);
   for (const WeightType type : {WeightType::f32, WeightType::f16, WeightType::bf16}) {
+    if (on.bfloat16_only && type != WeightType::bf16) continue;
     SCOPED_TRACE(kernels::name_of(type));
     Weight weight(type, on.rows, on.columns);
     std::vector<OwnedTensor> parts = encoded(plugin, weight, kCpu);

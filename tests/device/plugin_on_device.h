@@ -77,7 +77,8 @@ struct DeviceCase {
   std::string method, config;
   int64_t rows, columns;
   double tolerance;
-  bool encodes = true;  // false: the parts are made on the CPU only
+  bool encodes = true;         // false: the parts are made on the CPU only
+  bool bfloat16_only = false;  // weights of other dtypes are refused
 };
 void expect_device_as_cpu(const DeviceCase& on);
 

@@ -25,10 +25,11 @@ struct TileScales {
   uint32_t row_shift, column_shift, tiles_per_row;
   const void* scales;
 };
+PRECIS_FUNCTION uint64_t tile_of(const TileScales& tiles, uint32_t row, uint32_t column) {
+  return uint64_t{row >> tiles.row_shift} * tiles.tiles_per_row + (column >> tiles.column_shift);
+}
 PRECIS_FUNCTION float tile_scale(const TileScales& tiles, uint32_t row, uint32_t column) {
-  const uint64_t tile =
-      uint64_t{row >> tiles.row_shift} * tiles.tiles_per_row + (column >> tiles.column_shift);
-  return load_stored_scale(tiles.type, tiles.scales, tile);
+  return load_stored_scale(tiles.type, tiles.scales, tile_of(tiles, row, column));
 }
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -1,0 +1,71 @@
+// Products on a device with activations that the library rounds as they come: codes and scales of x
+// stand in the call's workspace.
+#pragma once
+
+#include "kernels/device/float8.h"
+#include "kernels/device/int8.h"
+#include "plugins/back_end.h"
+
+namespace precis::plugins::PRECIS_DEVICE {
+
+using Rounding = std::optional<kernels::ActivationRounding>;
+
+struct RoundedActivations {
+  uint64_t scales_at, bytes;
+  RoundedActivations(uint64_t m, uint64_t columns, const kernels::ActivationRounding& rounding) {
+    const uint64_t tile = rounding.group == 0 ? columns : rounding.group;
+    scales_at = (m * columns + 15) / 16 * 16;
+    bytes = scales_at + m * ((columns + tile - 1) / tile) * sizeof(float);
+  }
+};
+
+inline void plan_rounded(const precis_linear_options& options, uint64_t columns,
+                         const kernels::ActivationRounding& rounding, sdk::PlanWriter& plan) {
+  if (rounding.group != 0 && rounding.group < 64 && rounding.group < columns)
+    throw sdk::PluginError(PRECIS_UNSUPPORTED, "on a device a tile has at least 64 columns");
+  plan.workspace(
+      RoundedActivations(static_cast<uint64_t>(options.max_rows), columns, rounding).bytes);
+}
+
+// body(codes, scales) of x in the workspace.
+template <typename Code, typename Body>
+const char* with_rounded(const ProductArguments& a, uint64_t columns,
+                         const kernels::ActivationRounding& rounding, Body body) {
+  const RoundedActivations room(a.m, columns, rounding);
+  if (a.call.workspace_size < room.bytes)
+    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
+  auto* codes = static_cast<unsigned char*>(a.call.workspace);
+  return body(reinterpret_cast<Code*>(codes), reinterpret_cast<float*>(codes + room.scales_at));
+}
+
+// rounding: by the rule float8.
+inline const char* launch_rounded(const device::Float8Tensor& weight,
+                                  const kernels::ActivationRounding& rounding,
+                                  const ProductArguments& a) {
+  return with_rounded<uint8_t>(
+      a, weight.columns, rounding, [&](uint8_t* codes, float* scales) -> const char* {
+        const auto group = static_cast<uint32_t>(rounding.group);
+        if (const char* error = device::quantize_float8_activations(
+                a.activation, a.x, a.m, weight.columns,
+                {group, rounding.largest, rounding.smallest_scale}, codes, scales, a.call.stream))
+          return error;
+        return device::linear_float8_float8(weight, {codes, scales, group}, a.activation, a.bias,
+                                            a.y, a.m, a.call.stream);
+      });
+}
+
+// rounding: by the rule torchao_integer, symmetric and of whole rows.
+inline const char* launch_rounded(const device::Int8Rows& weight,
+                                  const kernels::ActivationRounding& rounding,
+                                  const ProductArguments& a) {
+  return with_rounded<int8_t>(
+      a, weight.columns, rounding, [&](int8_t* codes, float* scales) -> const char* {
+        if (const char* error = device::quantize_int8_activations(
+                a.activation, a.x, a.m, weight.columns, rounding, codes, scales, a.call.stream))
+          return error;
+        return device::linear_int8_rows(weight, codes, scales, a.activation, a.bias, a.y, a.m,
+                                        a.call.stream);
+      });
+}
+
+}  // namespace precis::plugins::PRECIS_DEVICE
