@@ -17,16 +17,17 @@ struct TileRuns {
   static constexpr int kRunsOfRow = kStepBytes / 2 / kRun;
   static constexpr int kRowsApart = kGemmThreads / kRunsOfRow;
   static constexpr int kCount = TileN / kRowsApart;
+  static_assert(kRunsOfRow == 8 && kGemmThreads == 256);
   typename Format::Run runs[kCount];
   bool inside;  // whether the columns are; x is zero beyond them, but a NaN times zero is none
 
   static PRECIS_FUNCTION uint32_t row(int i) {
-    return static_cast<uint32_t>(i * kRowsApart) + threadIdx.x / kRunsOfRow;
+    return static_cast<uint32_t>(i * kRowsApart) + row_of_thread<Format>();
   }
 
   PRECIS_FUNCTION void load(const typename Format::Weight& weight, uint32_t first_row,
                             uint32_t first_column) {
-    const uint32_t column = first_column + threadIdx.x % kRunsOfRow * kRun;
+    const uint32_t column = first_column + run_of_thread<Format>() * kRun;
     inside = column < weight.columns;
     if (!inside) return;
     PRECIS_UNROLL
@@ -40,7 +41,7 @@ struct TileRuns {
   template <class Activation>
   PRECIS_FUNCTION void store(const typename Format::Weight& weight,
                              const typename Format::Table& table, unsigned char* tile) const {
-    unsigned char* to = tile + row(0) * kPitch + threadIdx.x % kRunsOfRow * 16;
+    unsigned char* to = tile + row(0) * kPitch + run_of_thread<Format>() * 16;
     PRECIS_UNROLL
     for (int i = 0; i < kCount; ++i) {
       float values[kRun] = {};

@@ -73,19 +73,76 @@ __global__ void __launch_bounds__(kGemvWarps* kWarp)
   }
 }
 
+// The same for runs that stand along the rows: a block has 32 rows, one for each lane, and its
+// warps take turns along the columns. Within the same bound: a warp's sum has fewer products.
+inline constexpr unsigned kGemvRowWarps = 16;
+
+template <int Batch>
+struct WarpSums {
+  float sums[kGemvRowWarps][Batch][kWarp];
+};
+
+template <class Format, class Activation, int Batch>
+__global__ void __launch_bounds__(kGemvRowWarps* kWarp, 2)
+    gemv_rows_kernel(PRECIS_PARAMETER typename Format::Weight weight, const Activation* x,
+                     const Activation* bias, Activation* y, int batch) {
+  PRECIS_SHARED(typename Format::Table, table);
+  PRECIS_SHARED(WarpSums<Batch>, of_warps);
+  Format::fill(table, weight);
+  __syncthreads();
+  const uint32_t first = blockIdx.x * kWarp, last = weight.rows - 1;
+  const uint32_t wanted = first + static_cast<uint32_t>(lane()),
+                 row = wanted < last ? wanted : last;
+  constexpr uint32_t kStep = kGemvRowWarps * kRun;
+  float sums[Batch] = {};
+  uint32_t column = static_cast<uint32_t>(warp()) * kRun;
+  for (; column + (Format::kInFlight - 1) * kStep < weight.columns;
+       column += Format::kInFlight * kStep) {
+    typename Format::Run runs[Format::kInFlight];
+    PRECIS_UNROLL
+    for (int i = 0; i < Format::kInFlight; ++i)
+      runs[i] = Format::load(weight, row, column + static_cast<uint32_t>(i) * kStep);
+    PRECIS_UNROLL
+    for (int i = 0; i < Format::kInFlight; ++i)
+      gemv_accumulate<Format, Activation, Batch>(
+          weight, table, runs[i], x, column + static_cast<uint32_t>(i) * kStep, batch, sums);
+  }
+  for (; column < weight.columns; column += kStep)
+    gemv_accumulate<Format, Activation, Batch>(weight, table, Format::load(weight, row, column), x,
+                                               column, batch, sums);
+  PRECIS_UNROLL
+  for (int b = 0; b < Batch; ++b) of_warps.sums[warp()][b][lane()] = sums[b];
+  __syncthreads();
+  const int b = warp();
+  if (b >= batch || wanted > last) return;
+  float parts[4] = {};
+  PRECIS_UNROLL
+  for (unsigned i = 0; i < kGemvRowWarps; ++i) parts[i % 4] += of_warps.sums[i][b][lane()];
+  const float sum = (parts[0] + parts[1]) + (parts[2] + parts[3]);
+  y[uint64_t{weight.rows} * static_cast<unsigned>(b) + row] =
+      from_float<Activation>(bias == nullptr ? sum : sum + to_float(bias[row]));
+}
+
+template <class Format, class Activation, int Batch>
+const char* launch_gemv_batch(const typename Format::Weight& weight, const Activation* x,
+                              const Activation* bias, Activation* y, int batch, void* stream) {
+  if constexpr (kRunsAlongRows<Format>)
+    return PRECIS_LAUNCH((gemv_rows_kernel<Format, Activation, Batch>),
+                         dim3((weight.rows + kWarp - 1) / kWarp), dim3(kGemvRowWarps * kWarp), 0,
+                         stream, weight, x, bias, y, batch);
+  else
+    return PRECIS_LAUNCH((gemv_kernel<Format, Activation, Batch>),
+                         dim3((weight.rows + kGemvWarps - 1) / kGemvWarps),
+                         dim3(kGemvWarps * kWarp), 0, stream, weight, x, bias, y, batch);
+}
+
 template <class Format, class Activation>
 const char* launch_gemv(const typename Format::Weight& weight, const Activation* x,
                         const Activation* bias, Activation* y, uint32_t batch, void* stream) {
-  const dim3 grid((weight.rows + kGemvWarps - 1) / kGemvWarps), block(kGemvWarps * kWarp);
   const int rows = static_cast<int>(batch);
-  if (batch == 1)
-    return PRECIS_LAUNCH((gemv_kernel<Format, Activation, 1>), grid, block, 0, stream, weight, x,
-                         bias, y, rows);
-  if (batch <= 4)
-    return PRECIS_LAUNCH((gemv_kernel<Format, Activation, 4>), grid, block, 0, stream, weight, x,
-                         bias, y, rows);
-  return PRECIS_LAUNCH((gemv_kernel<Format, Activation, kGemvMaxBatch>), grid, block, 0, stream,
-                       weight, x, bias, y, rows);
+  if (batch == 1) return launch_gemv_batch<Format, Activation, 1>(weight, x, bias, y, rows, stream);
+  if (batch <= 4) return launch_gemv_batch<Format, Activation, 4>(weight, x, bias, y, rows, stream);
+  return launch_gemv_batch<Format, Activation, kGemvMaxBatch>(weight, x, bias, y, rows, stream);
 }
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -182,13 +182,14 @@ const char* plan_rows(const GroupedTensor& weight, GroupedRows* out) {
         decltype(tag)::value == Packing::hqq || decltype(tag)::value == Packing::quanto;
     if (!runs_share(from) || (flat && from.columns % from.group_size != 0))
       return "products on a device: 8 neighbours of a row have one scale";
-    constexpr bool in_place = kCodesInRows<decltype(tag)::value>;
+    const bool in_place = codes_in_place<decltype(tag)::value>(from);
     *out = {from.rows,
             from.columns,
             from.group_size < from.columns ? from.group_size : from.columns,
             bits_in_rows(from),
             kOffsetAdded<decltype(tag)::value>,
             in_place,
+            in_place ? kCodesStand<decltype(tag)::value> : CodesStand::rows,
             in_place ? from.flip * (from.bits == 4 ? 0x11111111u : 0x01010101u) : 0u,
             from.arithmetic.base,
             type_of(from.arithmetic.rounding),
@@ -239,8 +240,13 @@ const char* linear_groups(const GroupedRows& weight, WeightType activation, cons
         {weight.flip, weight.base, rounding_of(weight.rounding), rounding_of(weight.inner)}};
     return launch_linear<Format>(kernel_weight, activation, x, bias, y, m, stream);
   };
+  const bool in_columns = weight.stand == CodesStand::columns;
   if (weight.bits == 4 && weight.offset_added) return launch(Grouped<4, true>{});
+  if (weight.bits == 4 && in_columns) return launch(Grouped<4, false, CodesStand::columns>{});
+  if (weight.stand == CodesStand::columns_of_words)
+    return launch(Grouped<4, false, CodesStand::columns_of_words>{});
   if (weight.bits == 4) return launch(Grouped<4, false>{});
+  if (in_columns) return launch(Grouped<8, false, CodesStand::columns>{});
   if (!weight.offset_added) return launch(Grouped<8, false>{});
   return "products on a device: offsets are added to 4-bit products only";
 }

@@ -1,8 +1,9 @@
 // Group-wise integers on a device: GPTQ, AWQ, HQQ, optimum-quanto's qint4 and qint2, torchao's int8
 // and int4. The rules of kernels/device/bitsandbytes.h hold.
 //
-// Stored weights are decoded as they are. Products want the codes in rows: `repack` brings them
-// there once, when a weight is loaded.
+// Stored weights are decoded as they are. Products read codes of 4 or 8 bits as GPTQ, AWQ's gemm
+// and gemv, and torchao store them; those of the others `repack` brings into rows, once, when a
+// weight is loaded. Scales it brings into rows for all.
 #pragma once
 
 #include <cstdint>
@@ -59,18 +60,21 @@ using GroupedTensor =
 const char* dequantize_groups(const GroupedTensor& weight, WeightType out_type, void* out,
                               void* stream);
 
-// A weight in rows: codes of 4 or 8 bits, the first in the lowest bits of a word, and a float32
-// scale and offset for each group.
+enum class CodesStand : uint32_t;
+
+// A weight as products read it: codes of 4 or 8 bits, and a float32 scale and offset for each group
+// of a row.
 struct GroupedRows {
   uint32_t rows, columns, group_size;
   int bits;
   bool offset_added;  // (code - base) * scale + offset instead of (code - base - offset) * scale
-  bool in_place;      // the stored codes stand so: they are used where they are, `flip` applied
+  bool in_place;      // the stored codes are used where they are, `flip` applied
+  CodesStand stand;   // formats/grouped.h
   uint32_t flip;      // of the bits of a word of codes
   float base;
   WeightType rounding, inner;  // of a value, and of the first step
-  const uint32_t* codes;       // [rows][columns * bits / 32]
-  const float* scales;         // [rows][groups][2]
+  const uint32_t* codes;       // those that `repack` fills: [rows][columns * bits / 32]
+  const float* scales;         // [rows][groups][2], or [groups][rows][2] for codes in columns
 
   uint32_t groups() const { return (columns + group_size - 1) / group_size; }
   uint64_t code_words() const {

@@ -244,16 +244,17 @@ TEST_F(DeviceTraffic, Float8Tiles) {
 }
 
 // Codes that lie along the rows of the weight come and go in whole sectors.
-TEST_F(DeviceTraffic, GroupedCodes) {
-  const Array<uint32_t> qweight(64 * 256 / 8), qzeros(2 * 64 / 8), codes(64 * 256 / 8);
+TEST_F(DeviceTraffic, RepackedCodes) {
+  const Array<uint32_t> qweight(64 * 256 * 3 / 32), qzeros(2 * 64 * 3 / 32), codes(64 * 256 / 8);
   const Array<uint16_t> scales(2 * 64), out(64 * 256), x(256), y(64);
   const Array<float> row_scales(64 * 2 * 2);
-  const GptqTensor gptq{{4, false, true}, {64, 256, 128}, qweight.data(), qzeros.data(),
+  const GptqTensor gptq{{3, false, true}, {64, 256, 128}, qweight.data(), qzeros.data(),
                         WeightType::f16,  scales.data(),  nullptr};
   expect(dequantize_groups(gptq, WeightType::f16, out.data(), nullptr), {2.0, 1.3});
   simt::trace_reset();
   expect(repack(gptq, codes.data(), row_scales.data(), nullptr), {2.0, 1.3});
-  EXPECT_EQ(simt::trace_report().global_bytes_read, 64u * 256 / 2 + 2 * 64 * 2 + 2 * 64 / 2);
+  EXPECT_EQ(simt::trace_report().global_bytes_read,
+            64u * 256 * 3 / 8 + 2 * 64 * 2 + 2 * 64 * 3 / 8 + 16);  // the last sector in part
   EXPECT_EQ(simt::trace_report().global_bytes_written, 64u * 256 / 2 + 64 * 2 * 8);
   GroupedRows rows;
   ASSERT_EQ(plan_rows(gptq, &rows), nullptr);
@@ -263,6 +264,39 @@ TEST_F(DeviceTraffic, GroupedCodes) {
   expect(linear_groups(rows, WeightType::f16, x.data(), nullptr, y.data(), 1, nullptr),
          {1.05, 1.0});
   EXPECT_EQ(simt::trace_report().global_bytes_read, 64u * 256 / 2 + 64 * 2 * 8 + 256 * 2);
+}
+
+// What GPTQ and AWQ store is read where it is, by whole sectors too, and nothing else is made of it
+// than scales.
+TEST_F(DeviceTraffic, CodesInPlace) {
+  const Array<uint32_t> qweight(64 * 256 / 8), qzeros(2 * 64 / 8);
+  const Array<uint16_t> scales(2 * 64), x(160 * 256), y(160 * 64);
+  const Array<float> row_scales(64 * 2 * 2);
+  const GptqTensor gptq{{4, false, true}, {64, 256, 128}, qweight.data(), qzeros.data(),
+                        WeightType::f16,  scales.data(),  nullptr};
+  const AwqTensor awq{AwqLayout::gemm, {64, 256, 128},  qweight.data(),
+                      qzeros.data(),   WeightType::f16, scales.data()};
+  for (const GroupedTensor& weight : {GroupedTensor{gptq}, GroupedTensor{awq}}) {
+    const bool is_awq = std::holds_alternative<AwqTensor>(weight);
+    GroupedRows rows;
+    ASSERT_EQ(plan_rows(weight, &rows), nullptr);
+    ASSERT_TRUE(rows.in_place);
+    rows.scales = row_scales.data();
+    simt::trace_reset();
+    expect(repack(weight, nullptr, row_scales.data(), nullptr), {2.0, 1.0});
+    EXPECT_EQ(simt::trace_report().global_bytes_read, 2u * 64 * 2 + 2 * 64 / 2);
+    EXPECT_EQ(simt::trace_report().global_bytes_written, 64u * 2 * 8);
+    for (const uint32_t m : {1u, 8u, 16u, 160u}) {
+      executor_has_wgmma() = m >= 128;
+      simt::trace_reset();
+      // Half a sector holds AWQ's words of 32 rows.
+      expect(linear_groups(rows, WeightType::f16, x.data(), nullptr, y.data(), m, nullptr),
+             {is_awq ? 1.6 : 1.05, m == 16 ? 1.3 : 1.0});
+      EXPECT_EQ(simt::trace_report().global_bytes_read,
+                64u * 256 / 2 + 64 * 2 * 8 + uint64_t{m} * 256 * 2);
+    }
+    executor_has_wgmma() = false;
+  }
 }
 
 }  // namespace

@@ -86,8 +86,8 @@ __global__ void __launch_bounds__(kUnpackThreads)
   }
 }
 
-// codes[rows][columns * Bits / 32], unless they are null, and scales[rows][groups]; columns and
-// group_size are multiples of 8.
+// codes[rows][columns * Bits / 32] and scales[rows][groups]; where codes stay in columns, they are
+// null and scales[groups][rows]. columns and group_size are multiples of 8.
 template <Packing P, int Bits>
 __global__ void __launch_bounds__(kUnpackThreads)
     repack_kernel(PRECIS_PARAMETER StoredGroups weight, uint32_t group_size, uint32_t* codes,
@@ -96,28 +96,31 @@ __global__ void __launch_bounds__(kUnpackThreads)
   const uint32_t first_column = blockIdx.x * kUnpackRuns * kRun;
   for (uint32_t first_row = blockIdx.y * kUnpackRows; first_row < weight.rows;
        first_row += gridDim.y * kUnpackRows) {
-    collect_codes<P>(weight, first_row, first_column, tile);
+    if (codes != nullptr) collect_codes<P>(weight, first_row, first_column, tile);
     __syncthreads();
     const uint32_t row = threadIdx.x / kUnpackRuns, run = threadIdx.x % kUnpackRuns;
     const uint32_t column = first_column + run * kRun;
     if (first_row + row < weight.rows && column < weight.columns) {
-      const auto wide = load_vector<Words2>(&tile.runs[place_of_run(row, run)]);
-      const uint64_t at = (uint64_t{first_row + row} * weight.columns + column) * Bits / 32;
-      if (codes == nullptr) {
-        // They are used where they are.
-      } else if constexpr (Bits == 8) {
-        store_vector(codes + at, wide);
-      } else {
-        uint32_t word = 0;
-        PRECIS_UNROLL
-        for (uint32_t i = 0; i < kRun; ++i)
-          word |= (wide.words[i / 4] >> (8 * (i % 4)) & 15u) << (4 * i);
-        codes[at] = word;
+      if (codes != nullptr) {
+        const auto wide = load_vector<Words2>(&tile.runs[place_of_run(row, run)]);
+        uint32_t* to = codes + (uint64_t{first_row + row} * weight.columns + column) * Bits / 32;
+        if constexpr (Bits == 8) {
+          store_vector(to, wide);
+        } else {
+          uint32_t word = 0;
+          PRECIS_UNROLL
+          for (uint32_t i = 0; i < kRun; ++i)
+            word |= (wide.words[i / 4] >> (8 * (i % 4)) & 15u) << (4 * i);
+          *to = word;
+        }
       }
       if (column % group_size == 0) {
         const uint32_t groups = (weight.columns + group_size - 1) / group_size;
-        scales[uint64_t{first_row + row} * groups + column / group_size] =
-            stored_group_scale<P>(weight, first_row + row, column);
+        const bool in_columns = codes == nullptr && kCodesStand<P> != CodesStand::rows;
+        const uint64_t place = in_columns
+                                   ? uint64_t{column / group_size} * weight.rows + first_row + row
+                                   : uint64_t{first_row + row} * groups + column / group_size;
+        scales[place] = stored_group_scale<P>(weight, first_row + row, column);
       }
     }
     __syncthreads();

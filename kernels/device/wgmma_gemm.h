@@ -29,12 +29,13 @@ struct WgmmaRuns {
 
   PRECIS_FUNCTION void load(const typename Format::Weight& weight, uint32_t first_row,
                             uint32_t first_column) {
-    const uint32_t column = first_column + threadIdx.x % 8 * kRun;
+    const uint32_t column = first_column + run_of_thread<Format>() * kRun;
     inside = column < weight.columns;
     if (!inside) return;
     PRECIS_UNROLL
     for (int i = 0; i < kCount; ++i) {
-      const uint32_t wanted = first_row + static_cast<uint32_t>(i) * kRowsApart + threadIdx.x / 8;
+      const uint32_t wanted =
+          first_row + static_cast<uint32_t>(i) * kRowsApart + row_of_thread<Format>();
       runs[i] = Format::load(weight, wanted < weight.rows ? wanted : weight.rows - 1, column);
     }
   }
@@ -46,8 +47,8 @@ struct WgmmaRuns {
     for (int i = 0; i < kCount; ++i) {
       float values[kRun] = {};
       if (inside) decode<Format>(weight, table, runs[i], values);
-      const uint32_t row = static_cast<uint32_t>(i) * kRowsApart + threadIdx.x / 8;
-      store_vector(tile + swizzled(row, threadIdx.x % 8), pack_8<Activation>(values));
+      const uint32_t row = static_cast<uint32_t>(i) * kRowsApart + row_of_thread<Format>();
+      store_vector(tile + swizzled(row, run_of_thread<Format>()), pack_8<Activation>(values));
     }
   }
 };
@@ -72,7 +73,7 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
     async_commit();
   };
 
-  WarpgroupSum<float> sums[2] = {};
+  WarpgroupSum<float> sums[2];
   WgmmaRuns<Format> runs;
   copy_x(0);
   copy_x(1);
@@ -84,7 +85,7 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
   wgmma_publish();
   __syncthreads();
   for (uint32_t step = 0; step < steps; ++step) {
-    start_products<Activation>(sums, tile_a(step), tile_b(step), true);
+    start_products<Activation>(sums, tile_a(step), tile_b(step), step > 0);
     if (step + 1 < steps) {
       runs.template store<Activation>(weight, table, tile_b(step + 1));
       runs.load(weight, first_n, (step + 2) * kWgmmaStep);

@@ -46,7 +46,8 @@ class SwizzledCopy {
   uint32_t row_bytes_, piece_, count_, to_;
 };
 
-// The products of one step for this warpgroup's rows. add: to the sums there are.
+// The products of one step for this warpgroup's rows. add: to the sums there are; sums that begin
+// as zeros in registers would be serialized by ptxas (C7515).
 template <class Element, int Parts>
 PRECIS_FUNCTION void start_products(WgmmaSum<Element> (&sums)[Parts], const unsigned char* a,
                                     const unsigned char* b, bool add) {

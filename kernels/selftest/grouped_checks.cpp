@@ -287,6 +287,7 @@ std::vector<Named> weights_to_multiply() {
   return {{"gptq 4", gptq({4, false, true}, {160, 256, 128}, kFloat)},
           {"gptq 3", gptq({3, false, true}, {64, 1120, 1120}, kFloat)},
           {"gptq 8 planar", gptq({8, true, false}, {32, 96, 32}, kFloat)},
+          {"gptq 8", gptq({8, false, true}, {160, 1248, 96}, kFloat)},
           {"awq gemm", awq(AwqLayout::gemm, {136, 256, 64}, kFloat)},
           {"awq gemv_fast", awq(AwqLayout::gemv_fast, {16, 128, 64}, kFloat)},
           {"hqq 4", hqq(4, 1, 36, 192, 64, kFloat, kFloat)},

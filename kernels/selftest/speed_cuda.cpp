@@ -11,6 +11,7 @@
 
 #include "kernels/device/bitsandbytes.h"
 #include "kernels/device/float8.h"
+#include "kernels/device/formats/grouped.h"
 #include "kernels/device/grouped.h"
 #include "kernels/device/host_runtime.h"
 #include "kernels/device/matrix.h"
@@ -279,20 +280,33 @@ void measure_grouped(Measurements& to) {
   require(cudaMemset(codes.data(), 0x5a, kWeights / 2));
   require(cudaMemset(scales.data(), 0, kWeights / 16));
   require(cudaMemset(x.data(), 0, 4096 * kColumns * 2));
-  GroupedRows weight{
-      kRows,           kColumns,     128,          4, false, false, 0, 0.0f, WeightType::f16,
-      WeightType::f32, codes.data(), scales.data()};
+  GroupedRows weight{};
+  weight.rows = kRows;
+  weight.columns = kColumns;
+  weight.group_size = 128;
+  weight.bits = 4;
+  weight.rounding = WeightType::f16;
+  weight.inner = WeightType::f32;
+  weight.codes = codes.data();
+  weight.scales = scales.data();
   const double stored = static_cast<double>(kWeights) * 0.5625;
-  to.bound_by_memory("int4 groups x bf16, 1 row", stored, [&] {
-    require_launched(
-        linear_groups(weight, WeightType::bf16, x.data(), nullptr, y.data(), 1, nullptr));
-  });
-  for (const uint32_t m : {64u, 1024u, 4096u})
-    to.bound_by_products("int4 groups x bf16, " + std::to_string(m) + " rows",
-                         static_cast<double>(kWeights) * m, to.peaks.of_half(), [&] {
-                           require_launched(linear_groups(weight, WeightType::bf16, x.data(),
-                                                          nullptr, y.data(), m, nullptr));
-                         });
+  for (const auto& [stand, where] :
+       {std::pair{CodesStand::rows, "in rows"}, std::pair{CodesStand::columns, "as GPTQ's"},
+        std::pair{CodesStand::columns_of_words, "as AWQ's"}}) {
+    weight.stand = stand;
+    const std::string name = std::string("int4 ") + where + " x bf16, ";
+    for (const uint32_t m : {1u, 8u})
+      to.bound_by_memory(name + std::to_string(m) + " rows", stored, [&] {
+        require_launched(
+            linear_groups(weight, WeightType::bf16, x.data(), nullptr, y.data(), m, nullptr));
+      });
+    for (const uint32_t m : {64u, 1024u, 4096u})
+      to.bound_by_products(name + std::to_string(m) + " rows", static_cast<double>(kWeights) * m,
+                           to.peaks.of_half(), [&] {
+                             require_launched(linear_groups(weight, WeightType::bf16, x.data(),
+                                                            nullptr, y.data(), m, nullptr));
+                           });
+  }
 }
 
 }  // namespace

@@ -15,6 +15,10 @@
 //   static float value(const Weight&, float level, Scale)   the decoded element, bit for bit that
 //   of
 //                                                        kernels/cpu
+//   static constexpr bool kAlongRows                     whether runs of neighbouring rows stand
+//   side
+//                                                        by side: neighbouring threads then take
+//                                                        neighbouring rows. May be left out: false
 //   static constexpr bool kShifted                       whether Scale::shift is used
 //   static float factor(Scale)                           value ~ factor * level + shift, to within
 //                                                        the roundings of `value`
@@ -32,6 +36,22 @@ struct Scale {
 };
 
 struct NoTable {};
+
+template <class Format>
+inline constexpr bool kRunsAlongRows = requires {
+  requires Format::kAlongRows;
+};
+
+// Of a tile of 8 runs in a row, by 256 threads: the row of this thread's first run, which others
+// follow 32 rows apart, and which of the 8 they are.
+template <class Format>
+PRECIS_FUNCTION uint32_t row_of_thread() {
+  return kRunsAlongRows<Format> ? threadIdx.x % 32 : threadIdx.x / 8;
+}
+template <class Format>
+PRECIS_FUNCTION uint32_t run_of_thread() {
+  return kRunsAlongRows<Format> ? threadIdx.x / 32 : threadIdx.x % 8;
+}
 
 // All eight elements of a run, decoded.
 template <class Format>

@@ -1,6 +1,6 @@
 // Integers of 4 or 8 bits with a scale and an offset for each group of neighbours in a row: what
-// GPTQ, AWQ, HQQ, optimum-quanto and torchao come to once their codes stand in rows
-// (kernels/device/formats/packings.h has their stored forms).
+// GPTQ, AWQ, HQQ, optimum-quanto and torchao come to (kernels/device/formats/packings.h has their
+// stored forms), with codes in rows or as GPTQ and AWQ's gemm have them.
 #pragma once
 
 #include "kernels/device/formats/format.h"
@@ -35,13 +35,30 @@ PRECIS_FUNCTION void numbers_of_codes(const uint32_t (&words)[Bits / 4],
   }
 }
 
+// Where the codes of products stand. A word holds neighbouring columns of a row, the first in the
+// lowest bits, or, of columns_of_words, the nibbles of 8 rows of a column: even rows, then odd
+// ones.
+enum class CodesStand : uint32_t {
+  rows,              // [rows][columns * Bits / 32]
+  columns,           // [columns * Bits / 32][rows]: GPTQ's
+  columns_of_words,  // [columns][rows / 8]: AWQ's gemm
+};
+
+PRECIS_FUNCTION uint32_t awq_nibble_of_row(uint32_t row) {
+  return (row % 8) / 2 + 4 * (row % 2);
+}
+
 // Added: whether the offset is added to the product.
-template <int Bits, bool Added>
+template <int Bits, bool Added, CodesStand Stand = CodesStand::rows>
 struct Grouped {
+  static constexpr bool kAlongRows = Stand != CodesStand::rows;
+  // Runs that gemv.h has in flight: one of columns_of_words takes eight loads.
+  static constexpr int kInFlight = Stand == CodesStand::columns_of_words ? 2 : 4;
+
   struct Weight {
     uint32_t rows, columns;
-    const uint32_t* codes;                     // [rows][columns * Bits / 32]
-    const GroupScale* scales;                  // [rows][groups]
+    const uint32_t* codes;
+    const GroupScale* scales;                  // [rows][groups]; along the rows [groups][rows]
     uint32_t groups, group_shift, group_size;  // group_shift: 32 where the size is no power of two
     GroupArithmetic arithmetic;
   };
@@ -60,15 +77,34 @@ struct Grouped {
   static PRECIS_FUNCTION Run load(const Weight& weight, uint32_t row, uint32_t column) {
     const uint32_t group =
         weight.group_shift < 32 ? column >> weight.group_shift : column / weight.group_size;
-    const uint64_t first = uint64_t{row} * weight.columns + column;
     Run run;
-    const auto* from = reinterpret_cast<const unsigned char*>(weight.codes) + first * Bits / 8;
-    using Vector = std::conditional_t<Bits == 4, uint32_t, Words2>;
-    const auto words = load_vector<Vector>(from);
-    memcpy(run.words, &words, sizeof words);
-    const auto scale = load_vector<Words2>(weight.scales + uint64_t{row} * weight.groups + group);
+    load_words(weight, row, column, run.words);
+    const uint64_t at =
+        kAlongRows ? uint64_t{group} * weight.rows + row : uint64_t{row} * weight.groups + group;
+    const auto scale = load_vector<Words2>(weight.scales + at);
     run.scale = bits_as<GroupScale>(scale);
     return run;
+  }
+  static PRECIS_FUNCTION void load_words(const Weight& weight, uint32_t row, uint32_t column,
+                                         uint32_t (&words)[Bits / 4]) {
+    if constexpr (Stand == CodesStand::rows) {
+      const uint64_t first = uint64_t{row} * weight.columns + column;
+      const auto* from = reinterpret_cast<const unsigned char*>(weight.codes) + first * Bits / 8;
+      using Vector = std::conditional_t<Bits == 4, uint32_t, Words2>;
+      const auto loaded = load_vector<Vector>(from);
+      memcpy(words, &loaded, sizeof loaded);
+    } else if constexpr (Stand == CodesStand::columns) {
+      const uint32_t* from = weight.codes + uint64_t{column * Bits / 32} * weight.rows + row;
+      PRECIS_UNROLL
+      for (uint32_t i = 0; i < Bits / 4; ++i) words[i] = from[uint64_t{i} * weight.rows];
+    } else {
+      const uint32_t apart = weight.rows / 8, shift = 4 * awq_nibble_of_row(row);
+      const uint32_t* from = weight.codes + uint64_t{column} * apart + row / 8;
+      words[0] = 0;
+      PRECIS_UNROLL
+      for (uint32_t i = 0; i < kRun; ++i)
+        words[0] |= (from[uint64_t{i} * apart] >> shift & 15u) << (4 * i);
+    }
   }
   // Rows are whole runs.
   static PRECIS_FUNCTION Run load_part(const Weight& weight, uint32_t row, uint32_t column,

@@ -84,10 +84,6 @@ PRECIS_FUNCTION uint32_t gptq_zero(const StoredGroups& w, uint32_t row, uint32_t
   return w.zero_less_one && ones == 0 ? (zero + 1) & ((1u << w.bits) - 1) : zero;
 }
 
-PRECIS_FUNCTION uint32_t awq_nibble_of_row(uint32_t row) {
-  return (row % 8) / 2 + 4 * (row % 2);
-}
-
 // The code of an element, `flip` applied.
 template <Packing P>
 PRECIS_FUNCTION uint32_t stored_code(const StoredGroups& w, uint32_t row, uint32_t column) {
@@ -176,10 +172,19 @@ template <Packing P>
 inline constexpr bool kCodesAlongRows =
     P == Packing::gptq || P == Packing::gptq_planar || P == Packing::awq_gemm;
 
-// Whether the codes stand in rows as formats/grouped.h has them.
+// Whether products read the codes where they are, and how those stand (formats/grouped.h).
 template <Packing P>
-inline constexpr bool kCodesInRows =
-    P == Packing::awq_gemv || P == Packing::torchao_pairs || P == Packing::bytes;
+inline bool codes_in_place(const StoredGroups& w) {
+  // Of 4 or 8 bits a bit stream and planes are the same.
+  if (P == Packing::gptq || P == Packing::gptq_planar) return w.bits == 4 || w.bits == 8;
+  return P == Packing::awq_gemm || P == Packing::awq_gemv || P == Packing::torchao_pairs ||
+         P == Packing::bytes;
+}
+template <Packing P>
+inline constexpr CodesStand kCodesStand =
+    P == Packing::gptq || P == Packing::gptq_planar ? CodesStand::columns
+    : P == Packing::awq_gemm                        ? CodesStand::columns_of_words
+                                                    : CodesStand::rows;
 
 // Whether the offset is added to the product.
 template <Packing P>
