@@ -29,7 +29,9 @@ template <int Pending>
 void wgmma_wait() {
   simt::late_wait(Pending);
 }
-inline void wgmma_publish() {}
+inline void wgmma_publish() {
+  simt::publish_writes();
+}
 
 // Both operands as their descriptors say: 32 bytes of each row. 16 bytes stand where their address,
 // with bits 7 to 9 added without carry to bits 4 to 6, says.
@@ -58,7 +60,9 @@ struct DescribedOperands {
         const uint64_t plain = start + static_cast<uint64_t>(row / 8) * stride +
                                static_cast<uint64_t>(row % 8) * 128 +
                                static_cast<uint64_t>(piece) * 16;
-        const auto loaded = load_vector<Words4>(shared + (plain ^ (plain >> 7 & 7) << 4));
+        const unsigned char* from = shared + (plain ^ (plain >> 7 & 7) << 4);
+        simt::require_published(from, 16);
+        const auto loaded = load_vector<Words4>(from);
         std::memcpy(rows[row] + 16 * piece, &loaded, sizeof loaded);
       }
     }

@@ -81,6 +81,23 @@ TEST(Wgmma, ATileMayNotChangeWhileItIsMultiplied) {
   EXPECT_NE(fault.find("a tile changed"), std::string::npos) << fault;
 }
 
+TEST(Wgmma, WrittenTilesArePublishedBehindTheWrite) {
+  const auto multiply = [](bool published) {
+    return fault_of([=](unsigned char* a, const unsigned char* b) {
+      if (!published) wgmma_publish();
+      if (threadIdx.x == 9) store_vector(a + 16, Words4{{1, 2, 3, 4}});
+      if (published) wgmma_publish();
+      __syncthreads();
+      WarpgroupSum<int> sum = {};
+      start(sum, a, b, true);
+      wgmma_wait<0>();
+    });
+  };
+  EXPECT_EQ(multiply(true), "");
+  const std::string fault = multiply(false);
+  EXPECT_NE(fault.find("thread 9 wrote and did not publish"), std::string::npos) << fault;
+}
+
 TEST(Wgmma, ProductsAreWaitedForBeforeTheKernelEnds) {
   const std::string fault = fault_of([](const unsigned char* a, const unsigned char* b) {
     WarpgroupSum<int> sum = {};

@@ -195,9 +195,11 @@ void prepare_threads(Block& block) {
     if (block.dynamic_shared != nullptr)
       std::memset(block.dynamic_shared, 0xff, block.dynamic_shared_bytes);
   }
+  block.writers.assign(block.dynamic_shared_bytes / 4, Writer{});
   for (size_t i = 0; i < count; ++i) {
     Thread& thread = block.threads[i];
     thread.state = State::ready;
+    thread.publications = 0;
     thread.warp_epoch = 0;
     thread.copies.clear();
     thread.late.clear();

@@ -18,6 +18,13 @@ struct AsyncCopy {
   unsigned char data[16];
 };
 
+// Who wrote a word of dynamic shared memory by vectors or copies, and what it had published by
+// then.
+struct Writer {
+  uint32_t thread = 0;  // 1 and its number; 0: nobody
+  uint32_t publications = 0;
+};
+
 struct Thread {
   Fiber fiber;
   State state = State::ready;
@@ -32,6 +39,7 @@ struct Thread {
   void* fake_stack = nullptr;
   std::vector<std::vector<AsyncCopy>> copies;  // committed groups, then the open one
   std::vector<std::vector<LateWork>> late;     // the same
+  uint32_t publications = 0;                   // calls of publish_writes
 };
 
 struct SharedObject {
@@ -69,6 +77,7 @@ struct Block {
   std::vector<SharedObject> shared;
   unsigned char* dynamic_shared = nullptr;
   size_t dynamic_shared_bytes = 0;
+  std::vector<Writer> writers;  // of each 4 bytes of it
   Thread* running = nullptr;
   int live = 0, waiting_at_barrier = 0;
   uint32_t barrier_epoch = 0;

@@ -156,6 +156,45 @@ void trace(const void* at, size_t bytes, bool write, const void* pc) {
 
 }  // namespace
 
+namespace {
+
+// The words of dynamic shared memory at `at`, as [first, last); none outside of it.
+struct SharedWords {
+  size_t first = 0, last = 0;
+  SharedWords(const Block& block, const void* at, size_t bytes) {
+    const auto begin = reinterpret_cast<uintptr_t>(block.dynamic_shared);
+    const auto place = reinterpret_cast<uintptr_t>(at);
+    if (place < begin || place + bytes > begin + block.writers.size() * 4) return;
+    first = (place - begin) / 4;
+    last = (place - begin + bytes + 3) / 4;
+  }
+};
+
+void note_writer(const void* to, size_t bytes) {
+  Block& block = *current_block();
+  const SharedWords words(block, to, bytes);
+  const Thread& self = *block.running;
+  for (size_t i = words.first; i < words.last; ++i)
+    block.writers[i] = {static_cast<uint32_t>(self.number) + 1, self.publications};
+}
+
+}  // namespace
+
+void publish_writes() {
+  ++current_block()->running->publications;
+}
+
+void require_published(const void* at, size_t bytes) {
+  const Block& block = *current_block();
+  const SharedWords words(block, at, bytes);
+  for (size_t i = words.first; i < words.last; ++i) {
+    const Writer& writer = block.writers[i];
+    if (writer.thread != 0 && block.threads[writer.thread - 1].publications == writer.publications)
+      fail("reads what thread " + std::to_string(writer.thread - 1) +
+           " wrote and did not publish (fence.proxy.async)");
+  }
+}
+
 void vector_load(void* value, const void* from, size_t bytes) {
   check_vector(from, bytes);
   trace(from, bytes, false, __builtin_return_address(0));
@@ -166,6 +205,7 @@ void vector_store(void* to, const void* value, size_t bytes) {
   check_vector(to, bytes);
   trace(to, bytes, true, __builtin_return_address(0));
   std::memcpy(to, value, bytes);
+  note_writer(to, bytes);
 }
 
 void async_copy(void* to_shared, const void* from, size_t bytes, size_t valid) {
@@ -214,8 +254,10 @@ void async_commit() {
 }
 
 void async_wait(int pending) {
-  arrive(current_block()->running->copies, pending,
-         [](const AsyncCopy& copy) { std::memcpy(copy.to, copy.data, copy.bytes); });
+  arrive(current_block()->running->copies, pending, [](const AsyncCopy& copy) {
+    std::memcpy(copy.to, copy.data, copy.bytes);
+    note_writer(copy.to, copy.bytes);
+  });
 }
 
 void late_start(const LateWork& work) {

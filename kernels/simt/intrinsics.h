@@ -145,6 +145,12 @@ void late_start(const LateWork& work);
 void late_commit();
 void late_wait(int pending);
 
+// What the running thread wrote to dynamic shared memory by vectors or copies before is seen by
+// units that read it by other ways than loads: fence.proxy.async. require_published fails where
+// somebody has yet to call it for bytes there.
+void publish_writes();
+void require_published(const void* at, size_t bytes);
+
 // Tells the tracer of an atomic access.
 void note_atomic(void* at, size_t bytes, const void* program_counter);
 
