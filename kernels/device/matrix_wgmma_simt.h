@@ -76,30 +76,32 @@ struct WarpgroupMessage {
   uint64_t a, b, add, digest;  // digest: of the operands when the product began, on lane 0
 };
 
-// The work of all lanes of a warpgroup.
+// The work of all lanes of a warpgroup, 16 columns at a time: stacks of the executor are small.
 template <class Element>
 void multiply_described(WarpgroupMessage<Element>* const* lanes) {
-  constexpr int kElements = 32 / static_cast<int>(sizeof(Element));
+  constexpr int kBytes = static_cast<int>(sizeof(Element));
   using Traits = ElementTraits<Element>;
   const DescribedOperands operands(lanes[0]->a, lanes[0]->b);
   if (operands.digest() != lanes[0]->digest)
     simt::fail("wgmma: a tile changed between the start of a product and its end");
-  typename Traits::Sum left[64][kElements], right[128][kElements];
-  for (int k = 0; k < kElements; ++k) {
-    const int at = k * static_cast<int>(sizeof(Element));
-    for (int row = 0; row < 64; ++row) left[row][k] = Traits::value(operands.a[row] + at);
-    for (int row = 0; row < 128; ++row) right[row][k] = Traits::value(operands.b[row] + at);
-  }
-  for (int l = 0; l < kWarpgroup; ++l) {
-    auto& message = *lanes[l];
-    if (message.a != lanes[0]->a || message.b != lanes[0]->b || message.add != lanes[0]->add)
-      simt::fail("wgmma: the warpgroup's threads bring different operands");
-    for (int i = 0; i < 64; ++i) {
-      const int row = l / 32 * 16 + l % 32 / 4 + 8 * (i / 2 % 2);
-      const int column = 8 * (i / 4) + 2 * (l % 4) + i % 2;
-      typename Traits::Sum sum = message.add != 0 ? message.sum.values[i] : 0;
-      for (int k = 0; k < kElements; ++k) sum += left[row][k] * right[column][k];
-      message.sum.values[i] = sum;
+  typename Traits::Sum left[64][16], right[128][16];
+  for (int first = 0; first < 32; first += 16 * kBytes) {
+    for (int k = 0; k < 16; ++k) {
+      const int at = first + k * kBytes;
+      for (int row = 0; row < 64; ++row) left[row][k] = Traits::value(operands.a[row] + at);
+      for (int row = 0; row < 128; ++row) right[row][k] = Traits::value(operands.b[row] + at);
+    }
+    for (int l = 0; l < kWarpgroup; ++l) {
+      auto& message = *lanes[l];
+      if (message.a != lanes[0]->a || message.b != lanes[0]->b || message.add != lanes[0]->add)
+        simt::fail("wgmma: the warpgroup's threads bring different operands");
+      for (int i = 0; i < 64; ++i) {
+        const int row = l / 32 * 16 + l % 32 / 4 + 8 * (i / 2 % 2);
+        const int column = 8 * (i / 4) + 2 * (l % 4) + i % 2;
+        auto sum = first > 0 || message.add != 0 ? message.sum.values[i] : 0;
+        for (int k = 0; k < 16; ++k) sum += left[row][k] * right[column][k];
+        message.sum.values[i] = sum;
+      }
     }
   }
 }

@@ -13,11 +13,13 @@ namespace {
 #if defined(PRECIS_DEVICE_SIMT)
 // The same on an executor that has wgmma.
 Check over_wgmma(const Check& check) {
+  struct Wgmma {
+    Wgmma() { executor_has_wgmma() = true; }
+    ~Wgmma() { executor_has_wgmma() = false; }
+  };
   return {check.name + " by wgmma", [run = check.run] {
-            executor_has_wgmma() = true;
-            const std::string fault = run();
-            executor_has_wgmma() = false;
-            return fault;
+            const Wgmma on;
+            return run();
           }};
 }
 #endif
