@@ -6,6 +6,7 @@
 
 #include <array>
 #include <string_view>
+#include <type_traits>
 
 #include "models/auraflow/auraflow_transformer.h"
 #include "models/autoencoder_kl/decoder.h"
@@ -24,6 +25,7 @@ namespace {
 struct NetworkClass {
   std::string_view name;
   std::shared_ptr<torch::nn::Module> (*make)(Loader&);
+  CalibrationData calibration;
 };
 
 template <typename Network, bool partial = false>
@@ -36,18 +38,34 @@ std::shared_ptr<torch::nn::Module> make_clip(Loader& loader) {
   return loader.network<models::ClipText>("", false, projection);
 }
 
+template <typename Network>
+constexpr CalibrationData kData =
+    std::is_base_of_v<models::TextNetwork, Network>        ? CalibrationData::texts
+    : std::is_base_of_v<models::DenoisingNetwork, Network> ? CalibrationData::denoising
+                                                           : CalibrationData::none;
+
+template <typename Network, bool partial = false>
+constexpr NetworkClass network_class(std::string_view name) {
+  return {name, make_network<Network, partial>, kData<Network>};
+}
+
+template <bool projection>
+constexpr NetworkClass clip_class(std::string_view name) {
+  return {name, make_clip<projection>, kData<models::ClipText>};
+}
+
 constexpr std::array kClasses = {
-    NetworkClass{"AuraFlowTransformer2DModel", make_network<models::AuraFlowTransformer>},
-    NetworkClass{"AutoencoderKL", make_network<models::AutoencoderKlDecoder, true>},
-    NetworkClass{"BertModel", make_network<models::BertEncoder, true>},
-    NetworkClass{"CLIPTextModel", make_clip<false>},
-    NetworkClass{"CLIPTextModelWithProjection", make_clip<true>},
-    NetworkClass{"FluxTransformer2DModel", make_network<models::FluxTransformer>},
-    NetworkClass{"LlamaForCausalLM", make_network<models::LlamaDecoder>},
-    NetworkClass{"PixArtTransformer2DModel", make_network<models::PixArtTransformer>},
-    NetworkClass{"SD3Transformer2DModel", make_network<models::Sd3Transformer>},
-    NetworkClass{"T5EncoderModel", make_network<models::T5Encoder>},
-    NetworkClass{"UMT5EncoderModel", make_network<models::T5Encoder>},
+    network_class<models::AuraFlowTransformer>("AuraFlowTransformer2DModel"),
+    network_class<models::AutoencoderKlDecoder, true>("AutoencoderKL"),
+    network_class<models::BertEncoder, true>("BertModel"),
+    clip_class<false>("CLIPTextModel"),
+    clip_class<true>("CLIPTextModelWithProjection"),
+    network_class<models::FluxTransformer>("FluxTransformer2DModel"),
+    network_class<models::LlamaDecoder>("LlamaForCausalLM"),
+    network_class<models::PixArtTransformer>("PixArtTransformer2DModel"),
+    network_class<models::Sd3Transformer>("SD3Transformer2DModel"),
+    network_class<models::T5Encoder>("T5EncoderModel"),
+    network_class<models::T5Encoder>("UMT5EncoderModel"),
 };
 
 Result<const NetworkClass*> class_of(const Checkpoint& checkpoint) {
@@ -69,6 +87,13 @@ Result<const NetworkClass*> class_of(const Checkpoint& checkpoint) {
 }
 
 }  // namespace
+
+CalibrationData calibration_data(const Component& component) {
+  for (const NetworkClass& kind : kClasses) {
+    if (kind.name == component.class_name) return kind.calibration;
+  }
+  return CalibrationData::none;
+}
 
 Result<LoadedNetwork> load_network(const std::filesystem::path& directory,
                                    const LoadOptions& options, MethodResolver& methods) {

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "pipelines/pipeline.h"
 
@@ -21,5 +22,14 @@ struct LoadedNetwork {
 // class that precis does not have, naming those it has; those of Pipeline::from_pretrained.
 Result<LoadedNetwork> load_network(const std::filesystem::path& directory,
                                    const LoadOptions& options, MethodResolver& methods);
+
+// What a network can be calibrated with.
+enum class CalibrationData {
+  none,
+  texts,      // that it reads: encoders and decoders
+  denoising,  // its inputs while a pipeline makes images
+};
+// By class_name, of diffusers or transformers.
+CalibrationData calibration_data(const Component& component);
 
 }  // namespace precis::pipelines

@@ -5,7 +5,9 @@
 
 #include <string>
 
+#include "cli/denoising_options.h"
 #include "cli/session.h"
+#include "pipelines/pipeline.h"
 
 namespace precis::cli {
 
@@ -18,6 +20,8 @@ void add_calibrate(CLI::App& app, Session& session, int& result);
 
 // --device, of the commands that run networks.
 void add_device_option(CLI::App& command, std::string& device);
+
+void set_denoising(const DenoisingOptions& options, pipelines::GenerateOptions& generate);
 
 // The value of --dtype: f32, bf16 or f16.
 Result<at::ScalarType> activation_dtype(const std::string& name);

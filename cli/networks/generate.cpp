@@ -30,6 +30,7 @@ struct GenerateCommand {
   std::string output, dtype = "f32", float_source;
   PlanOptions plan;                // source, config, components, rules, skips, variant
   std::vector<std::string> ready;  // NAME=DIR
+  DenoisingOptions denoising;
   pipelines::GenerateOptions generate;
   std::string device = "cpu", max_memory, offload = "none", offload_directory;
   bool fast = false, compare_float = false, fuse_qkv = false;
@@ -246,8 +247,7 @@ Status compare_float(const GenerateCommand& options, const pipelines::LoadOption
 }
 
 Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session& session) {
-  const std::filesystem::path output(options.output);
-  PRECIS_TRY(check_directory_is_writable(output.parent_path()));
+  for (const auto& file : output_files(options)) PRECIS_TRY(check_file_is_writable(file));
   const bool compare = options.compare_float || !options.float_source.empty();
   if (compare) PRECIS_TRY(check_float_source(options, session));
   PRECIS_ASSIGN(const auto load, load_options(options, session));
@@ -287,6 +287,16 @@ Result<at::ScalarType> activation_dtype(const std::string& name) {
                "one of f32, bf16, f16");
 }
 
+void set_denoising(const DenoisingOptions& options, pipelines::GenerateOptions& generate) {
+  generate.negative_prompt = options.negative_prompt;
+  generate.steps = options.steps;
+  generate.seed = options.seed;
+  generate.guidance_scale = options.guidance;
+  generate.height = options.height;
+  generate.width = options.width;
+  generate.max_sequence_length = options.max_sequence_length;
+}
+
 void add_generate(CLI::App& app, Session& session, int& result) {
   auto* command = app.add_subcommand(
       "generate", "an image from a text, by a pipeline whose components may be quantized");
@@ -294,7 +304,6 @@ void add_generate(CLI::App& app, Session& session, int& result) {
   auto& g = options->generate;
   command->add_option("DIR", options->plan.source, "a diffusers pipeline")->required();
   command->add_option("--prompt", g.prompt, "what the image shows")->required();
-  command->add_option("--negative-prompt", g.negative_prompt, "what it does not show");
   command->add_option("-o,--output", options->output, "the image")
       ->type_name("FILE.png")
       ->required();
@@ -325,14 +334,7 @@ void add_generate(CLI::App& app, Session& session, int& result) {
       ->add_option("--images", g.images,
                    "images of the prompt, made together; several are FILE-1.png, FILE-2.png …")
       ->capture_default_str();
-  command->add_option("--steps", g.steps, "denoising steps")->capture_default_str();
-  command->add_option("--seed", g.seed, "of the noise, as torch.manual_seed takes it")
-      ->capture_default_str();
-  command->add_option("--guidance", g.guidance_scale, "guidance scale; default: the pipeline's");
-  command->add_option("--height", g.height, "pixels; default: the network's");
-  command->add_option("--width", g.width, "pixels; default: the network's");
-  command->add_option("--max-sequence-length", g.max_sequence_length,
-                      "tokens of the T5 encoder; default: the pipeline's");
+  options->denoising.add_options(*command);
   command->add_option("--dtype", options->dtype, "of everything not quantized: f32, bf16, f16")
       ->capture_default_str();
   add_device_option(*command, options->device);
@@ -363,6 +365,7 @@ void add_generate(CLI::App& app, Session& session, int& result) {
   command->callback([options, &session, &result] {
     session.apply();
     if (session.threads > 0u) at::set_num_threads(static_cast<int>(*session.threads));
+    set_denoising(options->denoising, options->generate);
     if (!session.quiet && isatty(STDERR_FILENO) != 0) options->generate.progress = show_progress;
     auto report = generate(*options, session);
     if (!report.ok()) {

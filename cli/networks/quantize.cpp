@@ -3,19 +3,20 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 
-#include "cli/calibration_options.h"
 #include "cli/interrupt.h"
+#include "cli/networks/calibration_data.h"
 #include "cli/networks/commands.h"
 #include "cli/plan_options.h"
 #include "cli/run.h"
 #include "cli/table.h"
+#include "core/abi/calibration.h"
 #include "core/base/printable.h"
 #include "core/base/sha256.h"
 #include "core/engine/output_place.h"
 #include "core/engine/plan_checks.h"
-#include "pipelines/calibration/calibrate_texts.h"
 #include "runtime/threads/openmp_loops.h"
 
 namespace precis::cli {
@@ -58,66 +59,125 @@ class LayerPrinter {
   bool json_, none_;
 };
 
-// The plan's result depends on the texts too.
-void add_to_fingerprint(Plan& plan, const std::string& texts) {
-  const std::string both = plan.fingerprint + texts;
-  plan.fingerprint = to_hex(sha256(std::as_bytes(std::span(both))));
+// What is calibrated: a component of the plan, and what with.
+struct CalibratedComponent {
+  ComponentPlan* plan;
+  CalibrationRequest request;
+};
+
+bool can_be_calibrated(const ComponentPlan& component) {
+  return std::any_of(
+      component.tensors.begin(), component.tensors.end(), [](const TensorPlan& tensor) {
+        return tensor.action == Action::quantize && CalibrationGroup::available(*tensor.quantizer);
+      });
+}
+
+Status check_denoising_options(const CalibrationOptions& options,
+                               const std::vector<CalibratedComponent>& components) {
+  const bool denoises =
+      std::any_of(components.begin(), components.end(), [](const CalibratedComponent& component) {
+        return component.request.data == pipelines::CalibrationData::denoising;
+      });
+  if (denoises || options.denoising_option.empty()) return {};
+  return Error(
+      ErrorCode::invalid_argument,
+      fmt::format("{}: no image is made, because no transformer of a pipeline is calibrated",
+                  options.denoising_option),
+      "leave it out, or give the pipeline and --component transformer=SPEC");
+}
+
+Result<std::vector<CalibratedComponent>> calibrated_components(const CalibratedQuantize& options,
+                                                               const std::string& variant,
+                                                               Plan& plan, Session& session) {
+  std::vector<CalibratedComponent> result;
+  PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(plan.source, {variant}));
+  for (ComponentPlan& component : plan.components) {
+    CalibrationRequest request{plan.source, component.name, variant};
+    if (plan.kind == CheckpointKind::pipeline) {
+      if (!can_be_calibrated(component)) continue;
+      const auto stored =
+          std::find_if(checkpoint.components.begin(), checkpoint.components.end(),
+                       [&](const Component& c) { return c.name == component.name; });
+      request.data = stored == checkpoint.components.end() ? pipelines::CalibrationData::none
+                                                           : pipelines::calibration_data(*stored);
+      if (request.data == pipelines::CalibrationData::none) {
+        session.warn(fmt::format("{} is rounded without data: precis cannot run it on any",
+                                 printable(component.name)));
+        continue;
+      }
+    }
+    result.push_back({&component, std::move(request)});
+  }
+  if (result.empty()) {
+    return Error(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: nothing that is quantized can be calibrated", plan.source.string()),
+        "give a text encoder or the transformer a method such as gptq or awq, as in "
+        "--component transformer=gptq-4bit");
+  }
+  PRECIS_TRY(check_denoising_options(options.calibration, result));
+  return result;
 }
 
 Status check_source(const Plan& plan) {
-  if (plan.kind == CheckpointKind::model_directory && plan.components.size() == 1) return {};
-  return Error(
-      ErrorCode::unsupported,
-      fmt::format("{}: --calibration takes the directory of one network", plan.source.string()),
-      "give a component's directory, such as PIPELINE/text_encoder");
+  if (plan.kind != CheckpointKind::single_file) return {};
+  return Error(ErrorCode::unsupported,
+               fmt::format("{}: --calibration takes a pipeline, or the directory of one network",
+                           plan.source.string()),
+               "a lone file does not tell how its network is run");
 }
 
-Result<pipelines::CalibrationTexts> texts_of(const CalibrationOptions& options) {
-  pipelines::CalibrationTexts texts;
-  PRECIS_ASSIGN(texts.texts, pipelines::read_texts(options.texts));
-  texts.samples = options.samples;
-  texts.max_tokens = options.max_tokens;
-  texts.tokenizer = options.tokenizer;
-  return texts;
+// The plan's result depends on the data too.
+void add_to_fingerprint(Plan& plan, const std::vector<CalibratedComponent>& components,
+                        const CalibrationInput& input) {
+  std::string all = plan.fingerprint;
+  for (const auto& component : components) all += input.fingerprint(component.request.data);
+  plan.fingerprint = to_hex(sha256(std::as_bytes(std::span(all))));
 }
 
-nlohmann::json recipe_of(const CalibrationOptions& options,
-                         const pipelines::CalibrationTexts& texts) {
-  return {{"calibration",
-           {{"file", std::filesystem::path(options.texts).filename().string()},
-            {"samples", std::min(texts.samples, texts.texts.size())},
-            {"max_tokens", texts.max_tokens},
-            {"sha256", texts.fingerprint()}}}};
+Status calibrate_component(const CalibratedComponent& component, const CalibrationInput& input,
+                           const EncodedStore& store, const RunOptions& run, uint64_t max_memory,
+                           Session& session, std::vector<std::shared_ptr<const Container>>& files) {
+  const GracefulInterrupt interrupt;
+  PRECIS_ASSIGN(auto calibration, input.open(component.request, store, run.progress,
+                                             &interrupt.requested(), session));
+  CalibrateOptions options;
+  options.progress = LayerPrinter(run.progress, session.quiet);
+  options.cancel = &interrupt.requested();
+  options.max_sample_bytes = max_memory;
+  PRECIS_ASSIGN(CalibrationReport report,
+                pipelines::calibrate_network(calibration, component.request.source, *component.plan,
+                                             store.section(component.request.component), options));
+  for (const std::string& warning : report.warnings) session.warn(warning);
+  files.insert(files.end(), report.files.begin(), report.files.end());
+  return {};
 }
 
 Result<int> quantize(const CalibratedQuantize& options, Session& session) {
-  PRECIS_ASSIGN(const auto texts, texts_of(options.calibration));
+  PRECIS_ASSIGN(const CalibrationInput input, CalibrationInput::read(options.calibration));
   ResolveOptions extra;
   extra.container = container_of(options.run.output);
   extra.calibrated = true;
-  extra.recipe = recipe_of(options.calibration, texts);
+  extra.recipe = {{"calibration", input.to_json()}};
   PRECIS_ASSIGN(PlannedRun planned, options.plan.make_plan(session, extra));
   Plan& plan = planned.plan;
   for (const std::string& warning : plan.warnings) session.warn(warning);
   PRECIS_TRY(check_source(plan));
   PRECIS_TRY(check_memory(plan));
-  add_to_fingerprint(plan, texts.fingerprint());
+  PRECIS_ASSIGN(const auto components,
+                calibrated_components(options, planned.recipe.variant, plan, session));
+  add_to_fingerprint(plan, components, input);
   const std::filesystem::path out = options.run.output;
   PRECIS_TRY(check_output_place(plan, out, with_suffix(out, ".partial"), options.run.force));
-  PRECIS_ASSIGN(auto calibration,
-                pipelines::open_text_calibration(options.plan.source, texts, session.resolver()));
+  for (const auto& component : components) PRECIS_TRY(input.check(component.request, session));
   PRECIS_ASSIGN(const EncodedStore store, EncodedStore::open(with_suffix(out, ".calibration"),
                                                              plan.fingerprint, options.run.resume));
-  CalibrationReport report;
-  {
-    const GracefulInterrupt interrupt;
-    CalibrateOptions calibrate;
-    calibrate.progress = LayerPrinter(options.run.progress, session.quiet);
-    calibrate.cancel = &interrupt.requested();
-    PRECIS_ASSIGN(report, pipelines::calibrate_texts(calibration, plan, store, calibrate));
+  std::vector<std::shared_ptr<const Container>> files;  // that the plan refers to
+  for (const auto& component : components) {
+    PRECIS_TRY(
+        calibrate_component(component, input, store, options.run, plan.max_memory, session, files));
   }
   run_loops_on_pool();
-  for (const std::string& warning : report.warnings) session.warn(warning);
   const int code = run_plan(plan, options.run, session);
   if (code == kDone || code == kQuality) store.remove();
   return code;
@@ -126,7 +186,7 @@ Result<int> quantize(const CalibratedQuantize& options, Session& session) {
 }  // namespace
 
 void add_quantize(CLI::App& app, Session& session, int& result) {
-  auto* command = app.add_subcommand("quantize", "quantize a network by the texts it reads");
+  auto* command = app.add_subcommand("quantize", "quantize networks by what reaches them");
   auto options = std::make_shared<CalibratedQuantize>();
   options->plan.add_options(*command, session);
   options->run.add_options(*command);

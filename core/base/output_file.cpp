@@ -158,6 +158,13 @@ Status check_directory_is_writable(const std::filesystem::path& directory) {
   return system_error(place, "write to", errno);
 }
 
+Status check_file_is_writable(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!path.has_filename() || std::filesystem::is_directory(path, error))
+    return system_error(path, "write to", EISDIR);
+  return check_directory_is_writable(path.parent_path());
+}
+
 Status write_file_atomically(const fs::path& path, std::string_view contents) {
   fs::path temporary = path;
   temporary += ".tmp";

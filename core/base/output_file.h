@@ -54,6 +54,9 @@ class OutputFile {
 // Whether files can be made in a directory; empty: the working directory. Error io.
 Status check_directory_is_writable(const std::filesystem::path& directory);
 
+// Whether a file can be made at `path`, or take the place of one there. Error io.
+Status check_file_is_writable(const std::filesystem::path& path);
+
 // Replaces `path` by `contents`: written beside it, synced, renamed.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view contents);
 

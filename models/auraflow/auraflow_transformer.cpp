@@ -167,19 +167,44 @@ at::Tensor AuraFlowTransformer::embed_patches(const at::Tensor& latents) const {
 
 at::Tensor AuraFlowTransformer::forward(const at::Tensor& latents, const at::Tensor& text,
                                         const at::Tensor& timestep) {
-  auto image = embed_patches(latents);
+  return denoise({latents, text, timestep});
+}
+
+std::string AuraFlowTransformer::block_path(std::size_t block) const {
+  const auto index = static_cast<int64_t>(block), joint = static_cast<int64_t>(blocks_.size());
+  return index < joint ? element("joint_transformer_blocks", index)
+                       : element("single_transformer_blocks", index - joint);
+}
+
+void AuraFlowTransformer::embed(Activations& activations) {
+  const at::Tensor latents = activations[0], text = activations[1], timestep = activations[2];
+  const auto image = embed_patches(latents);
   const auto frequencies = timestep_frequencies(timestep, kTimestepFrequencies, /*scale=*/1000.0);
   const auto embedding = (*timestep_)(frequencies.to(register_tokens_.scalar_type()));
-  auto context = at::cat({register_tokens_.repeat({text.size(0), 1, 1}), (*context_)(text)}, 1);
-  for (const auto& block : blocks_) {
-    std::tie(image, context) = block->forward(image, context, embedding);
+  const auto context =
+      at::cat({register_tokens_.repeat({text.size(0), 1, 1}), (*context_)(text)}, 1);
+  activations = {image, context, embedding, latents};
+}
+
+void AuraFlowTransformer::run_block(std::size_t block, Activations& activations) {
+  at::Tensor &image = activations[kImage], &text = activations[kText];
+  const at::Tensor& embedding = activations[kEmbedding];
+  if (block < blocks_.size()) {
+    std::tie(image, text) = blocks_[block]->forward(image, text, embedding);
+    return;
   }
-  auto joint = at::cat({context, image}, 1);
-  for (const auto& block : single_blocks_) joint = block->forward(joint, embedding);
-  image = joint.narrow(1, context.size(1), image.size(1));
-  const auto m = (*modulation_out_)(at::silu(embedding)).chunk(2, 1);  // scale, shift; no norm
-  return unpatchify((*out_)(modulate(image, m[1], m[0])), latents.size(2) / patch_size_,
-                    latents.size(3) / patch_size_, patch_size_);
+  if (block == blocks_.size()) image = at::cat({text, image}, 1);
+  image = single_blocks_[block - blocks_.size()]->forward(image, embedding);
+}
+
+void AuraFlowTransformer::put_out(Activations& activations) {
+  const at::Tensor& latents = activations[kLatents];
+  const int64_t rows = latents.size(2) / patch_size_, columns = latents.size(3) / patch_size_;
+  const at::Tensor& x = activations[kImage];
+  const auto image = x.narrow(1, x.size(1) - rows * columns, rows * columns);
+  const auto m = (*modulation_out_)(at::silu(activations[kEmbedding])).chunk(2, 1);
+  // Scale, then shift; no norm.
+  activations[0] = unpatchify((*out_)(modulate(image, m[1], m[0])), rows, columns, patch_size_);
 }
 
 }  // namespace precis::models

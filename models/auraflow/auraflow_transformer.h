@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "models/denoising_network.h"
 #include "models/layers/adaptive_norm.h"
 #include "models/layers/linear.h"
 #include "models/layers/timestep_embedding.h"
@@ -15,7 +16,7 @@ namespace precis::models {
 class AuraFlowBlock;
 class AuraFlowSingleBlock;
 
-class AuraFlowTransformer : public torch::nn::Module {
+class AuraFlowTransformer : public torch::nn::Module, public DenoisingNetwork {
  public:
   // Error: std::invalid_argument naming the key of config.json.
   explicit AuraFlowTransformer(const nlohmann::json& config);
@@ -28,6 +29,15 @@ class AuraFlowTransformer : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& latents, const at::Tensor& text, const at::Tensor& timestep);
 
  private:
+  // What the blocks hand on; the image is in one tensor with the text in front from the first
+  // single block on.
+  enum Slot : std::size_t { kImage, kText, kEmbedding, kLatents };
+  std::size_t block_count() const override { return blocks_.size() + single_blocks_.size(); }
+  std::string block_path(std::size_t block) const override;
+  void embed(Activations& activations) override;
+  void run_block(std::size_t block, Activations& activations) override;
+  void put_out(Activations& activations) override;
+
   at::Tensor embed_patches(const at::Tensor& latents) const;
 
   int64_t patch_size_, position_side_;

@@ -126,22 +126,49 @@ FluxTransformer::FluxTransformer(const nlohmann::json& config) {
 FluxTransformer::~FluxTransformer() = default;
 
 at::Tensor FluxTransformer::forward(const Input& input) {
-  auto image = (*in_)(input.latents);
+  Activations inputs{input.latents,         input.text,          input.pooled, input.timestep,
+                     input.image_positions, input.text_positions};
+  if (guidance_embedded_) inputs.push_back(input.guidance);
+  return denoise(std::move(inputs));
+}
+
+std::string FluxTransformer::block_path(std::size_t block) const {
+  const auto index = static_cast<int64_t>(block), joint = static_cast<int64_t>(blocks_.size());
+  return index < joint ? element("transformer_blocks", index)
+                       : element("single_transformer_blocks", index - joint);
+}
+
+void FluxTransformer::embed(Activations& activations) {
+  const at::Tensor latents = activations[0], text = activations[1], pooled = activations[2],
+                   timestep = activations[3], image_positions = activations[4],
+                   text_positions = activations[5];
+  const auto image = (*in_)(latents);
   const auto type = image.scalar_type();
   // The scale of training: a timestep from 0 to 1000.
-  const auto guidance = guidance_embedded_ ? input.guidance.to(type) * 1000 : at::Tensor();
-  const auto embedding = (*time_text_)(input.timestep.to(type) * 1000, input.pooled, guidance);
-  auto text = (*context_)(input.text);
-  const auto [cos, sin] =
-      rotary_angles(at::cat({input.text_positions, input.image_positions}), axes_, 10000.0);
-  const FluxAngles angles{cos.to(image.device()), sin.to(image.device())};
-  for (const auto& block : blocks_) {
-    std::tie(image, text) = block->forward(image, text, embedding, angles);
+  const auto guidance = guidance_embedded_ ? activations[6].to(type) * 1000 : at::Tensor();
+  const auto embedding = (*time_text_)(timestep.to(type) * 1000, pooled, guidance);
+  const auto [cos, sin] = rotary_angles(at::cat({text_positions, image_positions}), axes_, 10000.0);
+  activations = {
+      image, (*context_)(text), embedding, cos.to(image.device()), sin.to(image.device()), latents};
+}
+
+void FluxTransformer::run_block(std::size_t block, Activations& activations) {
+  at::Tensor &image = activations[kImage], &text = activations[kText];
+  const at::Tensor& embedding = activations[kEmbedding];
+  const FluxAngles angles{activations[kCos], activations[kSin]};
+  if (block < blocks_.size()) {
+    std::tie(image, text) = blocks_[block]->forward(image, text, embedding, angles);
+    return;
   }
-  auto joint = at::cat({text, image}, 1);
-  for (const auto& block : single_blocks_) joint = block->forward(joint, embedding, angles);
-  const auto result = joint.narrow(1, text.size(1), image.size(1));
-  return (*out_)((*norm_out_)(result, embedding));
+  if (block == blocks_.size()) image = at::cat({text, image}, 1);
+  image = single_blocks_[block - blocks_.size()]->forward(image, embedding, angles);
+}
+
+void FluxTransformer::put_out(Activations& activations) {
+  const at::Tensor& x = activations[kImage];
+  const int64_t tokens = activations[kLatents].size(1);
+  const auto image = x.narrow(1, x.size(1) - tokens, tokens);
+  activations[0] = (*out_)((*norm_out_)(image, activations[kEmbedding]));
 }
 
 }  // namespace precis::models

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "models/denoising_network.h"
 #include "models/layers/adaptive_norm.h"
 #include "models/layers/linear.h"
 #include "models/layers/timestep_embedding.h"
@@ -15,7 +16,7 @@ namespace precis::models {
 class FluxBlock;
 class FluxSingleBlock;
 
-class FluxTransformer : public torch::nn::Module {
+class FluxTransformer : public torch::nn::Module, public DenoisingNetwork {
  public:
   // Error: std::invalid_argument naming the key of config.json.
   explicit FluxTransformer(const nlohmann::json& config);
@@ -36,6 +37,15 @@ class FluxTransformer : public torch::nn::Module {
   at::Tensor forward(const Input& input);
 
  private:
+  // What the blocks hand on; the image is in one tensor with the text in front from the first
+  // single block on.
+  enum Slot : std::size_t { kImage, kText, kEmbedding, kCos, kSin, kLatents };
+  std::size_t block_count() const override { return blocks_.size() + single_blocks_.size(); }
+  std::string block_path(std::size_t block) const override;
+  void embed(Activations& activations) override;
+  void run_block(std::size_t block, Activations& activations) override;
+  void put_out(Activations& activations) override;
+
   bool guidance_embedded_;
   std::vector<int64_t> axes_;
   std::shared_ptr<TimeTextEmbedding> time_text_;

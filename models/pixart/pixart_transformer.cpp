@@ -131,18 +131,37 @@ PixArtTransformer::~PixArtTransformer() = default;
 
 at::Tensor PixArtTransformer::forward(const at::Tensor& latents, const at::Tensor& text,
                                       const at::Tensor& text_mask, const at::Tensor& timestep) {
-  auto x = (*patches_)(latents);
+  return denoise({latents, text, text_mask, timestep});
+}
+
+std::string PixArtTransformer::block_path(std::size_t block) const {
+  return element("transformer_blocks", static_cast<int64_t>(block));
+}
+
+void PixArtTransformer::embed(Activations& activations) {
+  const at::Tensor latents = activations[0], text = activations[1], text_mask = activations[2],
+                   timestep = activations[3];
+  const auto x = (*patches_)(latents);
   const auto embedding =
       (*timestep_)(timestep_frequencies(timestep, kTimestepFrequencies).to(x.scalar_type()));
   const auto modulation = (*modulation_)(at::silu(embedding)).view({x.size(0), 6, -1});
-  const auto context = caption_ ? (*caption_)(text) : text;
   const auto mask =
       ((1 - text_mask.to(x.scalar_type())) * -10000.0).view({text_mask.size(0), 1, 1, -1});
-  for (const auto& block : blocks_) x = block->forward(x, context, mask, modulation);
-  const auto shift_scale = (out_shift_scale_ + embedding.unsqueeze(1)).chunk(2, 1);
-  x = at::layer_norm(x, {x.size(-1)}, {}, {}, 1e-6) * (1 + shift_scale[1]) + shift_scale[0];
-  return unpatchify((*out_)(x), latents.size(2) / patch_size_, latents.size(3) / patch_size_,
-                    patch_size_);
+  activations = {x, caption_ ? (*caption_)(text) : text, mask, modulation, embedding, latents};
+}
+
+void PixArtTransformer::run_block(std::size_t block, Activations& activations) {
+  activations[kImage] = blocks_[block]->forward(activations[kImage], activations[kText],
+                                                activations[kMask], activations[kModulation]);
+}
+
+void PixArtTransformer::put_out(Activations& activations) {
+  const at::Tensor &x = activations[kImage], &latents = activations[kLatents];
+  const auto shift_scale = (out_shift_scale_ + activations[kEmbedding].unsqueeze(1)).chunk(2, 1);
+  const auto normed =
+      at::layer_norm(x, {x.size(-1)}, {}, {}, 1e-6) * (1 + shift_scale[1]) + shift_scale[0];
+  activations[0] = unpatchify((*out_)(normed), latents.size(2) / patch_size_,
+                              latents.size(3) / patch_size_, patch_size_);
 }
 
 }  // namespace precis::models

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "models/denoising_network.h"
 #include "models/layers/linear.h"
 #include "models/layers/patch_embedding.h"
 #include "models/layers/timestep_embedding.h"
@@ -15,7 +16,7 @@ namespace precis::models {
 
 class PixArtBlock;
 
-class PixArtTransformer : public torch::nn::Module {
+class PixArtTransformer : public torch::nn::Module, public DenoisingNetwork {
  public:
   // Error: std::invalid_argument naming the key of config.json; networks conditioned on resolution
   // and aspect ratio (use_additional_conditions) are not supported.
@@ -29,6 +30,14 @@ class PixArtTransformer : public torch::nn::Module {
                      const at::Tensor& timestep);
 
  private:
+  // What the blocks hand on.
+  enum Slot : std::size_t { kImage, kText, kMask, kModulation, kEmbedding, kLatents };
+  std::size_t block_count() const override { return blocks_.size(); }
+  std::string block_path(std::size_t block) const override;
+  void embed(Activations& activations) override;
+  void run_block(std::size_t block, Activations& activations) override;
+  void put_out(Activations& activations) override;
+
   int64_t patch_size_;
   std::shared_ptr<PatchEmbedding> patches_;
   std::shared_ptr<TwoLayerProjection> timestep_, caption_;

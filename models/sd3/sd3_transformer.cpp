@@ -122,12 +122,29 @@ Sd3Transformer::~Sd3Transformer() = default;
 
 at::Tensor Sd3Transformer::forward(const at::Tensor& latents, const at::Tensor& text,
                                    const at::Tensor& pooled, const at::Tensor& timestep) {
-  auto x = (*patches_)(latents);
-  const auto embedding = (*time_text_)(timestep, pooled);
-  auto context = (*context_)(text);
-  for (const auto& block : blocks_) std::tie(x, context) = block->forward(x, context, embedding);
-  return unpatchify((*out_)((*norm_out_)(x, embedding)), latents.size(2) / patch_size_,
-                    latents.size(3) / patch_size_, patch_size_);
+  return denoise({latents, text, pooled, timestep});
+}
+
+std::string Sd3Transformer::block_path(std::size_t block) const {
+  return element("transformer_blocks", static_cast<int64_t>(block));
+}
+
+void Sd3Transformer::embed(Activations& activations) {
+  const at::Tensor latents = activations[0], text = activations[1], pooled = activations[2],
+                   timestep = activations[3];
+  activations = {(*patches_)(latents), (*context_)(text), (*time_text_)(timestep, pooled), latents};
+}
+
+void Sd3Transformer::run_block(std::size_t block, Activations& activations) {
+  std::tie(activations[kImage], activations[kText]) =
+      blocks_[block]->forward(activations[kImage], activations[kText], activations[kEmbedding]);
+}
+
+void Sd3Transformer::put_out(Activations& activations) {
+  const at::Tensor& latents = activations[kLatents];
+  const auto patches = (*out_)((*norm_out_)(activations[kImage], activations[kEmbedding]));
+  activations[0] = unpatchify(patches, latents.size(2) / patch_size_, latents.size(3) / patch_size_,
+                              patch_size_);
 }
 
 }  // namespace precis::models

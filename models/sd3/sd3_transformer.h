@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "models/denoising_network.h"
 #include "models/layers/adaptive_norm.h"
 #include "models/layers/linear.h"
 #include "models/layers/patch_embedding.h"
@@ -16,7 +17,7 @@ namespace precis::models {
 
 class Sd3Block;
 
-class Sd3Transformer : public torch::nn::Module {
+class Sd3Transformer : public torch::nn::Module, public DenoisingNetwork {
  public:
   // Error: std::invalid_argument naming the key of config.json.
   explicit Sd3Transformer(const nlohmann::json& config);
@@ -29,6 +30,14 @@ class Sd3Transformer : public torch::nn::Module {
                      const at::Tensor& timestep);
 
  private:
+  // What the blocks hand on.
+  enum Slot : std::size_t { kImage, kText, kEmbedding, kLatents };
+  std::size_t block_count() const override { return blocks_.size(); }
+  std::string block_path(std::size_t block) const override;
+  void embed(Activations& activations) override;
+  void run_block(std::size_t block, Activations& activations) override;
+  void put_out(Activations& activations) override;
+
   int64_t patch_size_;
   std::shared_ptr<PatchEmbedding> patches_;
   std::shared_ptr<TimeTextEmbedding> time_text_;

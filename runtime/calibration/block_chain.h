@@ -10,7 +10,8 @@
 namespace precis {
 
 // What one sample hands on from stage to stage: the hidden states first, behind them whatever else
-// the network's stages read, such as masks, position biases and rotary angles.
+// the network's stages read, such as masks, position biases and rotary angles. Undefined: what no
+// later stage reads.
 using Activations = std::vector<at::Tensor>;
 
 // Running all stages in order computes what the network's forward computes. Implemented by the
@@ -20,8 +21,8 @@ class BlockChain {
   virtual ~BlockChain() = default;
   // The blocks of the network, in the order that they run in, and what follows them.
   virtual std::size_t stage_count() const = 0;
-  // The path in the module tree of what runs in the stage: "encoder.layer.3". Empty for the last
-  // stage of some networks: the modules that no other stage has.
+  // The path in the module tree of what runs in the stage: "encoder.layer.3". Empty for stages in
+  // which modules run that no path of another has: embedders in front, projections at the end.
   virtual std::string stage_path(std::size_t stage) const = 0;
   // Replaces the activations by those behind the stage. Tensors are replaced, never written to.
   virtual void run_stage(std::size_t stage, Activations& activations) = 0;

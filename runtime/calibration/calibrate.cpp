@@ -11,6 +11,7 @@
 #include <map>
 
 #include "core/abi/calibration.h"
+#include "runtime/calibration/activation_memory.h"
 #include "runtime/calibration/group_calibration.h"
 #include "runtime/calibration/scale_folding.h"
 #include "runtime/calibration/stage_layers.h"
@@ -32,6 +33,7 @@ class CalibrationRun {
         plan_(plan),
         store_(store),
         options_(options),
+        memory_(store.scratch(), options.max_sample_bytes),
         folding_(network, plan, options.stored_names) {}
 
   Result<CalibrationReport> run() {
@@ -39,9 +41,8 @@ class CalibrationRun {
     for (std::size_t stage = 0; stage < chain_.stage_count(); ++stage) PRECIS_TRY(run_stage(stage));
     for (const auto& [path, target] : targets_) {
       if (done_.contains(path)) continue;
-      report_.warnings.push_back(
-          fmt::format("'{}' is rounded without data: the network does not call it on texts",
-                      plan_.tensors[target].source.param.name));
+      report_.warnings.push_back(fmt::format("'{}' is rounded without data: nothing reaches it",
+                                             plan_.tensors[target].source.param.name));
     }
     return std::move(report_);
   }
@@ -81,7 +82,7 @@ class CalibrationRun {
         layer.linear->restore(layer.site, layer.linear->float_weight().scalar_type());
     }
     if (stage + 1 < chain_.stage_count()) {
-      for (Activations& sample : samples_) chain_.run_stage(stage, sample);
+      PRECIS_TRY(memory_.run_stage(chain_, stage, samples_));
     }
     return {};
   }
@@ -229,6 +230,7 @@ class CalibrationRun {
   ComponentPlan& plan_;
   const EncodedStore& store_;
   const CalibrateOptions& options_;
+  ActivationMemory memory_;
   ScaleFolding folding_;
   std::map<std::string, std::size_t> targets_;  // path in the network, tensor of the plan
   std::map<std::string, Param> params_;

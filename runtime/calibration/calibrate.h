@@ -29,7 +29,8 @@ struct CalibrateOptions {
   // The names under which a checkpoint may have a tensor of the network, the likeliest first.
   std::function<std::vector<std::string>(const std::string& name)> stored_names;
   std::function<void(const CalibrationProgress&)> progress;
-  const std::atomic<bool>* cancel = nullptr;  // true: stop after the group at hand
+  const std::atomic<bool>* cancel = nullptr;      // true: stop after the group at hand
+  uint64_t max_sample_bytes = uint64_t{4} << 30;  // in memory between two stages; files take others
 };
 
 struct LayerLoss {
@@ -52,8 +53,8 @@ struct CalibrationReport {
 // `plan` has their encoded parts, and in place of weights that a method scaled the scaled ones, all
 // in files of `store`. A run that
 // was killed goes on behind the last group in the store. Memory: the network, the samples between
-// two stages, and the state of one group. Errors: the plugin's, with the tensor's name; data_loss
-// for activations that are no numbers; cancelled; io.
+// two stages up to max_sample_bytes, and the state of one group. Errors: the plugin's, with the
+// tensor's name; data_loss for activations that are no numbers; cancelled; io.
 Result<CalibrationReport> calibrate(torch::nn::Module& network, BlockChain& chain,
                                     std::vector<Activations> samples, ComponentPlan& plan,
                                     const EncodedStore& store, const CalibrateOptions& options);

@@ -14,16 +14,22 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kFingerprintFile = "fingerprint";
+constexpr const char* kScratchFile = "scratch";
 constexpr const char* kFacts = "precis.calibration";
 constexpr uint64_t kLongestFingerprint = 4096;
+constexpr std::size_t kDigits = 6;  // of a file's number
 
 // Whether a store writes files of this name, or of this name while they are being written.
 bool is_own_file(std::string name) {
   constexpr std::string_view kUnfinished = ".tmp";
   if (name.ends_with(kUnfinished)) name.resize(name.size() - kUnfinished.size());
-  if (name == kFingerprintFile) return true;
-  const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
-  return digits > 0 && name.substr(digits) == ".safetensors";
+  if (name == kFingerprintFile || name == kScratchFile) return true;
+  constexpr std::string_view kEnding = ".safetensors";
+  if (!name.ends_with(kEnding)) return false;
+  name.resize(name.size() - kEnding.size());
+  const std::size_t before = name.find_last_not_of("0123456789");
+  if (before == std::string::npos) return name.size() == kDigits;
+  return name[before] == '.' && name.size() - before - 1 == kDigits;
 }
 
 // Whether a directory holds what a store writes and nothing else: only that may be removed.
@@ -51,14 +57,30 @@ Result<EncodedStore> EncodedStore::open(fs::path directory, std::string fingerpr
     }
     if (!resume || !known.ok() || *known != fingerprint) fs::remove_all(directory, error);
   }
-  fs::create_directories(directory, error);
-  if (error) return system_error(directory, "create", error.value());
-  PRECIS_TRY(write_file_atomically(marker, fingerprint));
   return EncodedStore(std::move(directory), std::move(fingerprint));
 }
 
+EncodedStore EncodedStore::section(const std::string& name) const {
+  EncodedStore section = *this;
+  if (!name.empty()) section.prefix_ += name + ".";
+  return section;
+}
+
 fs::path EncodedStore::path_of(std::size_t index) const {
-  return directory_ / fmt::format("{:06}.safetensors", index);
+  return directory_ / fmt::format("{}{:0{}}.safetensors", prefix_, index, kDigits);
+}
+
+Status EncodedStore::make_directory() const {
+  std::error_code error;
+  const fs::path marker = directory_ / kFingerprintFile;
+  if (fs::exists(marker, error)) return {};
+  fs::create_directories(directory_, error);
+  if (error) return system_error(directory_, "create", error.value());
+  return write_file_atomically(marker, fingerprint_);
+}
+
+fs::path EncodedStore::scratch() const {
+  return directory_ / kScratchFile;
 }
 
 std::shared_ptr<const Container> EncodedStore::find(std::size_t index) const {
@@ -80,6 +102,7 @@ Result<std::shared_ptr<const Container>> EncodedStore::add(std::size_t index,
     }
     planned.push_back(tensor.planned);
   }
+  PRECIS_TRY(make_directory());
   PRECIS_ASSIGN(const FileLayout layout, plan_safetensors(planned, {{kFacts, facts.dump()}}));
   std::string contents = layout.header;
   contents.resize(layout.file_size);

@@ -1,5 +1,6 @@
-// What a calibration has finished, on disk: one safetensors file a group of layers, complete or not
-// there at all, so that a killed run goes on behind the last of them.
+// What a calibration has finished, on disk: one safetensors file a group of layers, or a prompt
+// whose denoising was recorded; complete or not there at all, so that a killed run goes on behind
+// the last of them.
 #pragma once
 
 #include <filesystem>
@@ -22,10 +23,14 @@ struct EncodedTensor {
 
 class EncodedStore {
  public:
-  // Makes or reopens `directory`. What another fingerprint left there is removed, and so is
-  // everything unless `resume`. Error io.
+  // Reopens `directory`, or will make it with the first file. What another fingerprint left there
+  // is removed, and so is everything unless `resume`. Error invalid_argument for a directory that
+  // holds something else.
   static Result<EncodedStore> open(std::filesystem::path directory, std::string fingerprint,
                                    bool resume);
+
+  // Files of their own in the same directory: those of a component.
+  EncodedStore section(const std::string& name) const;
 
   // The file of group `index`, or null: not finished.
   std::shared_ptr<const Container> find(std::size_t index) const;
@@ -36,6 +41,9 @@ class EncodedStore {
                                                std::span<const EncodedTensor> tensors,
                                                const nlohmann::json& facts) const;
 
+  // A name in the directory for a file that is no result.
+  std::filesystem::path scratch() const;
+
   static nlohmann::json facts(const Container& file);
 
   // The whole directory, once the result is complete.
@@ -45,9 +53,11 @@ class EncodedStore {
   EncodedStore(std::filesystem::path directory, std::string fingerprint)
       : directory_(std::move(directory)), fingerprint_(std::move(fingerprint)) {}
 
+  Status make_directory() const;
   std::filesystem::path path_of(std::size_t index) const;
 
   std::filesystem::path directory_;
+  std::string prefix_;  // of the names of its files
   std::string fingerprint_;
 };
 

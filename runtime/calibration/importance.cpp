@@ -35,7 +35,7 @@ Result<SquareSums> finished(const std::string& path, const Sums& sums) {
 }  // namespace
 
 Result<ImportanceSums> sum_squares(torch::nn::Module& network, BlockChain& chain,
-                                   std::vector<Activations> samples,
+                                   std::vector<Activations> samples, ActivationMemory memory,
                                    const std::function<void(std::size_t, std::size_t)>& progress,
                                    const std::atomic<bool>* cancel) {
   const c10::InferenceMode inference;
@@ -54,12 +54,11 @@ Result<ImportanceSums> sum_squares(torch::nn::Module& network, BlockChain& chain
       layers[i].linear->observe(
           [&sums, i](ObservedLinear&, const at::Tensor& input) { sums[i].add(input); });
     }
-    for (Activations& sample : samples) {
-      if (cancel != nullptr && cancel->load()) return Error(ErrorCode::cancelled, "interrupted");
-      chain.run_stage(stage, sample);
-    }
+    if (cancel != nullptr && cancel->load()) return Error(ErrorCode::cancelled, "interrupted");
+    PRECIS_TRY(memory.run_stage(chain, stage, samples));
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      layers[i].linear->observe({});
+      const ObservedLinear& linear = *layers[i].linear;
+      linear.restore(layers[i].site, linear.float_weight().scalar_type());
       if (sums[i].rows == 0) continue;
       PRECIS_ASSIGN(SquareSums channel_sums, finished(layers[i].site.path, sums[i]));
       result.emplace(layers[i].site.path, std::move(channel_sums));

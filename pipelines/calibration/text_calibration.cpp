@@ -1,15 +1,14 @@
-#include "pipelines/calibration/calibrate_texts.h"
+#include "pipelines/calibration/text_calibration.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "core/base/output_file.h"
 #include "core/base/sha256.h"
-#include "models/load_weights.h"
+#include "models/text_network.h"
 #include "models/tokenizers/tokenizer.h"
 #include "pipelines/loader.h"
 #include "pipelines/networks.h"
@@ -33,10 +32,8 @@ fs::path tokenizer_directory(const fs::path& model, const CalibrationTexts& text
   return directory.parent_path() / ("tokenizer" + name.substr(kEncoder.size()));
 }
 
-Result<std::vector<Activations>> enter(models::TextNetwork& network,
-                                       const models::Tokenizer& tokenizer,
-                                       const CalibrationTexts& texts, std::size_t& tokens) {
-  std::vector<Activations> samples;
+Status enter(models::TextNetwork& network, const models::Tokenizer& tokenizer,
+             const CalibrationTexts& texts, NetworkCalibration& calibration) {
   const std::size_t count = std::min(texts.samples, texts.texts.size());
   // Tokenizers of models without a limit of their own say so with a huge number, or with 0.
   const int64_t limit = tokenizer.max_length() > 0
@@ -46,14 +43,16 @@ Result<std::vector<Activations>> enter(models::TextNetwork& network,
     const auto whole = static_cast<int64_t>(tokenizer.encode(texts.texts[i]).size());
     if (whole == 0) continue;
     const auto ids = tokenizer.encode_padded(texts.texts[i], std::min(whole, limit)).ids;
-    tokens += ids.size();
-    samples.push_back(network.enter(at::tensor(ids).unsqueeze(0)));
+    ++calibration.texts;
+    calibration.tokens += ids.size();
+    calibration.longest_tokens = std::max(calibration.longest_tokens, ids.size());
+    calibration.samples.push_back(network.enter(at::tensor(ids).unsqueeze(0)));
   }
-  if (samples.empty()) {
+  if (calibration.samples.empty()) {
     return Error(ErrorCode::invalid_argument, "there is no text to calibrate with",
                  "a file of texts has one in every line");
   }
-  return samples;
+  return {};
 }
 
 }  // namespace
@@ -88,56 +87,30 @@ Result<std::vector<std::string>> read_texts(const fs::path& file) {
   return texts;
 }
 
-Result<TextCalibration> open_text_calibration(const fs::path& directory,
-                                              const CalibrationTexts& texts,
-                                              MethodResolver& methods) {
-  PRECIS_ASSIGN(auto loaded, load_network(directory, {}, methods));
-  TextCalibration result;
-  result.network = std::move(loaded.network);
-  result.chain = dynamic_cast<models::TextNetwork*>(result.network.get());
-  if (result.chain == nullptr) {
+Result<NetworkCalibration> open_text_calibration(const fs::path& directory,
+                                                 const std::string& variant,
+                                                 const CalibrationTexts& texts,
+                                                 MethodResolver& methods) {
+  LoadOptions load;
+  load.variant = variant;
+  PRECIS_ASSIGN(auto loaded, load_network(directory, load, methods));
+  auto* const network = dynamic_cast<models::TextNetwork*>(loaded.network.get());
+  if (network == nullptr) {
     return Error(ErrorCode::unsupported,
                  fmt::format("{}: a {} does not read texts, so texts cannot calibrate it",
                              directory.string(), loaded.report.class_name),
-                 "BERT, T5 and CLIP encoders and Llama decoders can be calibrated");
+                 "BERT, T5 and CLIP encoders and Llama decoders read texts; a pipeline's "
+                 "transformer is calibrated when the pipeline is given, with --component "
+                 "transformer=SPEC");
   }
   PRECIS_ASSIGN(const auto tokenizer,
                 models::open_tokenizer(tokenizer_directory(directory, texts)));
   const c10::InferenceMode inference;
-  return catch_load_errors(directory, [&]() -> Result<TextCalibration> {
-    PRECIS_ASSIGN(result.samples, enter(*result.chain, *tokenizer, texts, result.tokens));
-    return std::move(result);
-  });
-}
-
-Result<CalibrationReport> calibrate_texts(TextCalibration& calibration, Plan& plan,
-                                          const EncodedStore& store, CalibrateOptions options) {
-  options.stored_names = models::stored_names;
-  return catch_load_errors(plan.source, [&] {
-    return calibrate(*calibration.network, *calibration.chain, std::move(calibration.samples),
-                     plan.components.front(), store, options);
-  });
-}
-
-Result<ImportanceSums> collect_importance(
-    TextCalibration& calibration, const fs::path& directory,
-    const std::function<void(std::size_t, std::size_t)>& progress,
-    const std::atomic<bool>* cancel) {
-  PRECIS_ASSIGN(const Checkpoint checkpoint, open_checkpoint(directory, {}));
-  std::set<std::string> names;
-  for (const auto& tensor : checkpoint.components.front().tensors) names.insert(tensor.entry->name);
-  return catch_load_errors(directory, [&]() -> Result<ImportanceSums> {
-    PRECIS_ASSIGN(ImportanceSums by_path,
-                  sum_squares(*calibration.network, *calibration.chain,
-                              std::move(calibration.samples), progress, cancel));
-    ImportanceSums result;
-    for (auto& [path, sums] : by_path) {
-      for (const std::string& name : models::stored_names(path + ".weight")) {
-        if (!names.contains(name)) continue;
-        result.emplace(name, std::move(sums));
-        break;
-      }
-    }
+  return catch_load_errors(directory, [&]() -> Result<NetworkCalibration> {
+    NetworkCalibration result;
+    result.network = std::move(loaded.network);
+    result.chain = network;
+    PRECIS_TRY(enter(*network, *tokenizer, texts, result));
     return result;
   });
 }
