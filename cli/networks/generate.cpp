@@ -247,7 +247,10 @@ Status compare_float(const GenerateCommand& options, const pipelines::LoadOption
 }
 
 Result<nlohmann::ordered_json> generate(const GenerateCommand& options, Session& session) {
-  for (const auto& file : output_files(options)) PRECIS_TRY(check_file_is_writable(file));
+  // How many images there are is not checked yet: their names may not fit into memory.
+  const std::filesystem::path output(options.output);
+  PRECIS_TRY(options.generate.images == 1 ? check_file_is_writable(output)
+                                          : check_directory_is_writable(output.parent_path()));
   const bool compare = options.compare_float || !options.float_source.empty();
   if (compare) PRECIS_TRY(check_float_source(options, session));
   PRECIS_ASSIGN(const auto load, load_options(options, session));
