@@ -1,6 +1,8 @@
 #include "plugins/second_moments.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/cpu/common/numbers.h"
 #include "plugins/weight_type.h"
@@ -8,6 +10,39 @@
 namespace precis::plugins {
 
 using sdk::PluginError;
+
+namespace {
+
+// GPTQModel's step where the damped moments are still not positive definite.
+constexpr double kDampStep = 0.01;
+
+// Channels that nothing ever reached have no say: 1 stands in for their moment.
+std::vector<double> live_diagonal(const float* moments, uint64_t columns) {
+  std::vector<double> diagonal(columns);
+  for (uint64_t i = 0; i < columns; ++i) {
+    const double moment = moments[i * columns + i];
+    diagonal[i] = moment > 0 ? moment : 1;
+  }
+  return diagonal;
+}
+
+// The damped moments in reversed solving order, as kernels::inverse_factor takes them.
+void arrange(const float* moments, uint64_t columns, const std::vector<uint32_t>& order,
+             const std::vector<double>& diagonal, double damping,
+             const kernels::ParallelFor& parallel_for, float* out) {
+  parallel_for(columns, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t i = begin; i < end; ++i) {
+      const uint64_t row = order[columns - 1 - i];
+      out[i * columns + i] = static_cast<float>(diagonal[row] + damping);
+      for (uint64_t j = i + 1; j < columns; ++j) {
+        const uint64_t column = order[columns - 1 - j];
+        out[i * columns + j] = moments[std::min(row, column) * columns + std::max(row, column)];
+      }
+    }
+  });
+}
+
+}  // namespace
 
 kernels::ParallelFor host_threads(const precis_call& call) {
   return [&call](uint64_t n, const kernels::Pieces& body) {
@@ -59,6 +94,25 @@ float* second_moments(const sdk::Parts& state, uint64_t columns) {
                       "the activations of the calibration are too large to be squared and summed");
   }
   return moments;
+}
+
+double damped_inverse_factor(const precis_call& call, const float* moments,
+                             const std::vector<uint32_t>& order, double percent, float* factor) {
+  const uint64_t columns = order.size();
+  const std::vector<double> diagonal = live_diagonal(moments, columns);
+  const double mean =
+      std::accumulate(diagonal.begin(), diagonal.end(), 0.0) / static_cast<double>(columns);
+  const auto threads = host_threads(call);
+  for (;; percent += kDampStep) {
+    if (percent >= 1) {
+      throw PluginError(PRECIS_DATA_LOSS,
+                        "the second moments of the activations are not positive definite with any "
+                        "damping below 1");
+    }
+    arrange(moments, columns, order, diagonal, percent * mean, threads, factor);
+    if (kernels::inverse_factor(factor, columns, factor + columns * columns, threads))
+      return percent * mean;
+  }
 }
 
 void check_finite(const precis_param& param, const void* values) {

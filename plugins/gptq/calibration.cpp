@@ -13,37 +13,6 @@
 namespace precis::gptq {
 namespace {
 
-using sdk::PluginError;
-
-// GPTQModel's step where the damped moments are still not positive definite.
-constexpr double kDampStep = 0.01;
-
-// Channels that nothing ever reached have no say: 1 stands in for their moment.
-std::vector<double> live_diagonal(const float* moments, uint64_t columns) {
-  std::vector<double> diagonal(columns);
-  for (uint64_t i = 0; i < columns; ++i) {
-    const double moment = moments[i * columns + i];
-    diagonal[i] = moment > 0 ? moment : 1;
-  }
-  return diagonal;
-}
-
-// The damped moments in reversed solving order, as kernels::inverse_factor takes them.
-void arrange(const float* moments, uint64_t columns, const std::vector<uint32_t>& order,
-             const std::vector<double>& diagonal, double damping,
-             const kernels::ParallelFor& parallel_for, float* out) {
-  parallel_for(columns, [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) {
-      const uint64_t row = order[columns - 1 - i];
-      out[i * columns + i] = static_cast<float>(diagonal[row] + damping);
-      for (uint64_t j = i + 1; j < columns; ++j) {
-        const uint64_t column = order[columns - 1 - j];
-        out[i * columns + j] = moments[std::min(row, column) * columns + std::max(row, column)];
-      }
-    }
-  });
-}
-
 struct AlignedMemory {
   explicit AlignedMemory(uint64_t bytes) : data(std::aligned_alloc(64, (bytes + 63) / 64 * 64)) {
     if (data == nullptr) throw std::bad_alloc();
@@ -108,24 +77,12 @@ void GptqQuantizer::finish(const precis_call& call, const sdk::CalibrationGroup&
   const uint64_t columns = shape.columns;
   const float* moments = plugins::second_moments(group.state, columns);
   const SolvingOrder order = solving_order(moments, shape);
-  const std::vector<double> diagonal = live_diagonal(moments, columns);
-  const double mean =
-      std::accumulate(diagonal.begin(), diagonal.end(), 0.0) / static_cast<double>(columns);
-  const auto threads = plugins::host_threads(call);
   auto* factor = static_cast<float*>(call.workspace);
-  double percent = config_.damp_percent;
-  for (;; percent += kDampStep) {
-    if (percent >= 1) {
-      throw PluginError(PRECIS_DATA_LOSS,
-                        "the second moments of the activations are not positive definite with any "
-                        "damping below 1");
-    }
-    arrange(moments, columns, order.order, diagonal, percent * mean, threads, factor);
-    if (kernels::inverse_factor(factor, columns, factor + columns * columns, threads)) break;
-  }
+  const double damping =
+      plugins::damped_inverse_factor(call, moments, order.order, config_.damp_percent, factor);
   for (std::size_t i = 0; i < group.params.size(); ++i) {
-    group.errors[i] = solve(call, *group.params[i], *group.weights[i], order, factor,
-                            percent * mean, group.parts[i]);
+    group.errors[i] =
+        solve(call, *group.params[i], *group.weights[i], order, factor, damping, group.parts[i]);
   }
 }
 

@@ -3,7 +3,7 @@
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{make_method<vptq::VptqQuantizer>(
       describe("vptq", "vptq", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE,
-               Products::linear),
+               Products::linear, Calibrated::yes),
       vptq::options, vptq::read_config)};
   return list;
 }

@@ -11,30 +11,12 @@ using sdk::PluginError;
 
 namespace {
 
-std::vector<uint64_t> codewords_of(const Layer& layer) {
-  std::vector<uint64_t> counts{static_cast<uint64_t>(layer.centroids)};
-  if (layer.has_residual()) counts.push_back(static_cast<uint64_t>(layer.residual));
-  return counts;
-}
-
-uint64_t vectors_of(const Layer& layer) {
-  return static_cast<uint64_t>((layer.out_features + layer.vector - 1) / layer.vector *
-                               layer.in_features);
-}
-
-uint64_t codebook_numbers(const Layer& layer) {
-  return static_cast<uint64_t>((layer.centroids + std::max<int64_t>(layer.residual, 0)) *
-                               layer.vector);
-}
-
 // Vectors of the columns, one column after the other, each over its column's root mean square,
 // which becomes the scale.
-void scale_columns(const Layer& layer, kernels::WeightType type, const void* weight, float* points,
-                   float* scales) {
-  const auto rows = static_cast<uint64_t>(layer.out_features);
-  const auto columns = static_cast<uint64_t>(layer.in_features);
-  const uint64_t filled = vectors_of(layer) / columns * static_cast<uint64_t>(layer.vector);
-  kernels::with_type(type, [&](auto tag) {
+void scale_columns(const void* weight, const Fit& fit) {
+  const uint64_t rows = fit.rows(), columns = fit.columns();
+  const uint64_t filled = fit.vectors_of_column() * fit.vector();
+  kernels::with_type(fit.type, [&](auto tag) {
     using Type = decltype(tag);
     const auto* values = static_cast<const typename Type::Stored*>(weight);
     for (uint64_t column = 0; column < columns; ++column) {
@@ -46,37 +28,94 @@ void scale_columns(const Layer& layer, kernels::WeightType type, const void* wei
       const float scale =
           Type::round(static_cast<float>(std::sqrt(squares / static_cast<double>(rows))));
       // A scale of 0 or infinity has no other side.
-      scales[column] = scale > 0 && std::isfinite(scale) ? scale : 1.0f;
-      float* to = points + column * filled;
+      fit.scales[column] = scale > 0 && std::isfinite(scale) ? scale : 1.0f;
+      float* to = fit.points + column * filled;
       for (uint64_t row = 0; row < filled; ++row) {
         const float value =
-            row < rows ? Type::load(values, row * columns + column) / scales[column] : 0.0f;
+            row < rows ? Type::load(values, row * columns + column) / fit.scales[column] : 0.0f;
         to[row] = std::isfinite(value) ? value : 0.0f;
       }
     }
   });
 }
 
-void store_indices(const Layer& layer, const uint16_t* codes, const precis_tensor& part) {
+void store_indices(const Fit& fit, const precis_tensor& part) {
   auto* words = sdk::data<uint32_t>(part);
   std::fill_n(words, part.nbytes / sizeof(uint32_t), 0);
+  const Layer& layer = fit.layer;
   const int bits = index_bits("num_centroids", layer.centroids);
   const int all =
       bits + (layer.has_residual() ? index_bits("num_res_centroids", layer.residual) : 0);
-  const auto columns = static_cast<uint64_t>(layer.in_features);
-  const uint64_t vectors = vectors_of(layer), per_column = vectors / columns;
+  const uint64_t columns = fit.columns(), per_column = fit.vectors_of_column();
   const uint64_t row_words = (columns * static_cast<uint64_t>(all) + 31) / 32;
   for (uint64_t column = 0; column < columns; ++column) {
     for (uint64_t i = 0; i < per_column; ++i) {
-      uint32_t index = codes[column * per_column + i];
+      uint32_t index = fit.codes[column * per_column + i];
       if (layer.has_residual())
-        index |= static_cast<uint32_t>(codes[vectors + column * per_column + i]) << bits;
+        index |= static_cast<uint32_t>(fit.codes[fit.vectors() + column * per_column + i]) << bits;
       kernels::put_stream_bits(words + i * row_words, column, all, index);
     }
   }
 }
 
 }  // namespace
+
+std::vector<uint64_t> Fit::codewords() const {
+  std::vector<uint64_t> counts{static_cast<uint64_t>(layer.centroids)};
+  if (layer.has_residual()) counts.push_back(static_cast<uint64_t>(layer.residual));
+  return counts;
+}
+
+uint64_t fit_bytes(const Layer& layer) {
+  const Fit fit{layer, {}, nullptr, nullptr, nullptr, nullptr, nullptr};
+  uint64_t centroids = 0;
+  for (const uint64_t count : fit.codewords()) centroids += count;
+  return ((fit.vectors() + centroids) * fit.vector() + 2 * fit.columns()) * sizeof(float) +
+         fit.codewords().size() * fit.vectors() * sizeof(uint16_t);
+}
+
+Fit fit_in(const Layer& layer, kernels::WeightType type, void* memory) {
+  Fit fit{layer, type, static_cast<float*>(memory), nullptr, nullptr, nullptr, nullptr};
+  fit.scales = fit.points + fit.vectors() * fit.vector();
+  fit.costs = fit.scales + fit.columns();
+  fit.books = fit.costs + fit.columns();
+  float* end = fit.books;
+  for (const uint64_t count : fit.codewords()) end += count * fit.vector();
+  fit.codes = reinterpret_cast<uint16_t*>(end);
+  return fit;
+}
+
+void find_codebooks(const precis_call& call, const void* weight,
+                    const std::vector<double>& importance, Fit& fit) {
+  scale_columns(weight, fit);
+  for (uint64_t column = 0; column < fit.columns(); ++column) {
+    const double cost = importance.empty() ? 1 : std::sqrt(importance[column]);
+    fit.costs[column] = static_cast<float>(fit.scales[column] * cost);
+  }
+  plugins::AdditiveCodebooks books{
+      fit.vectors(), fit.vector(), fit.codewords(), fit.points,
+      fit.books,     fit.codes,    fit.costs,       fit.vectors_of_column()};
+  plugins::find_codebooks(call, fit.type, books);
+}
+
+void store(const Fit& fit, const sdk::Parts& parts) {
+  std::size_t part = 0;
+  store_indices(fit, *parts[part++]);
+  kernels::with_type(fit.type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto numbers = [&](const float* from, uint64_t count) {
+      auto* to = sdk::data<typename Type::Stored>(*parts[part++]);
+      for (uint64_t i = 0; i < count; ++i) Type::store(to, i, from == nullptr ? 0 : from[i]);
+    };
+    const float* book = fit.books;
+    for (const uint64_t count : fit.codewords()) {
+      numbers(book, count * fit.vector());
+      book += count * fit.vector();
+    }
+    numbers(fit.scales, fit.columns());
+    numbers(nullptr, fit.columns());
+  });
+}
 
 VptqQuantizer::VptqQuantizer(Config config)
     : WeightQuantizer(config.normalized, config.skip), config_(std::move(config)) {}
@@ -98,19 +137,15 @@ void VptqQuantizer::check_writable(const precis_param& param) const {
                       "groups, outliers and permutations are only read; precis writes one group "
                       "with enable_norm, without enable_perm");
   const uint64_t most = static_cast<uint64_t>(std::max(layer.centroids, layer.residual));
-  if (vectors_of(layer) > plugins::kMostDistances / most)
+  const uint64_t vectors = Fit{layer, {}, nullptr, nullptr, nullptr, nullptr, nullptr}.vectors();
+  if (vectors > plugins::kMostDistances / most)
     throw PluginError(PRECIS_UNSUPPORTED, std::to_string(most) + " centroids for " +
-                                              std::to_string(vectors_of(layer)) +
+                                              std::to_string(vectors) +
                                               " vectors take hours on a CPU; take fewer");
 }
 
 uint64_t VptqQuantizer::workspace(const precis_param& param) const {
-  const Layer layer = layer_of(param);
-  const uint64_t vectors = vectors_of(layer);
-  return (vectors * static_cast<uint64_t>(layer.vector) + static_cast<uint64_t>(layer.in_features) +
-          codebook_numbers(layer)) *
-             sizeof(float) +
-         codewords_of(layer).size() * vectors * sizeof(uint16_t);
+  return fit_bytes(layer_of(param));
 }
 
 sdk::StoredWeight VptqQuantizer::describe(const sdk::StoredModule& module) const {
@@ -139,40 +174,9 @@ sdk::StoredWeight VptqQuantizer::describe(const sdk::StoredModule& module) const
 
 void VptqQuantizer::encode(const precis_call& call, const precis_param& param,
                            const precis_tensor& weight, const sdk::Parts& parts) const {
-  const Layer layer = layer_of(param);
-  const auto type = plugins::weight_type(param.dtype);
-  const auto size = static_cast<uint64_t>(layer.vector);
-  const uint64_t vectors = vectors_of(layer);
-  auto* points = static_cast<float*>(call.workspace);
-  float* scales = points + vectors * size;
-  float* books = scales + layer.in_features;
-  auto* codes = reinterpret_cast<uint16_t*>(books + codebook_numbers(layer));
-  scale_columns(layer, type, sdk::data<const void>(weight), points, scales);
-  plugins::AdditiveCodebooks fit{vectors,
-                                 size,
-                                 codewords_of(layer),
-                                 points,
-                                 books,
-                                 codes,
-                                 scales,
-                                 vectors / static_cast<uint64_t>(layer.in_features)};
-  plugins::find_codebooks(call, type, fit);
-  std::size_t part = 0;
-  store_indices(layer, codes, *parts[part++]);
-  kernels::with_type(type, [&](auto tag) {
-    using Type = decltype(tag);
-    const auto store = [&](const float* from, uint64_t count) {
-      auto* to = sdk::data<typename Type::Stored>(*parts[part++]);
-      for (uint64_t i = 0; i < count; ++i) Type::store(to, i, from == nullptr ? 0 : from[i]);
-    };
-    const float* book = books;
-    for (const uint64_t count : fit.codewords) {
-      store(book, count * size);
-      book += count * size;
-    }
-    store(scales, static_cast<uint64_t>(layer.in_features));
-    store(nullptr, static_cast<uint64_t>(layer.in_features));
-  });
+  Fit fit = fit_in(layer_of(param), plugins::weight_type(param.dtype), call.workspace);
+  find_codebooks(call, sdk::data<const void>(weight), {}, fit);
+  store(fit, parts);
 }
 
 void VptqQuantizer::decode(const precis_call&, const precis_param& param,

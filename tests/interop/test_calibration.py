@@ -62,6 +62,8 @@ CASES = [("text_encoder_3", "tokenizer_3", "gptq:bits=4,group_size=32"),
          ("text_encoder_3", "tokenizer_3", "gptq:bits=3,group_size=32,desc_act=true"),
          ("text_encoder_3", "tokenizer_3", "gptq:bits=2,group_size=32,sym=false,checkpoint_format=gptq_v2"),
          ("text_encoder", "tokenizer", "gptq:bits=3,group_size=-1"),
+         ("text_encoder_3", "tokenizer_3", "vptq:vector_len=4,num_centroids=64,num_res_centroids=32"),
+         ("text_encoder_3", "tokenizer_3", "vptq:vector_len=8,num_centroids=128,num_res_centroids=-1"),
          ("text_encoder_3", "tokenizer_3", "awq:bits=4,group_size=32"),
          ("text_encoder", "tokenizer", "awq:bits=4,group_size=32")]
 
