@@ -1,4 +1,4 @@
-// Rows of float8 codes as bfloat16 numbers, which hold them exactly.
+// Bytes as bfloat16 numbers, which hold them exactly.
 #pragma once
 
 #include "kernels/cpu/common/byte_numbers.h"
@@ -11,48 +11,69 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
 #if defined(__AVX512VBMI__)
-// The upper and the lower byte of the bfloat16 of each magnitude.
-class Float8E4M3FNWords {
+// A number for each of 128 magnitudes, as the upper and the lower byte of its bfloat16.
+class MagnitudeWords {
  public:
-  Float8E4M3FNWords() {
+  // number_of(magnitude)
+  template <typename NumberOf>
+  explicit MagnitudeWords(NumberOf number_of) {
     alignas(64) uint8_t upper[128], lower[128];
-    for (int code = 0; code < 128; ++code) {
-      const uint16_t word = float_to_bfloat16(float8_e4m3fn_to_float(static_cast<uint8_t>(code)));
-      upper[code] = static_cast<uint8_t>(word >> 8);
-      lower[code] = static_cast<uint8_t>(word & 0xff);
+    for (int magnitude = 0; magnitude < 128; ++magnitude) {
+      const uint16_t word = float_to_bfloat16(number_of(magnitude));
+      upper[magnitude] = static_cast<uint8_t>(word >> 8);
+      lower[magnitude] = static_cast<uint8_t>(word & 0xff);
     }
     for (int half = 0; half < 2; ++half) {
       upper_[half] = _mm512_load_si512(upper + 64 * half);
       lower_[half] = _mm512_load_si512(lower + 64 * half);
     }
   }
-  // 64 codes to two vectors of 32 words.
-  void look_up(__m512i codes, __m512i* words) const {
-    // Interleaving goes by lanes of 16 bytes: each takes 8 codes of either half.
-    const __m512i order = _mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0);
-    const __m512i paired = _mm512_permutexvar_epi64(order, codes);
-    const __m512i low = _mm512_permutex2var_epi8(lower_[0], paired, lower_[1]);
-    const __m512i magnitude = _mm512_permutex2var_epi8(upper_[0], paired, upper_[1]);
+  // 64 bytes in the order that look_up wants them: interleaving goes by lanes of 16 bytes, each
+  // takes 8 of either half.
+  static __m512i ordered(__m512i bytes) {
+    return _mm512_permutexvar_epi64(_mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0), bytes);
+  }
+  // The numbers of the low 7 bits of magnitudes with the highest bits of signs, as two vectors of
+  // 32 words.
+  void look_up(__m512i magnitudes, __m512i signs, __m512i* words) const {
+    const __m512i low = _mm512_permutex2var_epi8(lower_[0], magnitudes, lower_[1]);
+    const __m512i high = _mm512_permutex2var_epi8(upper_[0], magnitudes, upper_[1]);
     constexpr int kOrAnd = 0xf8;  // a | (b & c)
-    const __m512i high = _mm512_ternarylogic_epi64(
-        magnitude, paired, _mm512_set1_epi8(static_cast<char>(0x80)), kOrAnd);
-    words[0] = _mm512_unpacklo_epi8(low, high);
-    words[1] = _mm512_unpackhi_epi8(low, high);
+    const __m512i signed_high =
+        _mm512_ternarylogic_epi64(high, signs, _mm512_set1_epi8(static_cast<char>(0x80)), kOrAnd);
+    words[0] = _mm512_unpacklo_epi8(low, signed_high);
+    words[1] = _mm512_unpackhi_epi8(low, signed_high);
   }
 
  private:
   __m512i upper_[2], lower_[2];
 };
-inline const Float8E4M3FNWords& float8_e4m3fn_words() {
-  static const Float8E4M3FNWords words;
-  return words;
-}
+
+// float8 e4m3fn.
+class Float8E4M3FNWords {
+ public:
+  Float8E4M3FNWords() : table_(magnitudes()) {}
+  // 64 codes to two vectors of 32 words.
+  void look_up(__m512i codes, __m512i* words) const {
+    const __m512i ordered = MagnitudeWords::ordered(codes);
+    table_.look_up(ordered, ordered, words);
+  }
+
+ private:
+  static const MagnitudeWords& magnitudes() {
+    static const MagnitudeWords words(
+        [](int code) { return float8_e4m3fn_to_float(static_cast<uint8_t>(code)); });
+    return words;
+  }
+  // By reference: rows of a set share its registers.
+  const MagnitudeWords& table_;
+};
 #endif
 
 inline void float8_e4m3fn_to_bfloat16(const uint8_t* codes, uint64_t count, uint16_t* out) {
   uint64_t i = 0;
 #if defined(__AVX512VBMI__)
-  const Float8E4M3FNWords& table = float8_e4m3fn_words();
+  const Float8E4M3FNWords table;
   for (; i + 64 <= count; i += 64) {
     __m512i words[2];
     table.look_up(_mm512_loadu_si512(codes + i), words);

@@ -82,19 +82,34 @@ struct Mxfp4 {
 };
 
 struct Q80Row {
-  static constexpr uint64_t kColumns = kDotColumns, kBytes = 34;
-  static constexpr uint64_t kSumColumns = 0;
-  Q80Row(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
-      : block(block_at<32, kBytes>(weight, row, begin)) {}
+  static constexpr uint64_t kColumns = kDotColumns, kBytes = 34, kSumColumns = 32;
+  Q80Row(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
+      : block(block_at<32, kBytes>(weight, row, begin)), offsets(strip.offsets) {}
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
-    const auto numbers = [&](uint64_t i) { return words[block + i * kBytes + 2]; };
-    const auto scale = [&](uint64_t i) { return _mm512_set1_ps(load_half(block + i * kBytes)); };
-    to.add(numbers(0), numbers(1), numbers(2), numbers(3), scale(0), scale(1), scale(2), scale(3));
+    __m512i numbers[4];
+    words.look_up(two_pieces(block + 2), numbers);
+    words.look_up(two_pieces(block + 2 * kBytes + 2), numbers + 2);
+    const __m128 scales = four_halves<kBytes>(block);
+    _mm_storeu_ps(offsets, _mm_mul_ps(scales, _mm_set1_ps(-kIntegerShift)));
+    const auto scale = [&](auto i) {
+      return _mm512_broadcastss_ps(_mm_permute_ps(scales, decltype(i)::value * 0x55));
+    };
+    to.add(numbers[0], numbers[1], numbers[2], numbers[3], scale(std::integral_constant<int, 0>()),
+           scale(std::integral_constant<int, 1>()), scale(std::integral_constant<int, 2>()),
+           scale(std::integral_constant<int, 3>()));
+    offsets += 4;
     block += 4 * kBytes;
   }
-  IntegerWords words{true, 0};
+  static __m512i two_pieces(const uint8_t* at) {
+    const auto piece = [&](uint64_t i) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + i * kBytes));
+    };
+    return _mm512_inserti64x4(_mm512_castsi256_si512(piece(0)), piece(1), 1);
+  }
+  IntegerWords words;
   const uint8_t* block;
+  float* offsets;
 };
 
 struct Iq4XsRow {

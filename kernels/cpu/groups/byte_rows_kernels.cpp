@@ -35,45 +35,37 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
 }
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-// Four vectors of the numbers of 128 codes.
-struct IntegerNumbers {
+struct SignedBytesOfRow {
+  static constexpr float kShift = kIntegerShift;
   IntegerWords words;
-  [[gnu::always_inline]] void load(const uint8_t* codes, __m512i (&numbers)[4]) const {
-    numbers[0] = words[codes];
-    numbers[1] = words[codes + 32];
-    numbers[2] = words[codes + 64];
-    numbers[3] = words[codes + 96];
-  }
+  void look_up(__m512i codes, __m512i* to) const { words.look_up(codes, to); }
 };
-struct SignedNumbers : IntegerNumbers {
-  SignedNumbers() : IntegerNumbers{IntegerWords(true, 0)} {}
+struct OffsetBytesOfRow {
+  static constexpr float kShift = kIntegerShift;
+  IntegerWords words{0x80};
+  void look_up(__m512i codes, __m512i* to) const { words.look_up(codes, to); }
 };
-struct OffsetNumbers : IntegerNumbers {
-  OffsetNumbers() : IntegerNumbers{IntegerWords(false, 128)} {}
-};
-struct Float8Numbers {
-  const Float8E4M3FNWords& table = float8_e4m3fn_words();
-  [[gnu::always_inline]] void load(const uint8_t* codes, __m512i (&numbers)[4]) const {
-    __m512i halves[2];
-    table.look_up(_mm512_loadu_si512(codes), halves);
-    numbers[0] = halves[0];
-    numbers[1] = halves[1];
-    table.look_up(_mm512_loadu_si512(codes + 64), halves);
-    numbers[2] = halves[0];
-    numbers[3] = halves[1];
-  }
+struct Float8OfRow {
+  static constexpr float kShift = 0;
+  Float8E4M3FNWords words;
+  void look_up(__m512i codes, __m512i* to) const { words.look_up(codes, to); }
 };
 
 template <typename Numbers>
 struct ByteRow {
-  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
+  static constexpr uint64_t kColumns = kDotColumns,
+                            kSumColumns = Numbers::kShift == 0 ? 0 : kDotColumns;
 
-  ByteRow(const ByteRows& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
-      : codes(weight.codes + row * weight.columns + begin) {}
+  ByteRow(const ByteRows& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
+      : codes(weight.codes + row * weight.columns + begin) {
+    if constexpr (kSumColumns != 0)
+      std::fill_n(strip.offsets, StripScales::kColumns / kSumColumns, -Numbers::kShift);
+  }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
     __m512i words[4];
-    numbers.load(codes, words);
+    numbers.look_up(_mm512_loadu_si512(codes), words);
+    numbers.look_up(_mm512_loadu_si512(codes + 64), words + 2);
     to.add(words[0], words[1], words[2], words[3]);
     codes += kDotColumns;
   }
@@ -86,15 +78,20 @@ struct ByteRow {
   const uint8_t* codes;
 };
 
+template <typename Numbers>
+RowDot byte_dot() {
+  return {ByteRow<Numbers>::multiply, nullptr, ByteRow<Numbers>::kSumColumns, false};
+}
+
 RowDot row_dot(const ByteRows& weight) {
   if (weight.columns % kDotColumns != 0) return {};
   switch (weight.type) {
     case ByteNumber::int8:
-      return {ByteRow<SignedNumbers>::multiply};
+      return byte_dot<SignedBytesOfRow>();
     case ByteNumber::offset_int8:
-      return {ByteRow<OffsetNumbers>::multiply};
+      return byte_dot<OffsetBytesOfRow>();
     case ByteNumber::float8_e4m3fn:
-      return {ByteRow<Float8Numbers>::multiply};
+      return byte_dot<Float8OfRow>();
     case ByteNumber::float8_e5m2:
       return {};
   }

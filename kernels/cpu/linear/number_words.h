@@ -1,6 +1,7 @@
 // The numbers that codes of 4 or 8 bits stand for, as vectors of 32 bfloat16.
 #pragma once
 
+#include "kernels/cpu/common/float8_words.h"
 #include "kernels/cpu/common/value_table.h"
 
 namespace precis::kernels {
@@ -70,25 +71,30 @@ template <typename To, typename... Scales>
          table[_mm512_srli_epi16(last, 8)], scales...);
 }
 
-// 32 bytes as the numbers that they stand for: integers less `offset`, or float8.
+// Integers of 8 bits as the numbers that they stand for plus kIntegerShift: a magnitude below 0 is
+// one less than above, so that halves have the same 128 magnitudes on both sides.
+inline constexpr float kIntegerShift = 0.5f;
 class IntegerWords {
  public:
-  IntegerWords(bool is_signed, int offset)
-      : flip_(_mm256_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))),
-        offset_(_mm512_set1_ps(static_cast<float>(offset + (is_signed ? 128 : 0)))) {}
-  __m512i operator[](const uint8_t* bytes) const {
-    const __m256i all =
-        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)), flip_);
-    const auto numbers = [&](__m128i half) {
-      return _mm512_sub_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(half)), offset_);
-    };
-    return __m512i(_mm512_cvtne2ps_pbh(numbers(_mm256_extracti128_si256(all, 1)),
-                                       numbers(_mm256_castsi256_si128(all))));
+  // flips: xored to the codes, which makes them signed.
+  explicit IntegerWords(uint8_t flips = 0)
+      : table_(halves()), flips_(_mm512_set1_epi8(static_cast<char>(flips))) {}
+  // 64 codes to two vectors.
+  void look_up(__m512i codes, __m512i* words) const {
+    const __m512i ordered = _mm512_xor_si512(MagnitudeWords::ordered(codes), flips_);
+    const __m512i negative = _mm512_movm_epi8(_mm512_movepi8_mask(ordered));
+    const __m512i magnitudes = _mm512_xor_si512(ordered, negative);
+    table_.look_up(magnitudes, ordered, words);
   }
 
  private:
-  __m256i flip_;
-  __m512 offset_;
+  static const MagnitudeWords& halves() {
+    static const MagnitudeWords words(
+        [](int magnitude) { return static_cast<float>(magnitude) + kIntegerShift; });
+    return words;
+  }
+  const MagnitudeWords& table_;
+  __m512i flips_;
 };
 
 #endif

@@ -68,21 +68,29 @@ struct NibbleRow {
 
 template <int kGroup, bool kHasZeros>
 struct ByteRow {
-  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kHasZeros ? kGroup : 0;
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
 
   ByteRow(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
           StripScales& strip)
-      : words(weight.rows.type == NarrowType::int8, weight.rows.type == NarrowType::int8 ? 0 : 128),
+      : words(weight.rows.type == NarrowType::int8 ? 0 : 0x80),
         codes(codes_at(weight, row) + begin),
         scales(strip.scales) {
     load_strip<kGroup>(weight, row, begin, end, strip.scales);
     if constexpr (kHasZeros) load_offsets<kGroup>(weight, row, begin, end, strip);
+    for (uint64_t i = 0; i < (end - begin) / kGroup; ++i)
+      strip.offsets[i] = (kHasZeros ? strip.offsets[i] : 0.0f) - kIntegerShift * strip.scales[i];
   }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
+    __m512i numbers[4];
+    words.look_up(_mm512_loadu_si512(codes), numbers);
+    words.look_up(_mm512_loadu_si512(codes + 64), numbers + 2);
     const auto scale = [&](int vector) { return _mm512_set1_ps(scales[vector * 32 / kGroup]); };
-    to.add(words[codes], words[codes + 32], words[codes + 64], words[codes + 96], scale(0),
-           scale(1), scale(2), scale(3));
+    if constexpr (kGroup == 128)
+      to.add(numbers[0], numbers[1], numbers[2], numbers[3], scale(0));
+    else
+      to.add(numbers[0], numbers[1], numbers[2], numbers[3], scale(0), scale(1), scale(2),
+             scale(3));
     codes += kDotColumns;
     scales += kDotColumns / kGroup;
   }
