@@ -28,13 +28,12 @@ class MagnitudeWords {
       lower_[half] = _mm512_load_si512(lower + 64 * half);
     }
   }
-  // 64 bytes in the order that look_up wants them: interleaving goes by lanes of 16 bytes, each
-  // takes 8 of either half.
+  // 64 bytes in the order in which look_up gives the words of the first 32, then the others.
   static __m512i ordered(__m512i bytes) {
     return _mm512_permutexvar_epi64(_mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0), bytes);
   }
-  // The numbers of the low 7 bits of magnitudes with the highest bits of signs, as two vectors of
-  // 32 words.
+  // The numbers of the low 7 bits of magnitudes with the highest bits of signs: of the first 8 of
+  // each 16 bytes, then of the others.
   void look_up(__m512i magnitudes, __m512i signs, __m512i* words) const {
     const __m512i low = _mm512_permutex2var_epi8(lower_[0], magnitudes, lower_[1]);
     const __m512i high = _mm512_permutex2var_epi8(upper_[0], magnitudes, upper_[1]);
@@ -53,11 +52,11 @@ class MagnitudeWords {
 class Float8E4M3FNWords {
  public:
   Float8E4M3FNWords() : table_(magnitudes()) {}
-  // 64 codes to two vectors of 32 words.
+  // 64 codes to two vectors of 32 words, or to those of MagnitudeWords::look_up.
   void look_up(__m512i codes, __m512i* words) const {
-    const __m512i ordered = MagnitudeWords::ordered(codes);
-    table_.look_up(ordered, ordered, words);
+    look_up_lanes(MagnitudeWords::ordered(codes), words);
   }
+  void look_up_lanes(__m512i codes, __m512i* words) const { table_.look_up(codes, codes, words); }
 
  private:
   static const MagnitudeWords& magnitudes() {

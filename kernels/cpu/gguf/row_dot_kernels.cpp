@@ -88,16 +88,16 @@ struct Q80Row {
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
     __m512i numbers[4];
-    words.look_up(two_pieces(block + 2), numbers);
-    words.look_up(two_pieces(block + 2 * kBytes + 2), numbers + 2);
+    words.look_up_lanes(two_pieces(block + 2), numbers);
+    words.look_up_lanes(two_pieces(block + 2 * kBytes + 2), numbers + 2);
     const __m128 scales = four_halves<kBytes>(block);
     _mm_storeu_ps(offsets, _mm_mul_ps(scales, _mm_set1_ps(-kIntegerShift)));
-    const auto scale = [&](auto i) {
-      return _mm512_broadcastss_ps(_mm_permute_ps(scales, decltype(i)::value * 0x55));
+    const auto two_blocks = [&](int first) {
+      const __m512i lanes =
+          _mm512_inserti64x4(_mm512_set1_epi32(first), _mm256_set1_epi32(first + 1), 1);
+      return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(scales));
     };
-    to.add(numbers[0], numbers[1], numbers[2], numbers[3], scale(std::integral_constant<int, 0>()),
-           scale(std::integral_constant<int, 1>()), scale(std::integral_constant<int, 2>()),
-           scale(std::integral_constant<int, 3>()));
+    to.add(numbers[0], numbers[2], numbers[1], numbers[3], two_blocks(0), two_blocks(2));
     offsets += 4;
     block += 4 * kBytes;
   }
@@ -275,7 +275,7 @@ constexpr GgufRowDot kRowDots[] = {
     {"q4_1", dot<SplitRow<Q41>>(kSplitBlocks.data())},
     {"iq4_nl", dot<SplitRow<Iq4Nl>>(kSplitBlocks.data())},
     {"mxfp4", dot<SplitRow<Mxfp4>>(kSplitBlocks.data())},
-    {"q8_0", dot<Q80Row>(nullptr)},
+    {"q8_0", dot<Q80Row>(kByteLanes.data())},
     {"iq4_xs", dot<Iq4XsRow>(kSplitBlocks.data())},
     {"q4_k", dot<Q4KRow>(kSubBlockPlanes.data())},
     {"q5_k", dot<Q5KRow>(kSubBlockPlanes.data())},

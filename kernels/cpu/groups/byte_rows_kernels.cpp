@@ -2,6 +2,7 @@
 #include "kernels/cpu/groups/byte_rows.h"
 
 #include "kernels/cpu/common/float8_words.h"
+#include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 
 namespace precis::kernels {
@@ -38,17 +39,17 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
 struct SignedBytesOfRow {
   static constexpr float kShift = kIntegerShift;
   IntegerWords words;
-  void look_up(__m512i codes, __m512i* to) const { words.look_up(codes, to); }
+  void look_up(__m512i codes, __m512i* to) const { words.look_up_lanes(codes, to); }
 };
 struct OffsetBytesOfRow {
   static constexpr float kShift = kIntegerShift;
   IntegerWords words{0x80};
-  void look_up(__m512i codes, __m512i* to) const { words.look_up(codes, to); }
+  void look_up(__m512i codes, __m512i* to) const { words.look_up_lanes(codes, to); }
 };
 struct Float8OfRow {
   static constexpr float kShift = 0;
   Float8E4M3FNWords words;
-  void look_up(__m512i codes, __m512i* to) const { words.look_up(codes, to); }
+  void look_up(__m512i codes, __m512i* to) const { words.look_up_lanes(codes, to); }
 };
 
 template <typename Numbers>
@@ -66,7 +67,7 @@ struct ByteRow {
     __m512i words[4];
     numbers.look_up(_mm512_loadu_si512(codes), words);
     numbers.look_up(_mm512_loadu_si512(codes + 64), words + 2);
-    to.add(words[0], words[1], words[2], words[3]);
+    to.add(words[0], words[2], words[1], words[3]);
     codes += kDotColumns;
   }
   static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
@@ -80,7 +81,7 @@ struct ByteRow {
 
 template <typename Numbers>
 RowDot byte_dot() {
-  return {ByteRow<Numbers>::multiply, nullptr, ByteRow<Numbers>::kSumColumns, false};
+  return {ByteRow<Numbers>::multiply, kByteLanes.data(), ByteRow<Numbers>::kSumColumns, false};
 }
 
 RowDot row_dot(const ByteRows& weight) {

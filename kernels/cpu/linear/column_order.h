@@ -29,6 +29,11 @@ inline constexpr ColumnOrder kHighNibbleFirst =
 // vectors 0 and 2, 1 and 3.
 inline constexpr ColumnOrder kBytePlanes = column_order(
     [](uint64_t vector, uint64_t word) { return 64 * (vector % 2) + 2 * word + vector / 2; });
+// A byte for each column: the first and the last 8 of every 16 of the first and of the last 64
+// columns, as vectors 0 and 2, 1 and 3.
+inline constexpr ColumnOrder kByteLanes = column_order([](uint64_t vector, uint64_t word) {
+  return 64 * (vector % 2) + 16 * (word / 8) + 8 * (vector / 2) + word % 8;
+});
 // Blocks of 32 columns in 16 bytes, the first 16 in the low halves.
 inline constexpr ColumnOrder kSplitBlocks = column_order([](uint64_t vector, uint64_t word) {
   return 32 * (word / 8) + 2 * (word % 8) + 16 * (vector % 2) + vector / 2;

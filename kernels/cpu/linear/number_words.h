@@ -79,12 +79,12 @@ class IntegerWords {
   // flips: xored to the codes, which makes them signed.
   explicit IntegerWords(uint8_t flips = 0)
       : table_(halves()), flips_(_mm512_set1_epi8(static_cast<char>(flips))) {}
-  // 64 codes to two vectors.
-  void look_up(__m512i codes, __m512i* words) const {
-    const __m512i ordered = _mm512_xor_si512(MagnitudeWords::ordered(codes), flips_);
-    const __m512i negative = _mm512_movm_epi8(_mm512_movepi8_mask(ordered));
-    const __m512i magnitudes = _mm512_xor_si512(ordered, negative);
-    table_.look_up(magnitudes, ordered, words);
+  // 64 codes as MagnitudeWords::look_up orders them.
+  void look_up_lanes(__m512i codes, __m512i* words) const {
+    const __m512i integers = _mm512_xor_si512(codes, flips_);
+    const __m512i negative = _mm512_movm_epi8(_mm512_movepi8_mask(integers));
+    const __m512i magnitudes = _mm512_xor_si512(integers, negative);
+    table_.look_up(magnitudes, integers, words);
   }
 
  private:

@@ -83,14 +83,13 @@ struct ByteRow {
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
     __m512i numbers[4];
-    words.look_up(_mm512_loadu_si512(codes), numbers);
-    words.look_up(_mm512_loadu_si512(codes + 64), numbers + 2);
-    const auto scale = [&](int vector) { return _mm512_set1_ps(scales[vector * 32 / kGroup]); };
+    words.look_up_lanes(_mm512_loadu_si512(codes), numbers);
+    words.look_up_lanes(_mm512_loadu_si512(codes + 64), numbers + 2);
     if constexpr (kGroup == 128)
-      to.add(numbers[0], numbers[1], numbers[2], numbers[3], scale(0));
+      to.add(numbers[0], numbers[2], numbers[1], numbers[3], _mm512_set1_ps(*scales));
     else
-      to.add(numbers[0], numbers[1], numbers[2], numbers[3], scale(0), scale(1), scale(2),
-             scale(3));
+      to.add(numbers[0], numbers[2], numbers[1], numbers[3], half_scales<kGroup>(scales, 0),
+             half_scales<kGroup>(scales, 1));
     codes += kDotColumns;
     scales += kDotColumns / kGroup;
   }
@@ -125,7 +124,7 @@ RowDot row_dot(const ScaledWeight& weight) {
   if (weight.tile_of != nullptr) return {};
   const NarrowRows& rows = weight.rows;
   if (rows.type == NarrowType::int8 || (rows.type == NarrowType::packed_int && rows.bits == 8))
-    return row_dot_of<ByteRow>(weight, nullptr);
+    return row_dot_of<ByteRow>(weight, kByteLanes.data());
   if (has_nibble_tiles(weight)) return row_dot_of<NibbleRow>(weight, kLowNibbleFirst.data());
   return {};
 }
