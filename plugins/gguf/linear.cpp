@@ -60,9 +60,6 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
   } else {
     weight.arithmetic = plugins::float_arithmetic(options);
     weight.decode_floats = table.decode_floats;
-    const auto* direct = find(table.bfloat16_decoders, codec.name);
-    if (direct != nullptr && weight.arithmetic == kernels::Arithmetic::bfloat16)
-      weight.decode_floats = direct->decode;
     const auto* row_dot = find(table.row_dots, codec.name);
     if (row_dot != nullptr && weight.in_features % kernels::kDotColumns == 0)
       weight.row_dot = row_dot->dot;
@@ -70,7 +67,8 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
   return std::make_unique<plugins::Product<kernels::GgufWeight>>(
       options, weight,
       kernels::GgufWeight{&codec, sdk::data<const uint8_t>(*parts[0]), row_bytes,
-                          plugins::decoded_type(weight.arithmetic)});
+                          plugins::decoded_type(weight.arithmetic),
+                          kernels::gguf_decode_bfloat16(kernels::current_isa(), codec)});
 }
 
 }  // namespace precis::gguf

@@ -9,6 +9,20 @@
 namespace precis::torchao {
 namespace {
 
+// Pairs: numbers stored as [columns / block][rows], row by row.
+std::vector<std::byte> by_row(const kernels::AoWeight& weight, const void* stored) {
+  const uint64_t blocks = weight.columns / weight.block;
+  const uint64_t bytes = weight.scale_type == kernels::WeightType::f32 ? 4 : 2;
+  std::vector<std::byte> numbers(weight.rows * blocks * bytes);
+  const auto* from = static_cast<const std::byte*>(stored);
+  for (uint64_t row = 0; row < weight.rows; ++row) {
+    for (uint64_t block = 0; block < blocks; ++block)
+      std::copy_n(from + (block * weight.rows + row) * bytes, bytes,
+                  numbers.data() + (row * blocks + block) * bytes);
+  }
+  return numbers;
+}
+
 // The product with numbers of x that are rounded already, if at all.
 std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,
                                            const sdk::Matrix& matrix,
@@ -25,8 +39,13 @@ std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::ao_decoders(kernels::current_isa()).decode_floats;
   weight.row_dot = kernels::ao_linear_kernels(kernels::current_isa()).row_dot(stored);
-  return std::make_unique<plugins::Product<kernels::AoProductWeight>>(
-      options, weight, kernels::AoProductWeight{stored, plugins::decoded_type(weight.arithmetic)});
+  kernels::AoProductWeight format{stored, plugins::decoded_type(weight.arithmetic), {}, {}};
+  if (weight.row_dot.multiply != nullptr) {
+    format.row_scales = by_row(stored, stored.scales);
+    format.row_zeros = by_row(stored, stored.zeros);
+  }
+  return std::make_unique<plugins::Product<kernels::AoProductWeight>>(options, weight,
+                                                                      std::move(format));
 }
 
 }  // namespace

@@ -27,6 +27,23 @@ inline void decode_to(typename Type::Stored* out, uint64_t count, uint64_t step,
   finish_stream(streamed);
 }
 
+// decode_to for numbers that need no conversion: decode(begin, end, Stored* strip).
+template <typename Stored, typename Decode>
+inline void decode_lines_to(Stored* out, uint64_t count, uint64_t step, Decode decode) {
+  if (count * sizeof(Stored) < kStreamedBytes) {
+    decode(uint64_t{0}, count, out);
+    return;
+  }
+  alignas(64) Stored strip[kDecodedAtOnce];
+  const uint64_t at_once = std::max<uint64_t>(1, kDecodedAtOnce / step) * step;
+  for (uint64_t begin = 0; begin < count; begin += at_once) {
+    const uint64_t end = std::min(count, begin + at_once);
+    decode(begin, end, strip);
+    put_lines(strip, end - begin, out + begin);
+  }
+  finish_stream(true);
+}
+
 // Decodes rows [row_begin, row_end) of `columns` numbers to `out`: decode(row, first, count,
 // values) makes `count` numbers of a row from column `first` on.
 template <typename Type, typename Decode>

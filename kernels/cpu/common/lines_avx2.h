@@ -90,6 +90,9 @@ inline void unpack_nibbles(const uint8_t* packed, uint8_t* codes) {
   }
 }
 
+inline Line load_line(const void* from) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
+}
 inline void store(void* to, Line line) {
   _mm256_storeu_si256(static_cast<__m256i*>(to), line);
 }

@@ -54,6 +54,19 @@ inline Line line_of_upper(Ints a, Ints b) {
                                                     45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
   return _mm512_permutex2var_epi16(a.v, _mm512_load_si512(kOdd), b.v);
 }
+#if defined(__AVX512BF16__)
+// Whether no lane is subnormal or a NaN: the instruction below takes the one for 0 and keeps bits
+// of the other.
+inline bool are_normal(Floats a, Floats b) {
+  constexpr int kNanOrSubnormal = 0xa1;
+  return (_mm512_fpclass_ps_mask(a.v, kNanOrSubnormal) |
+          _mm512_fpclass_ps_mask(b.v, kNanOrSubnormal)) == 0;
+}
+// Rounded to nearest, ties to even.
+inline Line line_of_bfloat16(Floats a, Floats b) {
+  return (__m512i)_mm512_cvtne2ps_pbh(b.v, a.v);
+}
+#endif
 // Tables of 16 two-byte numbers. words: the 16, twice.
 struct Words16 {
   Line words;
@@ -71,6 +84,9 @@ inline void unpack_nibbles(const uint8_t* packed, uint8_t* codes) {
   _mm512_storeu_si512(codes, _mm512_and_si512(pairs, _mm512_set1_epi8(15)));
 }
 
+inline Line load_line(const void* from) {
+  return _mm512_loadu_si512(from);
+}
 inline void store(void* to, Line line) {
   _mm512_storeu_si512(to, line);
 }

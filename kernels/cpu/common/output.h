@@ -74,6 +74,10 @@ template <typename Type>
 inline Line narrow_line(Floats a, Floats b) {
   if constexpr (std::is_same_v<Type, F16>) return line_of_halves(a, b);
   if constexpr (std::is_same_v<Type, ExactBF16>) return line_of_upper(as_ints(a), as_ints(b));
+#if defined(__AVX512BF16__)
+  if (are_normal(a, b)) [[likely]]
+    return line_of_bfloat16(a, b);
+#endif
   if (any_nan(a, b)) [[unlikely]]
     return line_of_upper(round_to_upper_with_nan(a), round_to_upper_with_nan(b));
   return line_of_upper(round_to_upper(a), round_to_upper(b));
@@ -119,6 +123,17 @@ inline void put(const float* values, uint64_t count, typename Type::Stored* out,
   for (; done < count; ++done) Type::store(out, done, values[done]);
 }
 
+// Numbers from the first-level cache, past the others. out: wherever its numbers are aligned.
+template <typename Stored>
+inline void put_lines(const Stored* numbers, uint64_t count, Stored* out) {
+  constexpr uint64_t kNumbers = kLineBytes / sizeof(Stored);
+  const uint64_t misaligned = reinterpret_cast<uintptr_t>(out) % kLineBytes / sizeof(Stored);
+  uint64_t done = misaligned == 0 ? 0 : std::min(count, kNumbers - misaligned);
+  std::copy_n(numbers, done, out);
+  for (; done + kNumbers <= count; done += kNumbers) stream(out + done, load_line(numbers + done));
+  std::copy_n(numbers + done, count - done, out + done);
+}
+
 // kLanes numbers as float32.
 template <typename Type>
 inline Floats load_numbers(const typename Type::Stored* from) {
@@ -145,6 +160,11 @@ inline Value all_of(float value) {
 template <typename Type>
 inline void put(const float* values, uint64_t count, typename Type::Stored* out, bool) {
   for (uint64_t i = 0; i < count; ++i) Type::store(out, i, values[i]);
+}
+
+template <typename Stored>
+inline void put_lines(const Stored* numbers, uint64_t count, Stored* out) {
+  std::copy_n(numbers, count, out);
 }
 
 inline void finish_stream(bool) {}

@@ -1,10 +1,9 @@
-// Block types with at most 16 values a scale, or of whole bytes, decoded to bfloat16 without
-// float32 in between: the values of a scale are computed and rounded once and looked up. Compiled
-// once for each instruction set.
+// Blocks decoded to bfloat16 without float32 in memory in between. Where a scale has at most 16
+// values, they are computed and rounded once and looked up. Compiled once for each instruction set.
 #include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/common/value_table.h"
-#include "kernels/cpu/gguf/block_io.h"
-#include "kernels/cpu/gguf/linear.h"
+#include "kernels/cpu/gguf/codecs.h"
+#include "kernels/cpu/gguf/integer_k_blocks.h"
 #include "kernels/cpu/gguf/nibble_numbers.h"
 
 namespace precis::kernels {
@@ -115,25 +114,66 @@ struct Values {
 };
 
 template <typename Type>
-void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
-  const auto& weight = *static_cast<const GgufWeight*>(format);
-  const uint8_t* block =
-      weight.blocks + row * weight.row_bytes + begin / Type::kSize * Type::kBytes;
-  Values values{static_cast<uint16_t*>(out)};
-  for (uint64_t i = begin; i < end; i += Type::kSize, block += Type::kBytes)
-    Type::walk(block, values);
+void decode(const uint8_t* block, uint64_t count, uint16_t* out) {
+  Values values{out};
+  for (; count > 0; --count, block += Type::kBytes) Type::walk(block, values);
 }
 
-constexpr GgufBfloat16Decoder kDecoders[] = {
-    {"q4_0", decode<Q40>},    {"q4_1", decode<Q41>},     {"q8_0", decode<Q80>},
-    {"q4_k", decode<Q4K>},    {"iq4_nl", decode<Iq4Nl>}, {"iq4_xs", decode<Iq4Xs>},
+// Through a byte a code, for types with more values a scale than a table holds, or fewer columns.
+template <typename Type>
+void decode_integers(const uint8_t* block, uint64_t count, uint16_t* out) {
+  constexpr uint64_t kGroups = Type::kSize / Type::kBlock;
+  for (; count > 0; --count, block += Type::kBytes, out += Type::kSize) {
+    alignas(64) uint8_t codes[Type::kSize];
+    float scales[kGroups], minimums[kGroups];
+    Type::decode(block, codes, scales, minimums);
+#if PRECIS_LANES > 1
+    for_each_line<BF16>(
+        Type::kSize,
+        [&](uint64_t i) {
+          const Floats number = to_floats(Ints::load(codes + i) - Ints::of(Type::kOffset));
+          const Floats value = number * Floats::of(scales[i / Type::kBlock]);
+          if constexpr (!Type::kMinimums) return value;
+          return value + Floats::of(minimums[i / Type::kBlock]);
+        },
+        [&](uint64_t i, Line line) { store(out + i, line); });
+#else
+    for (uint64_t i = 0; i < Type::kSize; ++i) {
+      float value = static_cast<float>(codes[i] - Type::kOffset) * scales[i / Type::kBlock];
+      if constexpr (Type::kMinimums) value = value + minimums[i / Type::kBlock];
+      BF16::store(out, i, value);
+    }
+#endif
+  }
+}
+
+struct Decoder {
+  std::string_view name;
+  GgufDecodeBfloat16* decode;
+};
+constexpr Decoder kDecoders[] = {
+    {"q4_0", decode<Q40>},
+    {"q4_1", decode<Q41>},
+    {"q8_0", decode<Q80>},
+    {"q4_k", decode<Q4K>},
+    {"iq4_nl", decode<Iq4Nl>},
+    {"iq4_xs", decode<Iq4Xs>},
     {"mxfp4", decode<Mxfp4>},
+    {"q5_0", decode_integers<integers::Q50>},
+    {"q5_1", decode_integers<integers::Q51>},
+    {"q2_k", decode_integers<integers::Q2K>},
+    {"q3_k", decode_integers<integers::Q3K>},
+    {"q5_k", decode_integers<integers::Q5K>},
+    {"q6_k", decode_integers<integers::Q6K>},
 };
 
 }  // namespace
 
-std::span<const GgufBfloat16Decoder> gguf_bfloat16_decoders() {
-  return kDecoders;
+GgufDecodeBfloat16* bfloat16_decoder(std::string_view name) {
+  for (const Decoder& decoder : kDecoders) {
+    if (decoder.name == name) return decoder.decode;
+  }
+  return nullptr;
 }
 
 }  // namespace PRECIS_ISA

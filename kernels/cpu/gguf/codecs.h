@@ -41,16 +41,20 @@ PRECIS_GGUF_CODEC(iq2_s)
 PRECIS_GGUF_CODEC(iq3_xxs)
 PRECIS_GGUF_CODEC(iq3_s)
 
+// Null: there is none.
+GgufDecodeBfloat16* bfloat16_decoder(std::string_view name);
+
 #undef PRECIS_GGUF_CODEC
 #undef PRECIS_GGUF_ENCODER
 #undef PRECIS_GGUF_DECODER
 
 }  // namespace PRECIS_ISA
 
-// gguf_dequantize of one instruction set.
+// gguf_dequantize and gguf_decode_bfloat16 of one instruction set.
 struct GgufDecoding {
   void (*decode)(const GgufCodec& codec, const uint8_t* blocks, uint64_t count, WeightType type,
                  void* out);
+  GgufDecodeBfloat16* (*decode_bfloat16)(std::string_view name);
 };
 
 // All codecs of one instruction set.

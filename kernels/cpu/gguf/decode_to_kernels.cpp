@@ -7,8 +7,20 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
+void decode_lines(const GgufCodec& codec, GgufDecodeBfloat16* decode_blocks, const uint8_t* blocks,
+                  uint64_t count, uint16_t* out) {
+  decode_lines_to(out, count * codec.block_size, codec.block_size,
+                  [&](uint64_t begin, uint64_t end, uint16_t* numbers) {
+                    decode_blocks(blocks + begin / codec.block_size * codec.block_bytes,
+                                  (end - begin) / codec.block_size, numbers);
+                  });
+}
+
 void decode(const GgufCodec& codec, const uint8_t* blocks, uint64_t count, WeightType type,
             void* out) {
+  GgufDecodeBfloat16* direct = bfloat16_decoder(codec.name);
+  if (type == WeightType::bf16 && direct != nullptr)
+    return decode_lines(codec, direct, blocks, count, static_cast<uint16_t*>(out));
   with_type(type, [&](auto tag) {
     using Type = decltype(tag);
     decode_to<Type>(static_cast<typename Type::Stored*>(out), count * codec.block_size,
@@ -22,7 +34,7 @@ void decode(const GgufCodec& codec, const uint8_t* blocks, uint64_t count, Weigh
 }  // namespace
 
 const GgufDecoding& gguf_decoding() {
-  static constexpr GgufDecoding decoding{decode};
+  static constexpr GgufDecoding decoding{decode, bfloat16_decoder};
   return decoding;
 }
 

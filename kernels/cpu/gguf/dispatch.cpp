@@ -5,11 +5,15 @@
 namespace precis::kernels {
 
 PRECIS_DISPATCH(GgufCodecList, gguf_codecs)
-PRECIS_DISPATCH(GgufDecoding, gguf_decoding)
+PRECIS_DISPATCH_DOT(GgufDecoding, gguf_decoding)
 
 void gguf_dequantize(Isa isa, const GgufCodec& codec, const uint8_t* blocks, uint64_t count,
                      WeightType type, void* out) {
   gguf_decoding(isa).decode(codec, blocks, count, type, out);
+}
+
+GgufDecodeBfloat16* gguf_decode_bfloat16(Isa isa, const GgufCodec& codec) {
+  return gguf_decoding(isa).decode_bfloat16(codec.name);
 }
 
 const GgufCodec* gguf_codec(Isa isa, std::string_view name) {

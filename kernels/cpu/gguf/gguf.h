@@ -37,6 +37,11 @@ struct GgufCodec {
 void gguf_dequantize(Isa isa, const GgufCodec& codec, const uint8_t* blocks, uint64_t count,
                      WeightType type, void* out);
 
+// Decodes `count` blocks to bfloat16, as gguf_dequantize does.
+using GgufDecodeBfloat16 = void(const uint8_t* blocks, uint64_t count, uint16_t* out);
+// That of a codec for `isa`, without float32 in memory in between; null: it has none.
+GgufDecodeBfloat16* gguf_decode_bfloat16(Isa isa, const GgufCodec& codec);
+
 // The codec called `name`, compiled for `isa`; null for an unknown name.
 const GgufCodec* gguf_codec(Isa isa, std::string_view name);
 

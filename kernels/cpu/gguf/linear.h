@@ -28,14 +28,10 @@ struct GgufWeight {
   const GgufCodec* codec;
   const uint8_t* blocks;
   uint64_t row_bytes;
-  WeightType out_type;  // float32 or bfloat16; of decode_floats
+  WeightType out_type;                  // float32 or bfloat16; of decode_floats
+  GgufDecodeBfloat16* decode_bfloat16;  // gguf_decode_bfloat16(codec)
 };
 
-// LinearWeight::decode_floats of one type to bfloat16; takes a GgufWeight.
-struct GgufBfloat16Decoder {
-  std::string_view name;
-  void (*decode)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
-};
 // Over a GgufWeight of one type.
 struct GgufRowDot {
   std::string_view name;
@@ -46,14 +42,12 @@ struct GgufLinearKernels {
   // LinearWeight::decode_floats for every type; `format` is a GgufWeight.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
   std::span<const GgufIntegerType> integer_types;
-  std::span<const GgufBfloat16Decoder> bfloat16_decoders;  // faster, of the types that have one
-  std::span<const GgufRowDot> row_dots;                    // of the types that have one
+  std::span<const GgufRowDot> row_dots;  // of the types that have one
 };
 
 const GgufLinearKernels& gguf_linear_kernels(Isa isa);
 
 inline namespace PRECIS_ISA {
-std::span<const GgufBfloat16Decoder> gguf_bfloat16_decoders();
 std::span<const GgufRowDot> gguf_row_dots();
 }  // namespace PRECIS_ISA
 

@@ -7,7 +7,7 @@
 namespace precis::kernels {
 
 struct AoLinearKernels {
-  // Over an AoProductWeight.
+  // Over an AoProductWeight, of pairs with row_scales and row_zeros.
   RowDot (*row_dot)(const AoWeight& weight);
 };
 

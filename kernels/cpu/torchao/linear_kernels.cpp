@@ -13,19 +13,20 @@ template <int kGroup>
 struct NibbleRow {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
 
-  NibbleRow(const AoWeight& weight, uint64_t row, uint64_t begin, uint64_t end, StripScales& strip)
-      : packed(static_cast<const uint8_t*>(weight.qdata) + (row * weight.columns + begin) / 2),
+  NibbleRow(const AoProductWeight& product, uint64_t row, uint64_t begin, uint64_t end,
+            StripScales& strip)
+      : packed(static_cast<const uint8_t*>(product.weight.qdata) +
+               (row * product.weight.columns + begin) / 2),
         scales(strip.scales) {
-    with_type(weight.scale_type, [&](auto type) {
-      using Scale = decltype(type);
-      const auto load_scales = [&](const void* from, float* to) {
-        const auto* stored = static_cast<const typename Scale::Stored*>(from) + row;
-        const auto load = [&](uint64_t block) { return Scale::load(stored, block * weight.rows); };
-        load_groups<kGroup>(begin, end, weight.block, load, to);
-      };
-      load_scales(weight.scales, strip.scales);
-      load_scales(weight.zeros, strip.offsets);
-    });
+    const AoWeight& weight = product.weight;
+    const uint64_t blocks = weight.columns / weight.block;
+    const uint64_t bytes = weight.scale_type == WeightType::f32 ? 4 : 2;
+    const auto load = [&](const std::vector<std::byte>& stored, float* to) {
+      load_group_numbers<kGroup>(begin, end, weight.block, weight.scale_type,
+                                 stored.data() + row * blocks * bytes, to);
+    };
+    load(product.row_scales, strip.scales);
+    load(product.row_zeros, strip.offsets);
   }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
@@ -36,7 +37,7 @@ struct NibbleRow {
 
   static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
                        float* sums) {
-    multiply_rows<NibbleRow>(static_cast<const AoProductWeight*>(format)->weight, rows, x, sums);
+    multiply_rows<NibbleRow>(*static_cast<const AoProductWeight*>(format), rows, x, sums);
   }
 
   NibbleWords table{kSignedNibbles};

@@ -2,7 +2,9 @@
 // quantization/quantize_/workflows). All functions are re-entrant; callers split the work by rows.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/cpu/common/isa.h"
 #include "kernels/cpu/common/numbers.h"
@@ -48,6 +50,9 @@ struct AoWeight {
 struct AoProductWeight {
   AoWeight weight;
   WeightType out;
+  // Pairs: scales and zeros row by row, [rows][columns / block] of the scales' type. As they are
+  // stored, those of a row lie so far apart that all meet in a few sets of the cache.
+  std::vector<std::byte> row_scales, row_zeros;
 };
 
 struct AoDecoders {

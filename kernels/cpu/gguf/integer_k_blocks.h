@@ -1,0 +1,118 @@
+// The K types as integer_blocks.h has the others.
+#pragma once
+
+#include "kernels/cpu/gguf/integer_blocks.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace integers {
+
+// The scales and minimums of Q4_K and Q5_K.
+inline void decode_k_scales(const uint8_t* block, float* scales, float* minimums) {
+  const SubBlockScales loaded = load_sub_block_scales(block);
+  for (int group = 0; group < 8; ++group) {
+    scales[group] = loaded.scale[group];
+    minimums[group] = -loaded.minimum[group];
+  }
+}
+
+struct Q4K {
+  static constexpr uint64_t kSize = 256, kBytes = 144, kBlock = 32;
+  static constexpr int32_t kOffset = 0;
+  static constexpr bool kMinimums = true;
+  static void decode(const uint8_t* block, uint8_t* codes, float* scales, float* minimums) {
+    decode_k_scales(block, scales, minimums);
+    for (int pair = 0; pair < 4; ++pair)
+      split_nibbles<Bytes32>(block + 16 + 32 * pair, codes + 64 * pair);
+  }
+};
+struct Q5K {
+  static constexpr uint64_t kSize = 256, kBytes = 176, kBlock = 32;
+  static constexpr int32_t kOffset = 0;
+  static constexpr bool kMinimums = true;
+  static void decode(const uint8_t* block, uint8_t* codes, float* scales, float* minimums) {
+    decode_k_scales(block, scales, minimums);
+    Bytes32 high;
+    read_bytes(block + 16, high);
+    for (int pair = 0; pair < 4; ++pair) {
+      Bytes32 q;
+      read_bytes(block + 48 + 32 * pair, q);
+      const Bytes32 bits = high >> static_cast<uint8_t>(2 * pair);
+      write_bytes<Bytes32>((q & 15) | (bits & 1) << 4, codes + 64 * pair);
+      write_bytes<Bytes32>((q >> 4) | (bits & 2) << 3, codes + 64 * pair + 32);
+    }
+  }
+};
+struct Q6K {
+  static constexpr uint64_t kSize = 256, kBytes = 210, kBlock = 16;
+  static constexpr int32_t kOffset = 32;
+  static constexpr bool kMinimums = false;
+  static void decode(const uint8_t* block, uint8_t* codes, float* scales, float*) {
+    const float d = load_half(block + 208);
+    for (int group = 0; group < 16; ++group)
+      scales[group] = d * static_cast<float>(static_cast<int8_t>(block[192 + group]));
+    for (int half = 0; half < 2; ++half) {
+      Bytes32 low;
+      read_bytes(block + 64 * half, low);
+      Bytes32 next;
+      read_bytes(block + 64 * half + 32, next);
+      Bytes32 high;
+      read_bytes(block + 128 + 32 * half, high);
+      uint8_t* out = codes + 128 * half;
+      write_bytes<Bytes32>((low & 15) | (high & 3) << 4, out);
+      write_bytes<Bytes32>((next & 15) | (high & 12) << 2, out + 32);
+      write_bytes<Bytes32>((low >> 4) | (high & 48), out + 64);
+      write_bytes<Bytes32>((next >> 4) | (high & 192) >> 2, out + 96);
+    }
+  }
+};
+
+// d and dmin at the end, a 4-bit scale and minimum for each 16 columns, 2-bit codes in planes.
+struct Q2K {
+  static constexpr uint64_t kSize = 256, kBytes = 84, kBlock = 16;
+  static constexpr int32_t kOffset = 0;
+  static constexpr bool kMinimums = true;
+  static void decode(const uint8_t* block, uint8_t* codes, float* scales, float* minimums) {
+    const float d = load_half(block + 80), dmin = load_half(block + 82);
+    for (int group = 0; group < 16; ++group) {
+      scales[group] = d * static_cast<float>(block[group] & 15);
+      minimums[group] = -(dmin * static_cast<float>(block[group] >> 4));
+    }
+    for (int half = 0; half < 2; ++half) {
+      Bytes32 q;
+      read_bytes(block + 16 + 32 * half, q);
+      for (int plane = 0; plane < 4; ++plane)
+        write_bytes<Bytes32>((q >> static_cast<uint8_t>(2 * plane)) & 3,
+                             codes + 128 * half + 32 * plane);
+    }
+  }
+};
+struct Q3K {
+  static constexpr uint64_t kSize = 256, kBytes = 110, kBlock = 16;
+  static constexpr int32_t kOffset = 4;
+  static constexpr bool kMinimums = false;
+  static void decode(const uint8_t* block, uint8_t* codes, float* scales, float*) {
+    const float d = load_half(block + 108);
+    const uint8_t* packed = block + 96;
+    for (int group = 0; group < 16; ++group) {
+      const int low = group < 8 ? packed[group] & 15 : packed[group - 8] >> 4;
+      const int high = (packed[8 + (group & 3)] >> (2 * (group >> 2))) & 3;
+      scales[group] = d * static_cast<float>((low | (high << 4)) - 32);
+    }
+    Bytes32 high;
+    read_bytes(block, high);
+    for (int half = 0; half < 2; ++half) {
+      Bytes32 q;
+      read_bytes(block + 32 + 32 * half, q);
+      for (int plane = 0; plane < 4; ++plane) {
+        const Bytes32 low = (q >> static_cast<uint8_t>(2 * plane)) & 3;
+        const Bytes32 bit = (high >> static_cast<uint8_t>(4 * half + plane)) & 1;
+        write_bytes<Bytes32>(low | bit << 2, codes + 128 * half + 32 * plane);
+      }
+    }
+  }
+};
+
+}  // namespace integers
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels
