@@ -6,6 +6,6 @@
 namespace precis::kernels {
 
 PRECIS_DISPATCH(BlockwiseKernels, blockwise_kernels)
-PRECIS_DISPATCH(Int8RowKernels, int8_row_kernels)
+PRECIS_DISPATCH_DOT(Int8RowKernels, int8_row_kernels)
 
 }  // namespace precis::kernels

@@ -44,24 +44,43 @@ inline void decode_lines_to(Stored* out, uint64_t count, uint64_t step, Decode d
   finish_stream(true);
 }
 
+// Calls decode(row, first column, count, values) for the rows that numbers [begin, end) of rows
+// from row_begin on lie in; values: where its share of `values` is.
+template <typename Stored, typename Decode>
+inline void for_each_row_piece(uint64_t row_begin, uint64_t columns, uint64_t begin, uint64_t end,
+                               Stored* values, Decode decode) {
+  uint64_t row = row_begin + begin / columns, first = begin % columns;
+  while (begin < end) {
+    const uint64_t count = std::min(end - begin, columns - first);
+    decode(row, first, count, values);
+    values += count;
+    begin += count;
+    ++row;
+    first = 0;
+  }
+}
+
 // Decodes rows [row_begin, row_end) of `columns` numbers to `out`: decode(row, first, count,
 // values) makes `count` numbers of a row from column `first` on.
 template <typename Type, typename Decode>
 inline void decode_rows(typename Type::Stored* out, uint64_t row_begin, uint64_t row_end,
                         uint64_t columns, Decode decode) {
   if (columns == 0) return;
-  const auto piece = [&](uint64_t begin, uint64_t end, float* values) {
-    uint64_t row = row_begin + begin / columns, first = begin % columns;
-    while (begin < end) {
-      const uint64_t count = std::min(end - begin, columns - first);
-      decode(row, first, count, values);
-      values += count;
-      begin += count;
-      ++row;
-      first = 0;
-    }
-  };
-  decode_to<Type>(out, (row_end - row_begin) * columns, 1, piece);
+  decode_to<Type>(out, (row_end - row_begin) * columns, 1,
+                  [&](uint64_t begin, uint64_t end, float* values) {
+                    for_each_row_piece(row_begin, columns, begin, end, values, decode);
+                  });
+}
+
+// The same for numbers that need no conversion.
+template <typename Stored, typename Decode>
+inline void decode_row_lines(Stored* out, uint64_t row_begin, uint64_t row_end, uint64_t columns,
+                             Decode decode) {
+  if (columns == 0) return;
+  decode_lines_to(out, (row_end - row_begin) * columns, 1,
+                  [&](uint64_t begin, uint64_t end, Stored* values) {
+                    for_each_row_piece(row_begin, columns, begin, end, values, decode);
+                  });
 }
 
 }  // namespace PRECIS_ISA

@@ -65,6 +65,31 @@ inline void split_nibbles(const uint8_t* packed, uint8_t* codes) {
 
 #endif
 
+#if PRECIS_LANES == 16
+// The values of two scales, in two-byte numbers: what one look-up of a line takes.
+template <typename Type>
+class TwoTables {
+ public:
+  // first(number) and second(number) for each of 16 numbers.
+  template <typename Value>
+  TwoTables(const float* numbers, Value first, Value second)
+      : words_(narrow_line<Type>(first(Floats::load(numbers)), second(Floats::load(numbers)))) {}
+
+  // Of the low halves of 32 bytes by the first, then of the high ones by the second.
+  void look_up_planes(const uint8_t* bytes, uint16_t* out) const {
+    const __m512i both =
+        _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
+    const __m512i low = _mm512_and_si512(both, _mm512_set1_epi16(15));
+    const __m512i high = _mm512_or_si512(_mm512_srli_epi16(both, 4), _mm512_set1_epi16(16));
+    store(out, _mm512_permutexvar_epi16(low, words_));
+    store(out + 32, _mm512_permutexvar_epi16(high, words_));
+  }
+
+ private:
+  Line words_;
+};
+#endif
+
 template <typename Type>
 class ValueTable {
  public:

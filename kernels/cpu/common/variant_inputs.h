@@ -60,7 +60,7 @@ inline constexpr WeightType kWeightTypes[] = {WeightType::f32, WeightType::f16, 
 // The instruction sets of this machine above the plain one.
 inline std::vector<Isa> faster_variants() {
   std::vector<Isa> variants;
-  for (const Isa isa : {Isa::avx2, Isa::avx512})
+  for (const Isa isa : {Isa::avx2, Isa::avx512, Isa::avx512_dot})
     if (isa <= machine_isa()) variants.push_back(isa);
   return variants;
 }

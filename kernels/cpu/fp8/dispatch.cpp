@@ -3,6 +3,6 @@
 
 namespace precis::kernels {
 
-PRECIS_DISPATCH(Fp8Kernels, fp8_kernels)
+PRECIS_DISPATCH_DOT(Fp8Kernels, fp8_kernels)
 
 }  // namespace precis::kernels

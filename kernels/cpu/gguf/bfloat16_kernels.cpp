@@ -3,7 +3,7 @@
 #include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/gguf/codecs.h"
-#include "kernels/cpu/gguf/integer_k_blocks.h"
+#include "kernels/cpu/gguf/integer_values.h"
 #include "kernels/cpu/gguf/nibble_numbers.h"
 
 namespace precis::kernels {
@@ -104,11 +104,17 @@ struct Values {
     decode_bytes<SignedBytes, BF16>(codes, 32, scaled(scale), out);
     out += 32;
   }
+  // Two groups share 32 bytes.
   void planes(const uint8_t* bytes, const float* numbers, const SubBlockScales& scales) {
-    for (int group = 0; group < 8; ++group) {
-      Table(numbers, scaled(scales.scale[group], -scales.minimum[group]))
-          .look_up_plane(bytes + 32 * (group / 2), 4 * (group % 2), 15, 32, out);
-      out += 32;
+    for (int group = 0; group < 8; group += 2, bytes += 32, out += 64) {
+      const auto of = [&](int i) { return scaled(scales.scale[i], -scales.minimum[i]); };
+#if PRECIS_LANES == 16
+      const TwoTables<BF16> tables(numbers, of(group), of(group + 1));
+      tables.look_up_planes(bytes, out);
+#else
+      Table(numbers, of(group)).look_up_plane(bytes, 0, 15, 32, out);
+      Table(numbers, of(group + 1)).look_up_plane(bytes, 4, 15, 32, out + 32);
+#endif
     }
   }
 };
@@ -117,34 +123,6 @@ template <typename Type>
 void decode(const uint8_t* block, uint64_t count, uint16_t* out) {
   Values values{out};
   for (; count > 0; --count, block += Type::kBytes) Type::walk(block, values);
-}
-
-// Through a byte a code, for types with more values a scale than a table holds, or fewer columns.
-template <typename Type>
-void decode_integers(const uint8_t* block, uint64_t count, uint16_t* out) {
-  constexpr uint64_t kGroups = Type::kSize / Type::kBlock;
-  for (; count > 0; --count, block += Type::kBytes, out += Type::kSize) {
-    alignas(64) uint8_t codes[Type::kSize];
-    float scales[kGroups], minimums[kGroups];
-    Type::decode(block, codes, scales, minimums);
-#if PRECIS_LANES > 1
-    for_each_line<BF16>(
-        Type::kSize,
-        [&](uint64_t i) {
-          const Floats number = to_floats(Ints::load(codes + i) - Ints::of(Type::kOffset));
-          const Floats value = number * Floats::of(scales[i / Type::kBlock]);
-          if constexpr (!Type::kMinimums) return value;
-          return value + Floats::of(minimums[i / Type::kBlock]);
-        },
-        [&](uint64_t i, Line line) { store(out + i, line); });
-#else
-    for (uint64_t i = 0; i < Type::kSize; ++i) {
-      float value = static_cast<float>(codes[i] - Type::kOffset) * scales[i / Type::kBlock];
-      if constexpr (Type::kMinimums) value = value + minimums[i / Type::kBlock];
-      BF16::store(out, i, value);
-    }
-#endif
-  }
 }
 
 struct Decoder {
@@ -159,12 +137,12 @@ constexpr Decoder kDecoders[] = {
     {"iq4_nl", decode<Iq4Nl>},
     {"iq4_xs", decode<Iq4Xs>},
     {"mxfp4", decode<Mxfp4>},
-    {"q5_0", decode_integers<integers::Q50>},
-    {"q5_1", decode_integers<integers::Q51>},
-    {"q2_k", decode_integers<integers::Q2K>},
-    {"q3_k", decode_integers<integers::Q3K>},
-    {"q5_k", decode_integers<integers::Q5K>},
-    {"q6_k", decode_integers<integers::Q6K>},
+    {"q5_0", decode_integers<integers::Q50, BF16>},
+    {"q5_1", decode_integers<integers::Q51, BF16>},
+    {"q2_k", decode_integers<integers::Q2K, BF16>},
+    {"q3_k", decode_integers<integers::Q3K, BF16>},
+    {"q5_k", decode_integers<integers::Q5K, BF16>},
+    {"q6_k", decode_integers<integers::Q6K, BF16>},
 };
 
 }  // namespace

@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "kernels/cpu/common/float_formats.h"
 #include "kernels/cpu/common/numbers.h"
 
@@ -60,21 +64,21 @@ struct SubBlockCodes {
 struct SubBlockScales {
   float scale[8], minimum[8];
 };
+// words: eight codes.
+inline void scale_codes(const uint32_t* words, float factor, float* to) {
+  const uint64_t bytes = words[0] | static_cast<uint64_t>(words[1]) << 32;
+#if defined(__AVX2__)
+  const __m256i codes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(bytes)));
+  _mm256_storeu_ps(to, _mm256_mul_ps(_mm256_cvtepi32_ps(codes), _mm256_set1_ps(factor)));
+#else
+  for (int i = 0; i < 8; ++i) to[i] = static_cast<float>(bytes >> (8 * i) & 0xff) * factor;
+#endif
+}
 inline SubBlockScales load_sub_block_scales(const uint8_t* block) {
   const SubBlockCodes codes(block);
-  typedef uint8_t Bytes __attribute__((vector_size(8)));
-  typedef int32_t Ints __attribute__((vector_size(32)));
-  typedef float Floats __attribute__((vector_size(32)));
-  const auto store = [&](const uint32_t* words, float factor, float* to) {
-    Bytes bytes;
-    std::memcpy(&bytes, words, sizeof bytes);
-    const Ints numbers = __builtin_convertvector(bytes, Ints);
-    const Floats scaled = __builtin_convertvector(numbers, Floats) * factor;
-    std::memcpy(to, &scaled, sizeof scaled);
-  };
   SubBlockScales scales;
-  store(codes.words, load_half(block), scales.scale);
-  store(codes.words + 2, load_half(block + 2), scales.minimum);
+  scale_codes(codes.words, load_half(block), scales.scale);
+  scale_codes(codes.words + 2, load_half(block + 2), scales.minimum);
   return scales;
 }
 

@@ -6,6 +6,7 @@
 #include "kernels/cpu/common/lanes.h"
 #include "kernels/cpu/gguf/block_io.h"
 #include "kernels/cpu/gguf/codecs.h"
+#include "kernels/cpu/gguf/integer_values.h"
 
 #if PRECIS_LANES > 1
 
@@ -79,39 +80,11 @@ void decode_q8_0(const uint8_t* block, uint64_t count, float* out) {
 }
 
 void decode_q2_k(const uint8_t* block, uint64_t count, float* out) {
-  for (; count > 0; --count, block += 84, out += 256) {
-    const float d = load_half(block + 80), dmin = load_half(block + 82);
-    for (int group = 0; group < 16; ++group) {
-      const Floats scale = Floats::of(d * static_cast<float>(block[group] & 15)),
-                   minimum = Floats::of(dmin * static_cast<float>(block[group] >> 4));
-      const uint8_t* q = block + 16 + 32 * (group / 8) + 16 * (group % 2);
-      const int shift = 2 * ((group % 8) / 2);
-      for (int i = 0; i < 16; i += kLanes) {
-        const Ints code = (Ints::load(q + i) >> shift) & Ints::of(3);
-        (scale * to_floats(code) - minimum).store(out + 16 * group + i);
-      }
-    }
-  }
+  decode_integers<integers::Q2K, F32>(block, count, out);
 }
 
 void decode_q3_k(const uint8_t* block, uint64_t count, float* out) {
-  for (; count > 0; --count, block += 110, out += 256) {
-    const uint8_t* packed = block + 96;
-    const float d = load_half(block + 108);
-    for (int group = 0; group < 16; ++group) {
-      const int low = group < 8 ? packed[group] & 15 : packed[group - 8] >> 4;
-      const int high = (packed[8 + (group & 3)] >> (2 * (group >> 2))) & 3;
-      const Floats scale = Floats::of(d * static_cast<float>((low | (high << 4)) - 32));
-      const uint8_t* q = block + 32 + 32 * (group / 8) + 16 * (group % 2);
-      const uint8_t* mask = block + 16 * (group % 2);
-      const int shift = 2 * ((group % 8) / 2), bit = group / 2;
-      for (int i = 0; i < 16; i += kLanes) {
-        const Ints low_bits = (Ints::load(q + i) >> shift) & Ints::of(3);
-        const Ints third = ((Ints::load(mask + i) >> bit) & Ints::of(1)) << 2;
-        (scale * to_floats(low_bits + third - Ints::of(4))).store(out + 16 * group + i);
-      }
-    }
-  }
+  decode_integers<integers::Q3K, F32>(block, count, out);
 }
 
 void decode_q4_k(const uint8_t* block, uint64_t count, float* out) {
@@ -130,38 +103,11 @@ void decode_q4_k(const uint8_t* block, uint64_t count, float* out) {
 }
 
 void decode_q5_k(const uint8_t* block, uint64_t count, float* out) {
-  for (; count > 0; --count, block += 176, out += 256) {
-    const SubBlockScales scales = load_sub_block_scales(block);
-    for (int group = 0; group < 8; ++group) {
-      const Floats ds = Floats::of(scales.scale[group]), dm = Floats::of(scales.minimum[group]);
-      const uint8_t *q = block + 48 + 32 * (group / 2), *high = block + 16;
-      const int shift = 4 * (group % 2);
-      for (int i = 0; i < 32; i += kLanes) {
-        const Ints code = ((Ints::load(q + i) >> shift) & Ints::of(15)) |
-                          (((Ints::load(high + i) >> group) & Ints::of(1)) << 4);
-        (ds * to_floats(code) - dm).store(out + 32 * group + i);
-      }
-    }
-  }
+  decode_integers<integers::Q5K, F32>(block, count, out);
 }
 
 void decode_q6_k(const uint8_t* block, uint64_t count, float* out) {
-  for (; count > 0; --count, block += 210, out += 256) {
-    const float d = load_half(block + 208);
-    for (int group = 0; group < 16; ++group) {
-      const int half = group / 8, quarter = (group % 8) / 2, first = 16 * (group % 2);
-      const Floats scale =
-          Floats::of(d * static_cast<float>(static_cast<int8_t>(block[192 + group])));
-      const uint8_t* low = block + 64 * half + 32 * (quarter % 2) + first;
-      const uint8_t* high = block + 128 + 32 * half + first;
-      const int low_shift = 4 * (quarter / 2), high_shift = 2 * quarter;
-      for (int i = 0; i < 16; i += kLanes) {
-        const Ints code = ((Ints::load(low + i) >> low_shift) & Ints::of(15)) |
-                          (((Ints::load(high + i) >> high_shift) & Ints::of(3)) << 4);
-        (scale * to_floats(code - Ints::of(32))).store(out + 16 * group + i);
-      }
-    }
-  }
+  decode_integers<integers::Q6K, F32>(block, count, out);
 }
 
 void decode_iq4_nl(const uint8_t* block, uint64_t count, float* out) {

@@ -1,11 +1,23 @@
 // The K types as integer_blocks.h has the others.
 #pragma once
 
+#include "kernels/cpu/common/lanes.h"
 #include "kernels/cpu/gguf/integer_blocks.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace integers {
+
+// out[i] = factor * codes[i], of 16 codes of a byte.
+template <typename Code>
+inline void scale_bytes(const Code* codes, float factor, float* out) {
+#if PRECIS_LANES > 1
+  for (int i = 0; i < 16; i += kLanes)
+    (to_floats(Ints::load(codes + i)) * Floats::of(factor)).store(out + i);
+#else
+  for (int i = 0; i < 16; ++i) out[i] = factor * static_cast<float>(codes[i]);
+#endif
+}
 
 // The scales and minimums of Q4_K and Q5_K.
 inline void decode_k_scales(const uint8_t* block, float* scales, float* minimums) {
@@ -49,8 +61,7 @@ struct Q6K {
   static constexpr bool kMinimums = false;
   static void decode(const uint8_t* block, uint8_t* codes, float* scales, float*) {
     const float d = load_half(block + 208);
-    for (int group = 0; group < 16; ++group)
-      scales[group] = d * static_cast<float>(static_cast<int8_t>(block[192 + group]));
+    scale_bytes(reinterpret_cast<const int8_t*>(block + 192), d, scales);
     for (int half = 0; half < 2; ++half) {
       Bytes32 low;
       read_bytes(block + 64 * half, low);
@@ -74,10 +85,13 @@ struct Q2K {
   static constexpr bool kMinimums = true;
   static void decode(const uint8_t* block, uint8_t* codes, float* scales, float* minimums) {
     const float d = load_half(block + 80), dmin = load_half(block + 82);
-    for (int group = 0; group < 16; ++group) {
-      scales[group] = d * static_cast<float>(block[group] & 15);
-      minimums[group] = -(dmin * static_cast<float>(block[group] >> 4));
-    }
+    Bytes16 both;
+    read_bytes(block, both);
+    uint8_t low[16], high[16];
+    write_bytes<Bytes16>(both & 15, low);
+    write_bytes<Bytes16>(both >> 4, high);
+    scale_bytes(low, d, scales);
+    scale_bytes(high, -dmin, minimums);
     for (int half = 0; half < 2; ++half) {
       Bytes32 q;
       read_bytes(block + 16 + 32 * half, q);
@@ -93,12 +107,19 @@ struct Q3K {
   static constexpr bool kMinimums = false;
   static void decode(const uint8_t* block, uint8_t* codes, float* scales, float*) {
     const float d = load_half(block + 108);
-    const uint8_t* packed = block + 96;
-    for (int group = 0; group < 16; ++group) {
-      const int low = group < 8 ? packed[group] & 15 : packed[group - 8] >> 4;
-      const int high = (packed[8 + (group & 3)] >> (2 * (group >> 2))) & 3;
-      scales[group] = d * static_cast<float>((low | (high << 4)) - 32);
-    }
+    // The low nibbles of 8 scales, then of 8 more above them, and the two high bits of all.
+    const uint32_t first = load_u32(block + 96), second = load_u32(block + 100),
+                   top = load_u32(block + 104);
+    const auto word = [](uint32_t low, uint32_t two) {
+      return (low & 0x0f0f0f0fu) | (two & 0x03030303u) << 4;
+    };
+    const uint32_t words[4] = {word(first, top), word(second, top >> 2), word(first >> 4, top >> 4),
+                               word(second >> 4, top >> 6)};
+    Bytes16 codes6;
+    std::memcpy(&codes6, words, sizeof codes6);
+    int8_t around0[16];
+    write_bytes<Bytes16>(codes6 - 32, reinterpret_cast<uint8_t*>(around0));
+    scale_bytes(around0, d, scales);
     Bytes32 high;
     read_bytes(block, high);
     for (int half = 0; half < 2; ++half) {

@@ -3,7 +3,7 @@
 
 namespace precis::kernels {
 
-PRECIS_DISPATCH(HqqKernels, hqq_kernels)
+PRECIS_DISPATCH_DOT(HqqKernels, hqq_kernels)
 PRECIS_DISPATCH(HqqSolver, hqq_solver)
 
 }  // namespace precis::kernels

@@ -3,7 +3,7 @@
 
 namespace precis::kernels {
 
-PRECIS_DISPATCH(QuantoKernels, quanto_kernels)
+PRECIS_DISPATCH_DOT(QuantoKernels, quanto_kernels)
 
 void pack_planes(int bits, const uint8_t* codes, uint64_t groups, uint64_t group_size,
                  uint64_t row_begin, uint64_t row_end, uint8_t* packed) {

@@ -1,6 +1,7 @@
 // Compiled once for each instruction set. Decoding is bound by writing.
 #include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/common/decode_rows.h"
+#include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/quanto/quanto.h"
 
 namespace precis::kernels {
@@ -104,17 +105,21 @@ void quantize_bytes(QuantoByteType type, WeightType weight_type, const void* wei
   });
 }
 
-// scale * code, both of the scale's dtype, rounded to it.
-template <typename Byte, typename Scale>
+// scale * code, rounded to the scale's dtype, which holds every code; left to whom writes the
+// values down where it writes that dtype.
+template <typename Byte, typename Scale, typename Out>
 void decode_row(const uint8_t* codes, uint64_t count, float scale, float* out) {
   uint64_t i = 0;
 #if PRECIS_LANES > 1
   for (; i + kLanes <= count; i += kLanes) {
-    const Floats code = round_as<Scale>(Byte::decode_lanes(codes + i));
-    round_as<Scale>(Floats::of(scale) * code).store(out + i);
+    const Floats value = Floats::of(scale) * Byte::decode_lanes(codes + i);
+    if constexpr (std::is_same_v<Scale, Out>)
+      value.store(out + i);
+    else
+      round_as<Scale>(value).store(out + i);
   }
 #endif
-  for (; i < count; ++i) out[i] = Scale::round(scale * Scale::round(Byte::decode(codes[i])));
+  for (; i < count; ++i) out[i] = Scale::round(scale * Byte::decode(codes[i]));
 }
 
 void dequantize_bytes(QuantoByteType type, WeightType scale_type, const uint8_t* codes,
@@ -129,8 +134,8 @@ void dequantize_bytes(QuantoByteType type, WeightType scale_type, const uint8_t*
                          const float scale =
                              Scale::load(static_cast<const typename Scale::Stored*>(scales),
                                          scale_per_row ? row : 0);
-                         decode_row<decltype(byte_tag), Scale>(codes + row * columns + first, count,
-                                                               scale, values);
+                         decode_row<decltype(byte_tag), Scale, Out>(codes + row * columns + first,
+                                                                    count, scale, values);
                        });
     });
   });
@@ -168,17 +173,15 @@ void quantize_groups(int bits, WeightType weight_type, const void* weight, uint6
   });
 }
 
-// Codes of `count` bytes from bit `bit` on, as the numbers of a table.
-void decode_group(const float* table, int mask, const uint8_t* packed, int bit, uint64_t count,
-                  float* out) {
-  uint64_t i = 0;
-#if PRECIS_LANES > 1
-  const Table16 lanes = Table16::load(table);
-  for (; i + kLanes <= count; i += kLanes)
-    lanes[(Ints::load(packed + i) >> bit) & Ints::of(mask)].store(out + i);
-#endif
-  for (; i < count; ++i) out[i] = table[(packed[i] >> bit) & mask];
-}
+// scale * code - shift, each step rounded to the scale's dtype.
+template <typename Scale>
+struct GroupValue {
+  float scale, shift;
+  template <typename Value>
+  Value operator()(Value code) const {
+    return round_as<Scale>(round_as<Scale>(all_of<Value>(scale) * code) - all_of<Value>(shift));
+  }
+};
 
 void dequantize_groups(int bits, WeightType scale_type, const uint8_t* packed, uint64_t groups,
                        const void* scales, const void* shifts, uint64_t group_size,
@@ -189,16 +192,15 @@ void dequantize_groups(int bits, WeightType scale_type, const uint8_t* packed, u
   with_types(out_type, scale_type, [&](auto out_tag, auto scale_tag) {
     using Out = decltype(out_tag);
     using Scale = decltype(scale_tag);
-    const auto decode = [&](uint64_t group, uint64_t first, uint64_t count, float* values) {
+    const auto decode = [&](uint64_t group, uint64_t first, uint64_t count,
+                            typename Out::Stored* values) {
       const float scale = Scale::load(static_cast<const typename Scale::Stored*>(scales), group);
       const float shift = Scale::load(static_cast<const typename Scale::Stored*>(shifts), group);
-      alignas(64) float table[16];
-      for (int code = 0; code < 16; ++code)
-        table[code] = Scale::round(Scale::round(scale * static_cast<float>(code)) - shift);
-      decode_group(table, mask, packed + (group % packed_rows) * group_size + first,
-                   static_cast<int>(group / packed_rows) * bits, count, values);
+      ValueTable<Out>(kUnsignedNibbles, GroupValue<Scale>{scale, shift})
+          .look_up_plane(packed + (group % packed_rows) * group_size + first,
+                         static_cast<int>(group / packed_rows) * bits, mask, count, values);
     };
-    decode_rows<Out>(static_cast<typename Out::Stored*>(out), group_begin, group_end, group_size,
+    decode_row_lines(static_cast<typename Out::Stored*>(out), group_begin, group_end, group_size,
                      decode);
   });
 }

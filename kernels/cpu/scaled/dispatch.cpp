@@ -3,6 +3,6 @@
 
 namespace precis::kernels {
 
-PRECIS_DISPATCH(ScaledKernels, scaled_kernels)
+PRECIS_DISPATCH_DOT(ScaledKernels, scaled_kernels)
 
 }  // namespace precis::kernels

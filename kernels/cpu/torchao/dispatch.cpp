@@ -4,6 +4,6 @@
 namespace precis::kernels {
 
 PRECIS_DISPATCH(AoEncoders, ao_encoders)
-PRECIS_DISPATCH(AoDecoders, ao_decoders)
+PRECIS_DISPATCH_DOT(AoDecoders, ao_decoders)
 
 }  // namespace precis::kernels
