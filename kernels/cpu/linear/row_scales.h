@@ -16,12 +16,12 @@ inline namespace PRECIS_ISA {
 // Room for what the codes of a strip of a row are multiplied by, and for what is added to that; as
 // much more as load_numbers writes.
 struct StripScales {
-  static constexpr uint64_t kColumns = 4096, kCount = kColumns / 32;
+  static constexpr uint64_t kColumns = 4096, kCount = kColumns / 16;
   float scales[kCount + 16], offsets[kCount + 16];
 };
 
 // For how many columns rows with a scale for each `group` columns have one in StripScales, so that
-// a step takes them in one way: 32, 64 or 128. 0: they cannot be taken.
+// a step takes them in one way: 32, 64 or 128. 0: they cannot be taken so; few formats take 16.
 constexpr uint64_t scale_columns(uint64_t group) {
   if (group == 0 || group % 32 != 0) return 0;
   return group % 128 == 0 ? 128 : group % 64 == 0 ? 64 : 32;
@@ -80,12 +80,17 @@ inline __m512 four_scales(__m128 scales) {
   const __m512i lanes = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
   return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(scales));
 }
+inline __m512 eight_scales(const float* scales) {
+  const __m512i lanes = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+  return _mm512_permutexvar_ps(lanes, _mm512_castps256_ps512(_mm256_loadu_ps(scales)));
+}
 inline __m512 two_scales(const float* scales) {
   return _mm512_mask_broadcastss_ps(_mm512_set1_ps(scales[0]), 0xff00, _mm_load_ss(scales + 1));
 }
 // The scales of kDotColumns, kColumns each.
 template <int kColumns>
 __m512 neighbour_scales(const float* scales) {
+  if constexpr (kColumns == 16) return eight_scales(scales);
   if constexpr (kColumns == 32) return four_scales(_mm_loadu_ps(scales));
   if constexpr (kColumns == 64) return two_scales(scales);
   return _mm512_set1_ps(*scales);

@@ -10,9 +10,9 @@ namespace {
 
 constexpr uint64_t kPiece = 1024;  // columns at once
 
-template <typename Rounding>
-void scale_run(float zero, float scale, uint64_t count, float* values) {
-  const auto value = value_of<Rounding>(zero, scale);
+template <typename Rounding, typename Out>
+inline void scale_run(float zero, float scale, uint64_t count, float* values) {
+  const auto value = value_of<Rounding, Out>(zero, scale);
   uint64_t i = 0;
 #if PRECIS_LANES > 1
   for (; i + kLanes <= count; i += kLanes) value(Floats::load(values + i)).store(values + i);
@@ -21,7 +21,7 @@ void scale_run(float zero, float scale, uint64_t count, float* values) {
 }
 
 // At most kPiece columns from a multiple of it on.
-template <typename Rounding>
+template <typename Rounding, typename Out>
 void decode_piece(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
                   float* values) {
   load_row(weight.rows, weight.codes, row, begin, end, values);
@@ -32,7 +32,8 @@ void decode_piece(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint
   if (weight.tile_of != nullptr) {
     for (uint64_t i = begin; i < end; ++i) {
       const auto tile = static_cast<uint64_t>(weight.tile_of[i]);
-      scale_run<Rounding>(zero(tile), load_scale(weight, first + tile), 1, values + (i - begin));
+      scale_run<Rounding, Out>(zero(tile), load_scale(weight, first + tile), 1,
+                               values + (i - begin));
     }
     return;
   }
@@ -43,7 +44,7 @@ void decode_piece(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint
   uint64_t i = begin;
   for (uint64_t tile = begin_tile; tile < end_tile; ++tile) {
     const uint64_t stop = std::min((tile + 1) * weight.tiles.columns, end);
-    scale_run<Rounding>(zero(tile), scales[tile - begin_tile], stop - i, values + (i - begin));
+    scale_run<Rounding, Out>(zero(tile), scales[tile - begin_tile], stop - i, values + (i - begin));
     i = stop;
   }
 }
@@ -61,7 +62,7 @@ void decode_nibbles(const ScaledWeight& weight, uint64_t row, uint64_t begin, ui
     const float zero =
         load_zero(weight.zero_type, weight.rows, weight.tiles, weight.zeros, row, tile);
     const ValueTable<Out> table(numbers.list,
-                                value_of<Rounding>(zero, load_scale(weight, first + tile)));
+                                value_of<Rounding, Out>(zero, load_scale(weight, first + tile)));
     table.look_up_nibbles(codes + i / 2, stop - i, out + (i - begin));
     i = stop;
   }
@@ -79,7 +80,7 @@ void decode_byte_row(const ScaledWeight& weight, uint64_t row, uint64_t begin, u
     const float zero =
         load_zero(weight.zero_type, weight.rows, weight.tiles, weight.zeros, row, tile);
     decode_bytes<Bytes, Out>(codes + i, stop - i,
-                             value_of<Rounding>(zero, load_scale(weight, first + tile)),
+                             value_of<Rounding, Out>(zero, load_scale(weight, first + tile)),
                              out + (i - begin));
     i = stop;
   }
@@ -96,7 +97,7 @@ void decode_row(const ScaledWeight& weight, uint64_t row, uint64_t from, uint64_
   float values[kPiece];
   for (uint64_t begin = from; begin < to; begin += kPiece) {
     const uint64_t end = std::min(begin + kPiece, to);
-    decode_piece<Rounding>(weight, row, begin, end, values);
+    decode_piece<Rounding, Out>(weight, row, begin, end, values);
     put<Out>(values, end - begin, out + (begin - from), false);
   }
 }

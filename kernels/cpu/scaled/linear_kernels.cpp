@@ -99,6 +99,34 @@ struct ByteRow {
   const float* scales;
 };
 
+template <int kGroup, bool>
+struct Float8Row {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
+
+  Float8Row(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+            StripScales& strip)
+      : codes(codes_at(weight, row) + begin), scales(strip.scales) {
+    load_strip<kGroup>(weight, row, begin, end, strip.scales);
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    __m512i numbers[4];
+    words.look_up_lanes(_mm512_loadu_si512(codes), numbers);
+    words.look_up_lanes(_mm512_loadu_si512(codes + 64), numbers + 2);
+    if constexpr (kGroup == 128)
+      to.add(numbers[0], numbers[2], numbers[1], numbers[3], _mm512_set1_ps(*scales));
+    else
+      to.add(numbers[0], numbers[2], numbers[1], numbers[3], half_scales<kGroup>(scales, 0),
+             half_scales<kGroup>(scales, 1));
+    codes += kDotColumns;
+    scales += kDotColumns / kGroup;
+  }
+
+  Float8E4M3FNWords words;
+  const uint8_t* codes;
+  const float* scales;
+};
+
 template <template <int, bool> typename Row, bool kHasZeros>
 struct Rows {
   template <int kGroup>
@@ -125,6 +153,12 @@ RowDot row_dot(const ScaledWeight& weight) {
   const NarrowRows& rows = weight.rows;
   if (rows.type == NarrowType::int8 || (rows.type == NarrowType::packed_int && rows.bits == 8))
     return row_dot_of<ByteRow>(weight, kByteLanes.data());
+  if (rows.type == NarrowType::float8_e4m3fn && weight.zero_type == ZeroType::none)
+    return grouped_row_dot<Rows<Float8Row, false>::Of>(rows.columns, weight.tiles.columns,
+                                                       kByteLanes.data());
+  if (has_nibbles(weight) && weight.tiles.columns == 16 && weight.zero_type == ZeroType::none &&
+      rows.columns % kDotColumns == 0)
+    return {Rows<NibbleRow, false>::Of<16>::multiply, kLowNibbleFirst.data()};
   if (has_nibble_tiles(weight)) return row_dot_of<NibbleRow>(weight, kLowNibbleFirst.data());
   return {};
 }

@@ -42,13 +42,17 @@ inline float load_scale(const ScaledWeight& weight, uint64_t i) {
   return scale;
 }
 
-// The value of a number, rounded at each step.
-template <typename Rounding>
+// The value of a number, rounded at each step: no dtype rounds the difference of two integers of at
+// most 8 bits. The last rounding is left to whom writes the value down where it writes that dtype.
+template <typename Rounding, typename Out>
 auto value_of(float zero, float scale) {
   return [zero, scale](auto number) {
     using Value = decltype(number);
-    return round_as<Rounding>(round_as<Rounding>(number - all_of<Value>(zero)) *
-                              all_of<Value>(scale));
+    const Value value = (number - all_of<Value>(zero)) * all_of<Value>(scale);
+    if constexpr (std::is_same_v<Rounding, Out>)
+      return value;
+    else
+      return round_as<Rounding>(value);
   };
 }
 
