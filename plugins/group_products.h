@@ -8,6 +8,7 @@
 #include "kernels/cpu/gptq/gptq.h"
 #include "kernels/cpu/groups/group_rows.h"
 #include "plugins/linear.h"
+#include "plugins/reordered_product.h"
 
 namespace precis::plugins {
 
@@ -17,9 +18,10 @@ inline bool has_group_rows(int64_t bits, uint64_t columns) {
 }
 
 // The host keeps the parts, the scales and zero points of all groups row by row, and for codes of
-// at most 4 bits the codes likewise.
+// at most 4 bits the codes likewise. scattered: groups may not be neighbours.
 inline void plan_group_product(const precis_linear_options& options, const precis_param& param,
-                               int64_t bits, uint64_t groups, sdk::PlanWriter& plan) {
+                               int64_t bits, uint64_t groups, bool scattered,
+                               sdk::PlanWriter& plan) {
   const sdk::Matrix matrix = product_shape(options, param);
   const std::vector<int64_t> shape{static_cast<int64_t>(matrix.rows), static_cast<int64_t>(groups)};
   plan.add_numbers("scales", sdk::kFloat32, shape);
@@ -27,7 +29,8 @@ inline void plan_group_product(const precis_linear_options& options, const preci
   if (has_group_rows(bits, matrix.columns))
     plan.add_numbers("codes", sdk::kUInt8, {shape[0], static_cast<int64_t>(matrix.columns / 2)});
   plan.keeps_parts();
-  plan.workspace(product_workspace(options, float_arithmetic(options), matrix.columns));
+  plan.workspace(product_workspace(options, float_arithmetic(options), matrix.columns) +
+                 (scattered ? reordered_workspace(options, matrix.columns) : 0));
 }
 
 // Whether a map tells no more than the group size does; null: none.
@@ -69,11 +72,11 @@ inline std::unique_ptr<sdk::Linear> group_rows_product(const precis_linear_optio
 }
 
 // parts: codes, zero points, scales, as the plan of their method has them; packed: as planned
-// above.
+// above, `scattered` likewise.
 inline std::unique_ptr<sdk::Linear> gptq_product(
     const precis_call& call, const precis_linear_options& options, const precis_param& param,
     const kernels::GptqFormat& format, const kernels::GptqShape& shape, const int32_t* group_of,
-    const sdk::ConstParts& parts, const sdk::Parts& packed) {
+    bool scattered, const sdk::ConstParts& parts, const sdk::Parts& packed) {
   const auto& kernel = kernels::gptq_kernels(kernels::current_isa());
   kernels::LinearWeight weight = group_weight(options, param);
   const auto* codes = sdk::data<const uint32_t>(*parts.at(0));
@@ -82,14 +85,18 @@ inline std::unique_ptr<sdk::Linear> gptq_product(
   auto* zeros = sdk::data<int32_t>(*packed.at(1));
   kernel.read_groups(format, shape, sdk::data<const uint32_t>(*parts[1]), scale_type,
                      sdk::data<const void>(*parts[2]), scales, zeros);
-  if (has_group_rows(format.bits, shape.columns)) {
-    sdk::for_rows(call, sdk::matrix(param), 32, [&](sdk::RowRange rows) {
-      kernel.pack_rows(format, shape, codes, rows.begin, rows.end,
-                       sdk::data<uint8_t>(*packed.at(2)));
-    });
-  }
   if (in_order(group_of, shape)) group_of = nullptr;
-  if (has_group_rows(format.bits, shape.columns) && group_of == nullptr) {
+  std::vector<uint32_t> order;
+  if (group_of != nullptr && scattered)
+    order = columns_by_group(group_of, shape.columns, shape.group_size);
+  if (has_group_rows(format.bits, shape.columns) && (group_of == nullptr || !order.empty())) {
+    auto* rows_of_codes = sdk::data<uint8_t>(*packed.at(2));
+    sdk::for_rows(call, sdk::matrix(param), 32, [&](sdk::RowRange rows) {
+      kernel.pack_rows(format, shape, codes, rows.begin, rows.end, rows_of_codes);
+      std::vector<uint8_t> scratch(order.size());
+      for (uint64_t row = rows.begin; row < rows.end && !order.empty(); ++row)
+        reorder_nibbles(order, rows_of_codes + row * shape.columns / 2, scratch.data());
+    });
     // In place: the kernel takes zero points as numbers.
     auto* numbers = sdk::data<std::byte>(*packed[1]);
     for (uint64_t i = 0; i < shape.rows * shape.groups(); ++i) {
@@ -98,7 +105,10 @@ inline std::unique_ptr<sdk::Linear> gptq_product(
       const auto number = static_cast<float>(zero);
       std::memcpy(numbers + i * sizeof number, &number, sizeof number);
     }
-    return group_rows_product(options, weight, shape.group_size, false, scale_type, packed);
+    auto product = group_rows_product(options, weight, shape.group_size, false, scale_type, packed);
+    if (order.empty()) return product;
+    return std::make_unique<ReorderedProduct>(options, sdk::matrix(param), std::move(order),
+                                              std::move(product));
   }
   weight.decode_floats = kernel.decode_floats;
   return std::make_unique<Product<kernels::GptqProduct>>(

@@ -141,7 +141,7 @@ void AutoRoundQuantizer::plan_linear(const precis_linear_options& options,
   plugins::product_shape(options, param);
   layout(param);
   plugins::plan_group_product(options, param, settings(param).bits, gptq_shape(param).groups(),
-                              plan);
+                              false, plan);
 }
 
 std::unique_ptr<sdk::Linear> AutoRoundQuantizer::prepare_linear(
@@ -153,7 +153,8 @@ std::unique_ptr<sdk::Linear> AutoRoundQuantizer::prepare_linear(
                                 parts, packed);
   const kernels::GptqShape shape = gptq_shape(param);
   return plugins::gptq_product(call, options, param, gptq_format(param), shape,
-                               checked_groups(parts, shape.columns, shape.groups()), parts, packed);
+                               checked_groups(parts, shape.columns, shape.groups()), false, parts,
+                               packed);
 }
 
 void AutoRoundQuantizer::plan_grid(const precis_param& param, sdk::PlanWriter& grid) const {

@@ -7,7 +7,7 @@ void AwqQuantizer::plan_linear(const precis_linear_options& options, const preci
                                sdk::PlanWriter& plan) const {
   plugins::product_shape(options, param);
   layout(param);
-  plugins::plan_group_product(options, param, 4, shape_of(param).groups(), plan);
+  plugins::plan_group_product(options, param, 4, shape_of(param).groups(), false, plan);
 }
 
 std::unique_ptr<sdk::Linear> AwqQuantizer::prepare_linear(const precis_call& call,

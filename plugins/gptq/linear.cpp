@@ -7,7 +7,8 @@ void GptqQuantizer::plan_linear(const precis_linear_options& options, const prec
                                 sdk::PlanWriter& plan) const {
   plugins::product_shape(options, param);
   layout(param);
-  plugins::plan_group_product(options, param, config_.format.bits, shape_of(param).groups(), plan);
+  plugins::plan_group_product(options, param, config_.format.bits, shape_of(param).groups(),
+                              config_.columns_in_order_of_activation, plan);
 }
 
 std::unique_ptr<sdk::Linear> GptqQuantizer::prepare_linear(const precis_call& call,
@@ -17,7 +18,8 @@ std::unique_ptr<sdk::Linear> GptqQuantizer::prepare_linear(const precis_call& ca
                                                            const sdk::Parts& packed) const {
   check_parts(param, parts);
   return plugins::gptq_product(call, options, param, config_.format, shape_of(param),
-                               checked_groups(param, parts), parts, packed);
+                               checked_groups(param, parts), config_.columns_in_order_of_activation,
+                               parts, packed);
 }
 
 }  // namespace precis::gptq

@@ -3,6 +3,8 @@
 
 #include "kernels/cpu/awq/awq.h"
 
+#include "kernels/cpu/common/value_table.h"
+
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
@@ -227,31 +229,113 @@ void read_groups(AwqLayout layout, AwqShape shape, const void* qzeros, WeightTyp
   });
 }
 
+// Eight columns of words that hold eight rows each, of kGroups neighbouring words: a word of eight
+// codes for each row, codes[row of the word][word].
+constexpr uint64_t kGroups = 8;
+void turn_words(const uint32_t* words, uint64_t stride, uint32_t (&codes)[kTogether][kGroups]) {
+  for (uint64_t i = 0; i < kTogether; ++i) {
+    uint32_t turned[kGroups] = {};
+    for (int column = 0; column < 8; ++column) {
+      const uint32_t* from = words + static_cast<uint64_t>(column) * stride;
+      for (uint64_t word = 0; word < kGroups; ++word)
+        turned[word] |= (from[word] >> (4 * kNibbleOfRow[i]) & 15) << (4 * column);
+    }
+    std::copy_n(turned, kGroups, codes[i]);
+  }
+}
+
+// Rows [row_begin, row_end) to packed[row - row_begin][columns / 2], bytes of two codes, the first
+// in the low half.
+void pack_plain(AwqLayout layout, const AwqShape& shape, const void* qweight, uint64_t row_begin,
+                uint64_t row_end, uint8_t* packed) {
+  for (uint64_t column = 0; column < shape.columns; column += 2) {
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      const int low = code_at(layout, shape, qweight, row, column);
+      const int high = code_at(layout, shape, qweight, row, column + 1);
+      packed[((row - row_begin) * shape.columns + column) / 2] =
+          static_cast<uint8_t>(low | high << 4);
+    }
+  }
+}
+
+// kGroups * kTogether rows from row_begin on, of layout gemm; columns are a multiple of 8.
+void pack_words(const AwqShape& shape, const void* qweight, uint64_t row_begin, uint8_t* packed) {
+  const uint64_t stride = shape.rows / 8;
+  const auto* words = static_cast<const uint32_t*>(qweight) + row_begin / 8;
+  for (uint64_t column = 0; column < shape.columns; column += 8) {
+    uint32_t codes[kTogether][kGroups];
+    turn_words(words + column * stride, stride, codes);
+    for (uint64_t word = 0; word < kGroups; ++word) {
+      for (uint64_t i = 0; i < kTogether; ++i)
+        std::memcpy(packed + ((word * kTogether + i) * shape.columns + column) / 2, &codes[i][word],
+                    4);
+    }
+  }
+}
+
+void pack_block(AwqLayout layout, const AwqShape& shape, const void* qweight, uint64_t row_begin,
+                uint64_t row_end, uint8_t* packed) {
+  if (layout == AwqLayout::gemv && shape.columns % 8 == 0) {
+    std::memcpy(packed, static_cast<const uint8_t*>(qweight) + row_begin * shape.columns / 2,
+                (row_end - row_begin) * shape.columns / 2);
+    return;
+  }
+  uint64_t row = row_begin;
+  if (layout == AwqLayout::gemm && row_begin % kTogether == 0 && shape.columns % 8 == 0) {
+    for (; row + kGroups * kTogether <= row_end; row += kGroups * kTogether)
+      pack_words(shape, qweight, row, packed + (row - row_begin) * shape.columns / 2);
+  }
+  // The rows of a word together, so that each word is brought into the cache once.
+  while (row < row_end) {
+    const uint64_t end = std::min(row_end, (row / kTogether + 1) * kTogether);
+    pack_plain(layout, shape, qweight, row, end, packed + (row - row_begin) * shape.columns / 2);
+    row = end;
+  }
+}
+
+void pack_rows(AwqLayout layout, AwqShape shape, const void* qweight, uint64_t row_begin,
+               uint64_t row_end, uint8_t* codes) {
+  pack_block(layout, shape, qweight, row_begin, row_end, codes + row_begin * shape.columns / 2);
+}
+
+// number * scale, of numbers less the zero point, or plus zero * scale, which gemv_fast stores.
+template <typename Scale>
+struct GroupValue {
+  Affine affine;
+  bool adds_zero;
+  template <typename Value>
+  Value operator()(Value number) const {
+    const Value scale = all_of<Value>(affine.scale), zero = all_of<Value>(affine.zero);
+    return round_as<Scale>(adds_zero ? number * scale + zero : (number - zero) * scale);
+  }
+};
+
 void dequantize(AwqLayout layout, AwqShape shape, const void* qweight, const void* qzeros,
                 WeightType scale_type, const void* scales, uint64_t row_begin, uint64_t row_end,
                 WeightType out_type, void* out) {
-  with_type(scale_type, [&](auto scale_tag) {
+  constexpr uint64_t kRows = kGroups * kTogether;
+  std::vector<uint8_t> packed(std::min(kRows, row_end - row_begin) * shape.columns / 2);
+  with_types(scale_type, out_type, [&](auto scale_tag, auto out_tag) {
     using Scale = decltype(scale_tag);
-    with_type(out_type, [&](auto out_tag) {
-      using Out = decltype(out_tag);
-      for (uint64_t row = row_begin; row < row_end; ++row) {
-        auto* row_out = static_cast<typename Out::Stored*>(out) + (row - row_begin) * shape.columns;
+    using Out = decltype(out_tag);
+    auto* to = static_cast<typename Out::Stored*>(out);
+    for (uint64_t begin = row_begin; begin < row_end; begin += kRows) {
+      const uint64_t end = std::min(row_end, begin + kRows);
+      pack_block(layout, shape, qweight, begin, end, packed.data());
+      for (uint64_t row = begin; row < end; ++row) {
+        const uint8_t* codes = packed.data() + (row - begin) * shape.columns / 2;
         for (uint64_t group = 0; group < shape.groups(); ++group) {
           const Affine affine =
               affine_at<Scale>(layout, shape, qzeros,
                                static_cast<const typename Scale::Stored*>(scales), row, group);
-          float value_of[16];
-          for (int code = 0; code < 16; ++code) {
-            const auto number = static_cast<float>(code);
-            value_of[code] = Scale::round(layout == AwqLayout::gemv_fast
-                                              ? number * affine.scale + affine.zero
-                                              : (number - affine.zero) * affine.scale);
-          }
-          for (uint64_t k = group * shape.group_size; k < (group + 1) * shape.group_size; ++k)
-            Out::store(row_out, k, value_of[code_at(layout, shape, qweight, row, k)]);
+          const uint64_t first = group * shape.group_size;
+          ValueTable<Out>(kUnsignedNibbles,
+                          GroupValue<Scale>{affine, layout == AwqLayout::gemv_fast})
+              .look_up_nibbles(codes + first / 2, shape.group_size, to + first);
         }
+        to += shape.columns;
       }
-    });
+    }
   });
 }
 
@@ -268,20 +352,6 @@ void read_affine(AwqLayout layout, AwqShape shape, const void* qzeros, WeightTyp
       }
     }
   });
-}
-
-void pack_rows(AwqLayout layout, AwqShape shape, const void* qweight, uint64_t row_begin,
-               uint64_t row_end, uint8_t* codes) {
-  // The rows of a word together, so that each word is brought into the cache once.
-  for (uint64_t block = row_begin; block < row_end; block += kTogether) {
-    for (uint64_t column = 0; column < shape.columns; column += 2) {
-      for (uint64_t row = block; row < block + kTogether; ++row) {
-        const int low = code_at(layout, shape, qweight, row, column);
-        const int high = code_at(layout, shape, qweight, row, column + 1);
-        codes[(row * shape.columns + column) / 2] = static_cast<uint8_t>(low | high << 4);
-      }
-    }
-  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "kernels/cpu/common/byte_numbers.h"
+#include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/gptq/gptq.h"
 #include "kernels/cpu/gptq/packing.h"
 
@@ -179,34 +180,114 @@ auto value_of(const Affine& group) {
   };
 }
 
-template <typename Scale, typename Out>
-void dequantize_row(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
-                    const uint32_t* qzeros, const typename Scale::Stored* scales,
-                    const int32_t* group_of, uint64_t row, std::vector<Affine>& groups,
-                    typename Out::Stored* out) {
+// Whether words are codes of 4 bits in order: bytes of two codes, the first in the low half.
+bool has_nibble_words(const GptqFormat& format) {
+  return format.bits == 4 && !format.planar;
+}
+
+// Codes of 32 columns of a row.
+void load_codes(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
+                uint64_t row, uint64_t column, uint8_t* codes) {
   const auto bits = static_cast<uint64_t>(format.bits);
+  const uint32_t* from = qweight + column / 32 * bits * shape.rows + row;
+  uint32_t words[8];
+  for (uint64_t word = 0; word < bits; ++word) words[word] = from[word * shape.rows];
+  if (has_nibble_words(format)) {
+    for (uint64_t word = 0; word < 4; ++word) {
+      for (uint64_t i = 0; i < 8; ++i)
+        codes[8 * word + i] = static_cast<uint8_t>(words[word] >> (4 * i) & 15);
+    }
+    return;
+  }
+  unpack_codes(format, words, codes);
+}
+
+// Rows [row_begin, row_end) of words of nibbles to packed[row - row_begin][columns / 2].
+void pack_nibble_rows(const GptqShape& shape, const uint32_t* qweight, uint64_t row_begin,
+                      uint64_t row_end, uint8_t* packed) {
+  const uint64_t words = shape.columns / 8;
+  // Rows that share lines of words together.
+  for (uint64_t block = row_begin; block < row_end; block += kTogether) {
+    const uint64_t end = std::min(row_end, block + kTogether);
+    for (uint64_t word = 0; word < words; ++word) {
+      for (uint64_t row = block; row < end; ++row)
+        std::memcpy(packed + ((row - row_begin) * words + word) * 4,
+                    qweight + word * shape.rows + row, 4);
+    }
+  }
+}
+
+// Scales and zero points of rows [row_begin, row_end): [row - row_begin][group].
+template <typename Scale>
+std::vector<Affine> load_groups(const GptqFormat& format, const GptqShape& shape,
+                                const uint32_t* qzeros, const typename Scale::Stored* scales,
+                                uint64_t row_begin, uint64_t row_end) {
+  const auto bits = static_cast<uint64_t>(format.bits);
+  std::vector<Affine> groups((row_end - row_begin) * shape.groups());
   for (uint64_t group = 0; group < shape.groups(); ++group) {
     uint8_t zeros[kTogether];
-    unpack_zeros(format, qzeros + (group * shape.rows + row) / 32 * bits, zeros);
-    groups[group] = {Scale::load(scales, group * shape.rows + row), zeros[row % 32]};
+    for (uint64_t row = row_begin; row < row_end; ++row) {
+      if (row == row_begin || row % kTogether == 0)
+        unpack_zeros(format, qzeros + (group * shape.rows + row) / 32 * bits, zeros);
+      groups[(row - row_begin) * shape.groups() + group] = {
+          Scale::load(scales, group * shape.rows + row), zeros[row % kTogether]};
+    }
+  }
+  return groups;
+}
+
+// 32 columns from `column` on. groups: of the row.
+template <typename Scale, typename Out>
+void decode_columns(const GptqShape& shape, const uint8_t* codes, const int32_t* group_of,
+                    uint64_t column, const Affine* groups, typename Out::Stored* out) {
+  if (is_one_group(shape, group_of, column))
+    return decode_bytes<UnsignedBytes, Out>(
+        codes, kTogether, value_of<Scale>(groups[column / shape.group_size]), out);
+  for (uint64_t j = 0; j < kTogether; ++j) {
+    const uint64_t index = group_of == nullptr ? (column + j) / shape.group_size
+                                               : static_cast<uint64_t>(group_of[column + j]);
+    const auto difference = static_cast<float>(codes[j] - groups[index].zero);
+    Out::store(out, j, Scale::round(groups[index].scale * difference));
+  }
+}
+
+// A row of nibbles whose groups are neighbours.
+template <typename Scale, typename Out>
+void decode_nibble_row(const GptqShape& shape, const uint8_t* packed, const Affine* groups,
+                       typename Out::Stored* out) {
+  for (uint64_t begin = 0, group = 0; begin < shape.columns; begin += shape.group_size, ++group) {
+    const uint64_t count = std::min<uint64_t>(shape.group_size, shape.columns - begin);
+    ValueTable<Out>(kUnsignedNibbles, value_of<Scale>(groups[group]))
+        .look_up_nibbles(packed + begin / 2, count, out + begin);
+  }
+}
+
+// Whether the map tells no more than the group size does.
+bool is_in_order(const GptqShape& shape, const int32_t* group_of) {
+  for (uint64_t i = 0; i < shape.columns; ++i)
+    if (static_cast<uint64_t>(group_of[i]) != i / shape.group_size) return false;
+  return true;
+}
+
+// At most kTogether rows, which share lines of words.
+template <typename Scale, typename Out>
+void dequantize_rows(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
+                     const int32_t* group_of, const std::vector<Affine>& groups, uint64_t row_begin,
+                     uint64_t row_end, typename Out::Stored* out) {
+  if (has_nibble_words(format) && group_of == nullptr && shape.group_size % 2 == 0) {
+    std::vector<uint8_t> packed((row_end - row_begin) * shape.columns / 2);
+    pack_nibble_rows(shape, qweight, row_begin, row_end, packed.data());
+    for (uint64_t i = 0; i < row_end - row_begin; ++i)
+      decode_nibble_row<Scale, Out>(shape, &packed[i * shape.columns / 2],
+                                    &groups[i * shape.groups()], out + i * shape.columns);
+    return;
   }
   for (uint64_t column = 0; column < shape.columns; column += kTogether) {
-    uint32_t words[8];
-    for (uint64_t word = 0; word < bits; ++word)
-      words[word] = qweight[(column / 32 * bits + word) * shape.rows + row];
-    uint8_t codes[kTogether];
-    unpack_codes(format, words, codes);
-    if (is_one_group(shape, group_of, column)) {
-      const Affine& group = groups[column / shape.group_size];
-      decode_bytes<UnsignedBytes, Out>(codes, kTogether, value_of<Scale>(group), out + column);
-      continue;
-    }
-    for (uint64_t j = 0; j < kTogether; ++j) {
-      const uint64_t index = group_of == nullptr ? (column + j) / shape.group_size
-                                                 : static_cast<uint64_t>(group_of[column + j]);
-      const Affine& group = groups[index];
-      const auto difference = static_cast<float>(codes[j] - group.zero);
-      Out::store(out, column + j, Scale::round(group.scale * difference));
+    for (uint64_t i = 0; i < row_end - row_begin; ++i) {
+      uint8_t codes[kTogether];
+      load_codes(format, shape, qweight, row_begin + i, column, codes);
+      decode_columns<Scale, Out>(shape, codes, group_of, column, &groups[i * shape.groups()],
+                                 out + i * shape.columns + column);
     }
   }
 }
@@ -214,50 +295,31 @@ void dequantize_row(const GptqFormat& format, const GptqShape& shape, const uint
 void dequantize(GptqFormat format, GptqShape shape, const uint32_t* qweight, const uint32_t* qzeros,
                 WeightType scale_type, const void* scales, const int32_t* group_of,
                 uint64_t row_begin, uint64_t row_end, WeightType out_type, void* out) {
-  std::vector<Affine> groups(shape.groups());
-  with_type(scale_type, [&](auto scale_tag) {
+  if (group_of != nullptr && is_in_order(shape, group_of)) group_of = nullptr;
+  with_types(scale_type, out_type, [&](auto scale_tag, auto out_tag) {
     using Scale = decltype(scale_tag);
-    with_type(out_type, [&](auto out_tag) {
-      using Out = decltype(out_tag);
-      for (uint64_t row = row_begin; row < row_end; ++row) {
-        dequantize_row<Scale, Out>(
-            format, shape, qweight, qzeros, static_cast<const typename Scale::Stored*>(scales),
-            group_of, row, groups,
-            static_cast<typename Out::Stored*>(out) + (row - row_begin) * shape.columns);
-      }
-    });
-  });
-}
-
-// Codes of 32 columns of a row.
-void load_codes(const GptqProduct& weight, uint64_t row, uint64_t column, uint8_t* codes) {
-  const auto bits = static_cast<uint64_t>(weight.format.bits);
-  const uint32_t* from = weight.qweight + column / 32 * bits * weight.shape.rows + row;
-  if (bits == 4 && !weight.format.planar) {
-    for (uint64_t word = 0; word < 4; ++word) {
-      const uint32_t packed = from[word * weight.shape.rows];
-      for (uint64_t i = 0; i < 8; ++i)
-        codes[8 * word + i] = static_cast<uint8_t>(packed >> (4 * i) & 15);
+    using Out = decltype(out_tag);
+    for (uint64_t begin = row_begin; begin < row_end; begin += kTogether) {
+      const uint64_t end = std::min(row_end, begin + kTogether);
+      const auto groups = load_groups<Scale>(
+          format, shape, qzeros, static_cast<const typename Scale::Stored*>(scales), begin, end);
+      dequantize_rows<Scale, Out>(
+          format, shape, qweight, group_of, groups, begin, end,
+          static_cast<typename Out::Stored*>(out) + (begin - row_begin) * shape.columns);
     }
-    return;
-  }
-  uint32_t words[8];
-  for (uint64_t word = 0; word < bits; ++word) words[word] = from[word * weight.shape.rows];
-  unpack_codes(weight.format, words, codes);
+  });
 }
 
 void pack_rows(GptqFormat format, GptqShape shape, const uint32_t* qweight, uint64_t row_begin,
                uint64_t row_end, uint8_t* packed) {
-  GptqProduct weight{};
-  weight.format = format;
-  weight.shape = shape;
-  weight.qweight = qweight;
-  // Rows that share lines of words together.
+  if (has_nibble_words(format))
+    return pack_nibble_rows(shape, qweight, row_begin, row_end,
+                            packed + row_begin * shape.columns / 2);
   for (uint64_t block = row_begin; block < row_end; block += kTogether) {
     for (uint64_t column = 0; column < shape.columns; column += kTogether) {
-      for (uint64_t row = block; row < block + kTogether; ++row) {
+      for (uint64_t row = block; row < std::min(row_end, block + kTogether); ++row) {
         uint8_t codes[kTogether];
-        load_codes(weight, row, column, codes);
+        load_codes(format, shape, qweight, row, column, codes);
         uint8_t* to = packed + (row * shape.columns + column) / 2;
         for (uint64_t i = 0; i < kTogether; i += 2)
           to[i / 2] = static_cast<uint8_t>(codes[i] | codes[i + 1] << 4);
@@ -276,7 +338,7 @@ void decode_row(const GptqProduct& weight, uint64_t row, uint64_t begin, uint64_
   };
   for (uint64_t column = begin; column < end; column += kTogether) {
     uint8_t codes[kTogether];
-    load_codes(weight, row, column, codes);
+    load_codes(weight.format, weight.shape, weight.qweight, row, column, codes);
     typename Out::Stored* to = out + (column - begin);
     if (is_one_group(weight.shape, weight.group_of, column)) {
       const uint64_t group = column / weight.shape.group_size;
