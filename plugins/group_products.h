@@ -12,13 +12,16 @@
 
 namespace precis::plugins {
 
-// Codes of at most 4 bits in groups of neighbours are laid out anew, row after row.
+// Codes of at most 4 bits, and of 8, in groups of neighbours are laid out anew, row after row.
 inline bool has_group_rows(int64_t bits, uint64_t columns) {
-  return bits <= 4 && columns % 2 == 0;
+  return (bits <= 4 && columns % 2 == 0) || bits == 8;
+}
+inline uint64_t group_row_bytes(int64_t bits, uint64_t columns) {
+  return bits == 8 ? columns : columns / 2;
 }
 
-// The host keeps the parts, the scales and zero points of all groups row by row, and for codes of
-// at most 4 bits the codes likewise. scattered: groups may not be neighbours.
+// The host keeps the parts, the scales and zero points of all groups row by row, and where
+// has_group_rows is true the codes likewise. scattered: groups may not be neighbours.
 inline void plan_group_product(const precis_linear_options& options, const precis_param& param,
                                int64_t bits, uint64_t groups, bool scattered,
                                sdk::PlanWriter& plan) {
@@ -27,7 +30,8 @@ inline void plan_group_product(const precis_linear_options& options, const preci
   plan.add_numbers("scales", sdk::kFloat32, shape);
   plan.add_numbers("zeros", sdk::kInt32, shape);
   if (has_group_rows(bits, matrix.columns))
-    plan.add_numbers("codes", sdk::kUInt8, {shape[0], static_cast<int64_t>(matrix.columns / 2)});
+    plan.add_numbers("codes", sdk::kUInt8,
+                     {shape[0], static_cast<int64_t>(group_row_bytes(bits, matrix.columns))});
   plan.keeps_parts();
   plan.workspace(product_workspace(options, float_arithmetic(options), matrix.columns) +
                  (scattered ? reordered_workspace(options, matrix.columns) : 0));
@@ -55,7 +59,7 @@ inline kernels::LinearWeight group_weight(const precis_linear_options& options,
 inline std::unique_ptr<sdk::Linear> group_rows_product(const precis_linear_options& options,
                                                        kernels::LinearWeight weight,
                                                        uint64_t group_size, bool adds_zero,
-                                                       kernels::WeightType scale_type,
+                                                       kernels::WeightType scale_type, int64_t bits,
                                                        const sdk::Parts& packed) {
   const auto& kernel = kernels::group_rows_kernels(kernels::current_isa());
   weight.decode_floats = kernel.decode_floats;
@@ -66,7 +70,8 @@ inline std::unique_ptr<sdk::Linear> group_rows_product(const precis_linear_optio
                                 sdk::data<const float>(*packed[1]),
                                 adds_zero,
                                 scale_type,
-                                decoded_type(weight.arithmetic)};
+                                decoded_type(weight.arithmetic),
+                                bits == 8};
   weight.row_dot = kernel.row_dot(rows);
   return std::make_unique<Product<kernels::GroupRows>>(options, weight, rows);
 }
@@ -94,8 +99,9 @@ inline std::unique_ptr<sdk::Linear> gptq_product(
     sdk::for_rows(call, sdk::matrix(param), 32, [&](sdk::RowRange rows) {
       kernel.pack_rows(format, shape, codes, rows.begin, rows.end, rows_of_codes);
       std::vector<uint8_t> scratch(order.size());
+      const uint64_t row_bytes = group_row_bytes(format.bits, shape.columns);
       for (uint64_t row = rows.begin; row < rows.end && !order.empty(); ++row)
-        reorder_nibbles(order, rows_of_codes + row * shape.columns / 2, scratch.data());
+        reorder_codes(order, format.bits, rows_of_codes + row * row_bytes, scratch.data());
     });
     // In place: the kernel takes zero points as numbers.
     auto* numbers = sdk::data<std::byte>(*packed[1]);
@@ -105,7 +111,8 @@ inline std::unique_ptr<sdk::Linear> gptq_product(
       const auto number = static_cast<float>(zero);
       std::memcpy(numbers + i * sizeof number, &number, sizeof number);
     }
-    auto product = group_rows_product(options, weight, shape.group_size, false, scale_type, packed);
+    auto product = group_rows_product(options, weight, shape.group_size, false, scale_type,
+                                      format.bits, packed);
     if (order.empty()) return product;
     return std::make_unique<ReorderedProduct>(options, sdk::matrix(param), std::move(order),
                                               std::move(product));
@@ -131,7 +138,7 @@ inline std::unique_ptr<sdk::Linear> awq_product(
                      sdk::data<uint8_t>(*packed.at(2)));
   });
   return group_rows_product(options, group_weight(options, param), shape.group_size,
-                            layout == kernels::AwqLayout::gemv_fast, scale_type, packed);
+                            layout == kernels::AwqLayout::gemv_fast, scale_type, 4, packed);
 }
 
 }  // namespace precis::plugins

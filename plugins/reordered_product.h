@@ -25,9 +25,15 @@ inline std::vector<uint32_t> columns_by_group(const int32_t* group_of, uint64_t 
   return order;
 }
 
-// Brings a row of codes of 4 bits, two a byte, the first in the low half, into `order`. scratch: a
-// byte a column.
-inline void reorder_nibbles(const std::vector<uint32_t>& order, uint8_t* packed, uint8_t* scratch) {
+// Brings a row of codes into `order`: a byte each, or of 4 bits, two a byte, the first in the low
+// half. scratch: a byte a column.
+inline void reorder_codes(const std::vector<uint32_t>& order, int64_t bits, uint8_t* packed,
+                          uint8_t* scratch) {
+  if (bits == 8) {
+    std::copy_n(packed, order.size(), scratch);
+    for (std::size_t i = 0; i < order.size(); ++i) packed[i] = scratch[order[i]];
+    return;
+  }
   for (std::size_t i = 0; i < order.size(); i += 2) {
     scratch[i] = packed[i / 2] & 15;
     scratch[i + 1] = packed[i / 2] >> 4;

@@ -66,8 +66,8 @@ struct GptqKernels {
                      const uint32_t* qzeros, WeightType scale_type, const void* scales,
                      const int32_t* group_of, uint64_t row_begin, uint64_t row_end,
                      WeightType out_type, void* out);
-  // Codes of at most 4 bits of rows [row_begin, row_end), multiples of 32, as kernels/cpu/groups
-  // has them.
+  // Codes of at most 4 bits, or of 8, of rows [row_begin, row_end), multiples of 32, as
+  // kernels/cpu/groups has them.
   void (*pack_rows)(GptqFormat format, GptqShape shape, const uint32_t* qweight, uint64_t row_begin,
                     uint64_t row_end, uint8_t* codes);
   // LinearWeight::decode_floats; `format` is a GptqProduct. A word holds columns of one row and

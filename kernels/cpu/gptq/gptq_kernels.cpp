@@ -180,9 +180,10 @@ auto value_of(const Affine& group) {
   };
 }
 
-// Whether words are codes of 4 bits in order: bytes of two codes, the first in the low half.
-bool has_nibble_words(const GptqFormat& format) {
-  return format.bits == 4 && !format.planar;
+// Whether a word has whole codes of neighbouring columns, from the low bits up: as bytes, of two
+// codes, the first in the low half, or of one.
+bool has_whole_codes(const GptqFormat& format) {
+  return format.bits == 4 || format.bits == 8;
 }
 
 // Codes of 32 columns of a row.
@@ -192,7 +193,7 @@ void load_codes(const GptqFormat& format, const GptqShape& shape, const uint32_t
   const uint32_t* from = qweight + column / 32 * bits * shape.rows + row;
   uint32_t words[8];
   for (uint64_t word = 0; word < bits; ++word) words[word] = from[word * shape.rows];
-  if (has_nibble_words(format)) {
+  if (format.bits == 4) {
     for (uint64_t word = 0; word < 4; ++word) {
       for (uint64_t i = 0; i < 8; ++i)
         codes[8 * word + i] = static_cast<uint8_t>(words[word] >> (4 * i) & 15);
@@ -202,10 +203,10 @@ void load_codes(const GptqFormat& format, const GptqShape& shape, const uint32_t
   unpack_codes(format, words, codes);
 }
 
-// Rows [row_begin, row_end) of words of nibbles to packed[row - row_begin][columns / 2].
-void pack_nibble_rows(const GptqShape& shape, const uint32_t* qweight, uint64_t row_begin,
-                      uint64_t row_end, uint8_t* packed) {
-  const uint64_t words = shape.columns / 8;
+// Rows [row_begin, row_end) of whole codes to packed[row - row_begin][columns * bits / 8].
+void pack_words(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
+                uint64_t row_begin, uint64_t row_end, uint8_t* packed) {
+  const uint64_t words = shape.columns * static_cast<uint64_t>(format.bits) / 32;
   // Rows that share lines of words together.
   for (uint64_t block = row_begin; block < row_end; block += kTogether) {
     const uint64_t end = std::min(row_end, block + kTogether);
@@ -251,14 +252,18 @@ void decode_columns(const GptqShape& shape, const uint8_t* codes, const int32_t*
   }
 }
 
-// A row of nibbles whose groups are neighbours.
+// A row of whole codes whose groups are neighbours.
 template <typename Scale, typename Out>
-void decode_nibble_row(const GptqShape& shape, const uint8_t* packed, const Affine* groups,
-                       typename Out::Stored* out) {
+void decode_packed_row(const GptqFormat& format, const GptqShape& shape, const uint8_t* packed,
+                       const Affine* groups, typename Out::Stored* out) {
   for (uint64_t begin = 0, group = 0; begin < shape.columns; begin += shape.group_size, ++group) {
     const uint64_t count = std::min<uint64_t>(shape.group_size, shape.columns - begin);
-    ValueTable<Out>(kUnsignedNibbles, value_of<Scale>(groups[group]))
-        .look_up_nibbles(packed + begin / 2, count, out + begin);
+    if (format.bits == 8)
+      decode_bytes<UnsignedBytes, Out>(packed + begin, count, value_of<Scale>(groups[group]),
+                                       out + begin);
+    else
+      ValueTable<Out>(kUnsignedNibbles, value_of<Scale>(groups[group]))
+          .look_up_nibbles(packed + begin / 2, count, out + begin);
   }
 }
 
@@ -274,11 +279,12 @@ template <typename Scale, typename Out>
 void dequantize_rows(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
                      const int32_t* group_of, const std::vector<Affine>& groups, uint64_t row_begin,
                      uint64_t row_end, typename Out::Stored* out) {
-  if (has_nibble_words(format) && group_of == nullptr && shape.group_size % 2 == 0) {
-    std::vector<uint8_t> packed((row_end - row_begin) * shape.columns / 2);
-    pack_nibble_rows(shape, qweight, row_begin, row_end, packed.data());
+  if (has_whole_codes(format) && group_of == nullptr && shape.group_size % 2 == 0) {
+    const uint64_t row_bytes = shape.columns * static_cast<uint64_t>(format.bits) / 8;
+    std::vector<uint8_t> packed((row_end - row_begin) * row_bytes);
+    pack_words(format, shape, qweight, row_begin, row_end, packed.data());
     for (uint64_t i = 0; i < row_end - row_begin; ++i)
-      decode_nibble_row<Scale, Out>(shape, &packed[i * shape.columns / 2],
+      decode_packed_row<Scale, Out>(format, shape, &packed[i * row_bytes],
                                     &groups[i * shape.groups()], out + i * shape.columns);
     return;
   }
@@ -312,9 +318,9 @@ void dequantize(GptqFormat format, GptqShape shape, const uint32_t* qweight, con
 
 void pack_rows(GptqFormat format, GptqShape shape, const uint32_t* qweight, uint64_t row_begin,
                uint64_t row_end, uint8_t* packed) {
-  if (has_nibble_words(format))
-    return pack_nibble_rows(shape, qweight, row_begin, row_end,
-                            packed + row_begin * shape.columns / 2);
+  if (has_whole_codes(format))
+    return pack_words(format, shape, qweight, row_begin, row_end,
+                      packed + row_begin * shape.columns * static_cast<uint64_t>(format.bits) / 8);
   for (uint64_t block = row_begin; block < row_end; block += kTogether) {
     for (uint64_t column = 0; column < shape.columns; column += kTogether) {
       for (uint64_t row = block; row < std::min(row_end, block + kTogether); ++row) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 
@@ -21,8 +22,25 @@ auto value_of(const GroupRows& weight, float scale, float zero) {
 }
 
 template <typename Scale, typename Out>
+void decode_byte_row(const GroupRows& weight, uint64_t row, uint64_t begin, uint64_t end,
+                     typename Out::Stored* out) {
+  const uint8_t* codes = weight.codes + row * weight.columns;
+  const float* scales = weight.scales + row * weight.groups();
+  const float* zeros = weight.zeros + row * weight.groups();
+  for (uint64_t column = begin; column < end;) {
+    const uint64_t group = column / weight.group_size;
+    const uint64_t stop = std::min(end, (group + 1) * weight.group_size);
+    decode_bytes<UnsignedBytes, Out>(codes + column, stop - column,
+                                     value_of<Scale>(weight, scales[group], zeros[group]),
+                                     out + (column - begin));
+    column = stop;
+  }
+}
+
+template <typename Scale, typename Out>
 void decode_row(const GroupRows& weight, uint64_t row, uint64_t begin, uint64_t end,
                 typename Out::Stored* out) {
+  if (weight.bytes) return decode_byte_row<Scale, Out>(weight, row, begin, end, out);
   const uint8_t* codes = weight.codes + row * (weight.columns / 2);
   const float* scales = weight.scales + row * weight.groups();
   const float* zeros = weight.zeros + row * weight.groups();
@@ -53,20 +71,61 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
 }
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+// The scales of columns [begin, end) of a row, and what is added for each number that a code
+// exceeds by `shift`.
+template <int kGroup>
+void load_strip(const GroupRows& weight, uint64_t row, uint64_t begin, uint64_t end, float shift,
+                StripScales& strip) {
+  const auto load = [&](const float* stored, float* out) {
+    load_group_numbers<kGroup>(begin, end, weight.group_size, WeightType::f32,
+                               stored + row * weight.groups(), out);
+  };
+  load(weight.scales, strip.scales);
+  load(weight.zeros, strip.offsets);
+  for (uint64_t i = 0; i < (end - begin) / kGroup; ++i) {
+    const float scale = strip.scales[i], zero = strip.offsets[i];
+    strip.offsets[i] = weight.adds_zero ? shift * scale + zero : (shift - zero) * scale;
+  }
+}
+
+template <int kGroup>
+struct ByteRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
+
+  ByteRow(const GroupRows& weight, uint64_t row, uint64_t begin, uint64_t end, StripScales& strip)
+      : codes(weight.codes + row * weight.columns + begin), scales(strip.scales) {
+    load_strip<kGroup>(weight, row, begin, end, 128 - kIntegerShift, strip);
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    __m512i numbers[4];
+    words.look_up_lanes(_mm512_loadu_si512(codes), numbers);
+    words.look_up_lanes(_mm512_loadu_si512(codes + 64), numbers + 2);
+    if constexpr (kGroup == 128)
+      to.add(numbers[0], numbers[2], numbers[1], numbers[3], _mm512_set1_ps(*scales));
+    else
+      to.add(numbers[0], numbers[2], numbers[1], numbers[3], half_scales<kGroup>(scales, 0),
+             half_scales<kGroup>(scales, 1));
+    codes += kDotColumns;
+    scales += kDotColumns / kGroup;
+  }
+  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                       float* sums) {
+    multiply_rows<ByteRow>(*static_cast<const GroupRows*>(format), rows, x, sums);
+  }
+
+  IntegerWords words{0x80};
+  const uint8_t* codes;
+  const float* scales;
+};
+
 template <int kGroup>
 struct NibbleRow {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
 
   NibbleRow(const GroupRows& weight, uint64_t row, uint64_t begin, uint64_t end, StripScales& strip)
       : packed(weight.codes + (row * weight.columns + begin) / 2), scales(strip.scales) {
-    const auto load = [&](const float* stored, float* out) {
-      load_group_numbers<kGroup>(begin, end, weight.group_size, WeightType::f32,
-                                 stored + row * weight.groups(), out);
-    };
-    load(weight.scales, strip.scales);
-    load(weight.zeros, strip.offsets);
-    if (weight.adds_zero) return;
-    for (uint64_t i = 0; i < (end - begin) / kGroup; ++i) strip.offsets[i] *= -strip.scales[i];
+    load_strip<kGroup>(weight, row, begin, end, 0, strip);
   }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
@@ -85,6 +144,8 @@ struct NibbleRow {
 };
 
 RowDot row_dot(const GroupRows& weight) {
+  if (weight.bytes)
+    return grouped_row_dot<ByteRow>(weight.columns, weight.group_size, kByteLanes.data());
   return grouped_row_dot<NibbleRow>(weight.columns, weight.group_size, kLowNibbleFirst.data());
 }
 #else
