@@ -41,6 +41,8 @@ std::vector<ProductCase> products() {
           {"gptq:bits=2,group_size=64,checkpoint_format=gptq_v2", groups},
           {"gptq:bits=3,group_size=-1,sym=false", shapes},
           {"gptq:bits=8,group_size=32", shapes},
+          {"gptq:bits=8,group_size=32", groups},
+          {"gptq:bits=8,group_size=128,sym=false", groups},
           {"gptq:bits=6,group_size=32,checkpoint_format=gptq_p", shapes}};
 }
 

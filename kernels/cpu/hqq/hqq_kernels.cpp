@@ -9,6 +9,8 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
+constexpr uint64_t kSmallGroup = 16;
+
 // Bit of a word that the codes of `piece` begin at.
 int shift_of(const HqqGrid& grid, uint64_t piece) {
   return grid.bits * static_cast<int>(grid.pieces() - 1 - piece);
@@ -61,13 +63,24 @@ struct Run {
   }
 };
 
+// (code - zero) * scale, each step rounded; the last by whom writes it down where that is Compute.
+template <typename Compute, typename Out>
+struct GroupValue {
+  float scale, zero;
+  template <typename Value>
+  Value operator()(Value code) const {
+    const Value value = round_as<Compute>(code - all_of<Value>(zero)) * all_of<Value>(scale);
+    if constexpr (std::is_same_v<Compute, Out>)
+      return value;
+    else
+      return round_as<Compute>(value);
+  }
+};
+
 // A row of one group.
 template <typename Compute, typename Out, typename Word>
 void decode_group(const Run<Word>& run, float scale, float zero, typename Out::Stored* out) {
-  const auto value = [&](auto code) {
-    using Value = decltype(code);
-    return round_as<Compute>(round_as<Compute>(code - all_of<Value>(zero)) * all_of<Value>(scale));
-  };
+  const GroupValue<Compute, Out> value{scale, zero};
   if constexpr (std::is_same_v<Word, uint8_t>) {
     if (run.mask == 0xff) return decode_bytes<UnsignedBytes, Out>(run.words, run.count, value, out);
   }
@@ -82,6 +95,25 @@ void decode_group(const Run<Word>& run, float scale, float zero, typename Out::S
         },
         [&](uint64_t i) { return run.code(i); }, out);
   }
+}
+
+// Neighbouring rows of groups of 16: too few codes for a table. values_of(row): of run's rows, from
+// 0.
+template <typename Out, typename ValuesOf>
+void decode_small_groups(const Run<uint8_t>& run, ValuesOf values_of, typename Out::Stored* out) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  const Ints mask = Ints::of(run.mask);
+  i = for_each_line<Out>(
+      run.count,
+      [&](uint64_t at) {
+        const Ints codes = (Ints::load(run.words + at) >> run.shift) & mask;
+        return values_of(at / kSmallGroup)(to_floats(codes));
+      },
+      [&](uint64_t at, Line line) { store(out + at, line); });
+#endif
+  for (; i < run.count; ++i)
+    Out::store(out, i, values_of(i / kSmallGroup)(static_cast<float>(run.code(i))));
 }
 
 // A row of which each column is of another group.
@@ -107,6 +139,25 @@ void decode_words(const HqqWeight& weight, uint64_t begin, uint64_t end,
   uint64_t row = begin / grid.columns, first = begin % grid.columns;
   uint64_t piece = row / packed_rows, packed_row = row % packed_rows;
   while (begin < end) {
+    const auto value_of = [&](uint64_t group) {
+      return GroupValue<Compute, Out>{Compute::round(Meta::load(scales, group)),
+                                      Compute::round(Meta::load(zeros, group))};
+    };
+    if constexpr (std::is_same_v<Word, uint8_t>) {
+      if (grid.axis == 1 && grid.columns == kSmallGroup && first == 0) {
+        const uint64_t rows = std::min((end - begin) / kSmallGroup, packed_rows - packed_row);
+        const Run<Word> run{words + packed_row * grid.columns, shift_of(grid, piece),
+                            (1 << grid.bits) - 1, rows * kSmallGroup};
+        decode_small_groups<Out>(
+            run, [&](uint64_t i) { return value_of(row + i); }, out);
+        begin += run.count;
+        out += run.count;
+        row += rows;
+        packed_row += rows;
+        if (packed_row == packed_rows) packed_row = 0, ++piece;
+        if (rows > 0) continue;
+      }
+    }
     const uint64_t count = std::min(end - begin, grid.columns - first);
     const Run<Word> run{words + packed_row * grid.columns + first, shift_of(grid, piece),
                         (1 << grid.bits) - 1, count};
