@@ -1,7 +1,7 @@
 // Compiled once for each instruction set.
 //
-// Decoding is bound by writing. Encoding fp4 takes some 20 operations for a line of 16 float32,
-// twice what reading the line takes; nf4 takes fewer where BucketRanks are.
+// Decoding is bound by writing. Encoding by Ranks15 takes some 20 operations for a line of 16
+// float32, twice what reading the line takes; BucketRanks take about half of them.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -38,27 +38,60 @@ void encode_some(const FourBitCode& code, const typename Type::Stored* weight, u
 
 #if PRECIS_LANES == 16
 
-// Ranks of numbers in [-1, 1] among bounds of which no two lie in one of 31 equal buckets: below
-// the bound of its bucket, or above it. Which bucket a number is in rises with the number, so that
-// this is exact wherever the buckets end.
+// Equal buckets of [-1, 1], numbered in rising order. The number of a value rises with it.
+struct EqualBuckets {
+  static constexpr float kScale = 15, kMiddle = 12582912.0f + 16;
+  static constexpr int order(int i) { return i; }
+  // The lowest bits of the sum are round(15 value) + 16.
+  static __m512i of(Floats value) {
+    return _mm512_castps_si512(
+        _mm512_fmadd_ps(value.v, _mm512_set1_ps(kScale), _mm512_set1_ps(kMiddle)));
+  }
+  static int of(float value) { return std::bit_cast<int>(std::fma(value, kScale, kMiddle)) & 31; }
+};
+
+// Equal buckets of magnitudes: 0 ... 15 of values up to 0, 16 ... 31 of those above.
+struct MagnitudeBuckets {
+  static constexpr float kScale = 13, kMiddle = 12582912.0f;
+  static constexpr int order(int i) { return i < 16 ? 15 - i : i; }
+  static __m512i of(Floats value) {
+    const __m512 sum =
+        _mm512_fmadd_ps(abs(value).v, _mm512_set1_ps(kScale), _mm512_set1_ps(kMiddle));
+    const __mmask16 positive = _mm512_cmp_ps_mask(value.v, _mm512_setzero_ps(), _CMP_GT_OQ);
+    const __m512i bucket = _mm512_castps_si512(sum);
+    return _mm512_mask_or_epi32(bucket, positive, bucket, _mm512_set1_epi32(16));
+  }
+  static int of(float value) {
+    const int bucket = std::bit_cast<int>(std::fma(std::fabs(value), kScale, kMiddle)) & 15;
+    return value > 0 ? bucket + 16 : bucket;
+  }
+};
+
+// Ranks of numbers in [-1, 1] among bounds of which no two lie in one bucket: below the bound of
+// its bucket, or above it. This is exact wherever the buckets end.
+template <typename Buckets>
 class BucketRanks {
  public:
   explicit BucketRanks(const float* bounds) {
     std::fill_n(bound_, 32, std::numeric_limits<float>::infinity());
     int first = 0;
-    for (int bucket = 0; bucket < 32; ++bucket) {
+    for (int i = 0; i < 32; ++i) {
+      const int bucket = Buckets::order(i);
+      // All values of the buckets from 16 on are above 0, where buckets are of magnitudes.
+      if (std::is_same_v<Buckets, MagnitudeBuckets> && bucket == 16 && bounds[first] == 0) ++first;
       rank_[bucket] = first;
-      for (; first < 15 && bucket_of(bounds[first]) == bucket; ++first) {
+      for (; first < 15 && Buckets::of(bounds[first]) == bucket; ++first) {
+        if (std::is_same_v<Buckets, MagnitudeBuckets> && bounds[first] == 0) break;
         fits_ = fits_ && rank_[bucket] == first;
         bound_[bucket] = bounds[first];
       }
     }
+    fits_ = fits_ && first == 15;
   }
   bool fits() const { return fits_; }
 
   Ints operator()(Floats value) const {
-    const __m512i bucket = _mm512_castps_si512(
-        _mm512_fmadd_ps(value.v, _mm512_set1_ps(kBuckets), _mm512_set1_ps(kMiddle)));
+    const __m512i bucket = Buckets::of(value);
     const Floats bound{
         _mm512_permutex2var_ps(_mm512_load_ps(bound_), bucket, _mm512_load_ps(bound_ + 16))};
     const Ints rank{
@@ -67,11 +100,6 @@ class BucketRanks {
   }
 
  private:
-  // Adding this leaves round(15 value) + 16 in the lowest bits.
-  static constexpr float kBuckets = 15, kMiddle = 12582912.0f + 16;
-  static int bucket_of(float value) {
-    return std::bit_cast<int>(std::fma(value, kBuckets, kMiddle)) & 31;
-  }
   alignas(64) float bound_[32];
   alignas(64) int32_t rank_[32];
   bool fits_ = true;
@@ -88,6 +116,7 @@ class LaneEncoder {
       :
 #if PRECIS_LANES == 16
         buckets_(code.bounds),
+        magnitudes_(code.bounds),
 #endif
         ranks_(code.bounds),
         codes_(_mm_loadu_si128(reinterpret_cast<const __m128i*>(code.code_of_rank))) {
@@ -97,7 +126,10 @@ class LaneEncoder {
   void encode(const typename Type::Stored* weight, float inverse, uint8_t* packed) const {
 #if PRECIS_LANES == 16
     // Of an infinite or NaN largest magnitude the inverse is 0 or NaN; then there are NaNs.
-    if (buckets_.fits() && inverse > 0) return encode_by<Type>(buckets_, weight, inverse, packed);
+    if (inverse > 0) {
+      if (buckets_.fits()) return encode_by<Type>(buckets_, weight, inverse, packed);
+      if (magnitudes_.fits()) return encode_by<Type>(magnitudes_, weight, inverse, packed);
+    }
 #endif
     encode_by<Type>(ranks_, weight, inverse, packed);
   }
@@ -120,7 +152,8 @@ class LaneEncoder {
   }
 
 #if PRECIS_LANES == 16
-  BucketRanks buckets_;
+  BucketRanks<EqualBuckets> buckets_;
+  BucketRanks<MagnitudeBuckets> magnitudes_;
 #endif
   Ranks15<false> ranks_;
   __m128i codes_;
