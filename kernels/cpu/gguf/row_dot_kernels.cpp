@@ -267,7 +267,7 @@ void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16
 }
 template <typename Row>
 constexpr RowDot dot(const uint8_t* column_order) {
-  return {multiply<Row>, column_order, Row::kSumColumns, false};
+  return {multiply<Row>, column_order, Row::kSumColumns};
 }
 
 constexpr GgufRowDot kRowDots[] = {

@@ -81,7 +81,7 @@ struct ByteRow {
 
 template <typename Numbers>
 RowDot byte_dot() {
-  return {ByteRow<Numbers>::multiply, kByteLanes.data(), ByteRow<Numbers>::kSumColumns, false};
+  return {ByteRow<Numbers>::multiply, kByteLanes.data(), ByteRow<Numbers>::kSumColumns};
 }
 
 RowDot row_dot(const ByteRows& weight) {

@@ -9,18 +9,26 @@ inline namespace PRECIS_ISA {
 namespace {
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+// What the codes of `bits` bits in the low bits of a word stand for, whatever is above them.
+NibbleWords numbers_of(int bits) {
+  float numbers[16];
+  for (int i = 0; i < 16; ++i) numbers[i] = static_cast<float>(i & ((1 << bits) - 1));
+  return NibbleWords(numbers);
+}
+
+// Codes of 4 or 2 bits: 2 or 4 rows stand in the same bytes.
 template <int kGroup>
-struct NibbleRow {
+struct PlaneRow {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
 
-  NibbleRow(const HqqProductWeight& product, uint64_t row, uint64_t begin, uint64_t end,
-            StripScales& strip)
-      : scales(strip.scales) {
+  PlaneRow(const HqqProductWeight& product, uint64_t row, uint64_t begin, uint64_t end,
+           StripScales& strip)
+      : table(numbers_of(product.weight.grid.bits)), scales(strip.scales) {
     const HqqGrid& grid = product.weight.grid;
     const uint64_t from = row * product.in_features + begin, to = row * product.in_features + end;
-    const uint64_t half = grid.packed_rows() * grid.columns;
-    plane = _mm_cvtsi32_si128(from < half ? 4 : 0);
-    bytes = static_cast<const uint8_t*>(product.weight.packed) + from % half;
+    const uint64_t piece = grid.packed_rows() * grid.columns;
+    plane = _mm_cvtsi32_si128(grid.bits * static_cast<int>(grid.pieces() - 1 - from / piece));
+    bytes = static_cast<const uint8_t*>(product.weight.packed) + from % piece;
     const auto load = [&](const void* stored, float* out) {
       load_group_numbers<kGroup>(from, to, grid.columns, product.weight.meta_type, stored, out);
     };
@@ -38,10 +46,10 @@ struct NibbleRow {
 
   static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
                        float* sums) {
-    multiply_rows<NibbleRow>(*static_cast<const HqqProductWeight*>(format), rows, x, sums);
+    multiply_rows<PlaneRow>(*static_cast<const HqqProductWeight*>(format), rows, x, sums);
   }
 
-  NibbleWords table{kUnsignedNibbles};
+  NibbleWords table;
   const uint8_t* bytes;
   __m128i plane;
   const float* scales;
@@ -49,10 +57,15 @@ struct NibbleRow {
 
 RowDot row_dot(const HqqProductWeight& product) {
   const HqqGrid& grid = product.weight.grid;
-  if (grid.bits != 4 || grid.axis != 1 || product.in_features % grid.columns != 0) return {};
-  const bool whole_halves = grid.rows % (2 * (product.in_features / grid.columns)) == 0;
-  if (!whole_halves) return {};
-  return grouped_row_dot<NibbleRow>(product.in_features, grid.columns, kBytePlanes.data(), true);
+  if ((grid.bits != 4 && grid.bits != 2) || grid.axis != 1 ||
+      product.in_features % grid.columns != 0 || product.in_features % kDotColumns != 0)
+    return {};
+  const bool whole_pieces = grid.rows % (grid.pieces() * (product.in_features / grid.columns)) == 0;
+  if (!whole_pieces) return {};
+  if (grid.columns == 16)
+    return {PlaneRow<16>::multiply, kBytePlanes.data(), PlaneRow<16>::kSumColumns, grid.pieces()};
+  return grouped_row_dot<PlaneRow>(product.in_features, grid.columns, kBytePlanes.data(),
+                                   grid.pieces());
 }
 #else
 RowDot row_dot(const HqqProductWeight&) {

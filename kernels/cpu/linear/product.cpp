@@ -59,7 +59,7 @@ struct WorkspaceLayout {
     words = layout.take(padded_rows * columns * element);
     scales = layout.take(padded_rows * blocks * sizeof(float));
     sums =
-        layout.take(arithmetic == Arithmetic::bfloat16 ? kRowDotRows * columns / 32 * sizeof(float)
+        layout.take(arithmetic == Arithmetic::bfloat16 ? kRowDotRows * columns / 16 * sizeof(float)
                                                        : padded_rows * blocks * sizeof(float));
     offsets = layout.take(padded_rows * blocks * sizeof(int32_t));
     const uint64_t marked = arithmetic == Arithmetic::int8_rows ? columns : 0;
@@ -140,7 +140,7 @@ void linear_product(Isa isa, const LinearWeight& weight, const Activations& sour
   if (x.few) {
     for (uint64_t row = 0; row < x.rows; ++row) stages.prepare(weight, x, flags, row);
     const uint64_t out_rows =
-        weight.out_features / (has_row_dot(weight) && weight.row_dot.halves ? 2 : 1);
+        weight.out_features / (has_row_dot(weight) ? weight.row_dot.sharing : 1);
     const uint64_t rows_at_once = std::clamp<uint64_t>(out_rows / (tasks.concurrency * 8), 16, 256);
     const uint64_t pieces = (out_rows + rows_at_once - 1) / rows_at_once;
     share(tasks, pieces, [&](uint64_t piece, uint64_t task) {

@@ -66,10 +66,10 @@ struct RowDot {
   // [kDotColumns]: which of every kDotColumns columns stands where in a row of x. Null: as they
   // come.
   const uint8_t* column_order = nullptr;
-  uint64_t sum_columns = 0;  // 32, 64 or 128; 0: sums are not read
-  // Rows i and i + out_features / 2 stand in the same bytes; out_features is even, and there are no
-  // row_scales.
-  bool halves = false;
+  uint64_t sum_columns = 0;  // 16, 32, 64 or 128; 0: sums are not read
+  // 2 or 4: rows i, i + out_features / sharing and so on stand in the same bytes; out_features is a
+  // multiple of it, and there are no row_scales.
+  uint64_t sharing = 1;
 };
 inline constexpr int kDotRows = 4;
 

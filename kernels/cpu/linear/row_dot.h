@@ -162,15 +162,15 @@ void multiply_rows(const Weight& weight, std::span<const uint64_t> rows, const B
 // A RowDot with Row<scale_columns>::multiply, or none.
 template <template <int> typename Row>
 RowDot grouped_row_dot(uint64_t in_features, uint64_t group, const uint8_t* column_order,
-                       bool halves = false) {
+                       uint64_t sharing = 1) {
   if (in_features % kDotColumns != 0) return {};
   switch (scale_columns(group)) {
     case 32:
-      return {Row<32>::multiply, column_order, Row<32>::kSumColumns, halves};
+      return {Row<32>::multiply, column_order, Row<32>::kSumColumns, sharing};
     case 64:
-      return {Row<64>::multiply, column_order, Row<64>::kSumColumns, halves};
+      return {Row<64>::multiply, column_order, Row<64>::kSumColumns, sharing};
     case 128:
-      return {Row<128>::multiply, column_order, Row<128>::kSumColumns, halves};
+      return {Row<128>::multiply, column_order, Row<128>::kSumColumns, sharing};
   }
   return {};
 }

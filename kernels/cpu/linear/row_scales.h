@@ -98,6 +98,7 @@ __m512 neighbour_scales(const float* scales) {
 // Of the first or the last half of them.
 template <int kColumns>
 __m512 half_scales(const float* scales, int half) {
+  if constexpr (kColumns == 16) return four_scales(_mm_loadu_ps(scales + 4 * half));
   if constexpr (kColumns == 32) return two_scales(scales + 2 * half);
   return _mm512_set1_ps(scales[kColumns == 64 ? half : 0]);
 }

@@ -72,7 +72,7 @@ struct ProductStages {
   // Prepares panel `index`, or row `index` of few.
   void (*prepare)(const LinearWeight& weight, const PreparedActivations& x, const uint8_t* outlier,
                   uint64_t index);
-  // Rows [begin, end) of the weight times few rows; with RowDot::halves, those of both halves.
+  // Rows [begin, end) of the weight times few rows; with RowDot::sharing, those of all parts.
   void (*multiply_few)(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
                        uint64_t end, const LinearOutput& y, std::byte* scratch);
   // Rows [begin, end), at most kBlockRows, times rows [x_begin, x_end), at most

@@ -47,17 +47,26 @@ void decode_single_group(const QuantoGroupWeight& weight, uint64_t from, uint64_
 }
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+// What the codes of `bits` bits in the low bits of a word stand for, whatever is above them.
+NibbleWords numbers_of(int bits) {
+  float numbers[16];
+  for (int i = 0; i < 16; ++i) numbers[i] = static_cast<float>(i & ((1 << bits) - 1));
+  return NibbleWords(numbers);
+}
+
+// Codes of 4 or 2 bits: 2 or 4 rows stand in the same bytes.
 template <int kGroup>
-struct NibbleRow {
+struct PlaneRow {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
 
-  NibbleRow(const QuantoGroupWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
-            StripScales& strip)
-      : scales(strip.scales) {
+  PlaneRow(const QuantoGroupWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+           StripScales& strip)
+      : table(numbers_of(weight.bits)), scales(strip.scales) {
     const uint64_t from = row * weight.columns + begin, to = row * weight.columns + end;
-    const uint64_t half = weight.groups / 2 * weight.group_size;
-    plane = _mm_cvtsi32_si128(from < half ? 0 : 4);
-    bytes = weight.packed + from % half;
+    const uint64_t planes = 8 / static_cast<uint64_t>(weight.bits);
+    const uint64_t piece = weight.groups / planes * weight.group_size;
+    plane = _mm_cvtsi32_si128(weight.bits * static_cast<int>(from / piece));
+    bytes = weight.packed + from % piece;
     const auto load = [&](const void* stored, float* out) {
       load_group_numbers<kGroup>(from, to, weight.group_size, weight.scale_type, stored, out);
     };
@@ -75,20 +84,23 @@ struct NibbleRow {
 
   static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
                        float* sums) {
-    multiply_rows<NibbleRow>(*static_cast<const QuantoGroupWeight*>(format), rows, x, sums);
+    multiply_rows<PlaneRow>(*static_cast<const QuantoGroupWeight*>(format), rows, x, sums);
   }
 
-  NibbleWords table{kUnsignedNibbles};
+  NibbleWords table;
   const uint8_t* bytes;
   __m128i plane;
   const float* scales;
 };
 
 RowDot row_dot(const QuantoGroupWeight& weight) {
-  if (weight.bits != 4 || weight.per_column || weight.columns % weight.group_size != 0) return {};
-  const bool whole_halves = weight.groups % (2 * (weight.columns / weight.group_size)) == 0;
-  if (!whole_halves) return {};
-  return grouped_row_dot<NibbleRow>(weight.columns, weight.group_size, kBytePlanes.data(), true);
+  if ((weight.bits != 4 && weight.bits != 2) || weight.per_column ||
+      weight.columns % weight.group_size != 0)
+    return {};
+  const auto planes = static_cast<uint64_t>(8 / weight.bits);
+  const bool whole_pieces = weight.groups % (planes * (weight.columns / weight.group_size)) == 0;
+  if (!whole_pieces) return {};
+  return grouped_row_dot<PlaneRow>(weight.columns, weight.group_size, kBytePlanes.data(), planes);
 }
 #else
 RowDot row_dot(const QuantoGroupWeight&) {
