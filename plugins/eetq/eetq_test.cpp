@@ -11,6 +11,7 @@ const MethodUnderTest& method_under_test() {
                                                       [](const json&) {
                                                         return json{{"quant_method", "eetq"}};
                                                       }}},
+                                      .products = {{"eetq", {{64, 64}, {64, 1344}, {192, 128}}}},
                                       .least_configs = 28};
   return method;
 }

@@ -2,7 +2,8 @@
 
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{make_method<eetq::EetqQuantizer>(
-      describe("eetq", "eetq", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE),
+      describe("eetq", "eetq", PRECIS_PLUGIN_VERSION, "safetensors", PRECIS_METHOD_SERIALIZABLE,
+               Products::linear),
       eetq::options, eetq::read_config)};
   return list;
 }

@@ -12,7 +12,6 @@ using sdk::PluginError;
 namespace {
 
 constexpr const char* kSkipKey = "modules_to_not_convert";
-constexpr std::size_t kCodes = 0, kScales = 1;
 
 const kernels::EetqKernels& kernel() {
   return kernels::eetq_kernels(kernels::current_isa());

@@ -5,6 +5,9 @@
 
 namespace precis::eetq {
 
+// Parts.
+inline constexpr std::size_t kCodes = 0, kScales = 1;
+
 struct Config {
   bool own_names = false;  // a checkpoint of EETQ itself: "qweight" in place of "weight"
   sdk::SkipList skip;
@@ -18,6 +21,14 @@ Config read_config(const precis_config& request);
 class EetqQuantizer : public sdk::WeightQuantizer {
  public:
   explicit EetqQuantizer(Config config);
+
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;

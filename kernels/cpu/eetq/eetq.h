@@ -15,6 +15,14 @@
 
 namespace precis::kernels {
 
+// A weight as LinearWeight::format.
+struct EetqProduct {
+  const uint8_t* codes;
+  const uint16_t* scales;
+  uint64_t columns;
+  WeightType out_type;  // float32 or bfloat16, as the arithmetic says
+};
+
 struct EetqKernels {
   // The weight is rounded to float16 first. scales: float16, largest magnitude of the row / 128; a
   // row of zeros has codes of 127 and a scale of 0.
@@ -23,6 +31,8 @@ struct EetqKernels {
   // Decodes rows to out[0 ...): code times scale, rounded to float16.
   void (*dequantize)(const uint8_t* codes, const uint16_t* scales, uint64_t columns,
                      uint64_t row_begin, uint64_t row_end, WeightType out_type, void* out);
+  // LinearWeight::decode_floats over an EetqProduct: the values of dequantize.
+  void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
 };
 
 const EetqKernels& eetq_kernels(Isa isa);

@@ -1,18 +1,31 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/eetq/eetq.h"
 
+#include <array>
+
+#include "kernels/cpu/common/byte_numbers.h"
+
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
-// The place of each of 16 neighbouring columns.
-constexpr uint64_t kPlace[16] = {0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15};
+constexpr uint64_t kTogether = 64;  // columns of a row that stand side by side
 
-uint64_t place(uint64_t columns, uint64_t row, uint64_t column) {
-  const uint64_t w = column / 16 * 16 + kPlace[column % 16];
-  const uint64_t low = w & 3, exchanged = low == 1 ? 2 : low == 2 ? 1 : low;
-  return row / 2 * 2 * columns + 128 * (w / 64) + 64 * (row % 2) + (w % 64 & ~uint64_t{3}) +
-         exchanged;
+// The place of each of 64 neighbouring columns among them.
+constexpr std::array<uint8_t, kTogether> kPlaces = [] {
+  constexpr uint8_t permuted[16] = {0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15};
+  constexpr uint8_t exchanged[4] = {0, 2, 1, 3};
+  std::array<uint8_t, kTogether> places{};
+  for (uint64_t i = 0; i < kTogether; ++i) {
+    const uint64_t place = i / 16 * 16 + permuted[i % 16];
+    places[i] = static_cast<uint8_t>(place / 4 * 4 + exchanged[place % 4]);
+  }
+  return places;
+}();
+
+// Where columns [column, column + 64) of a row begin; `column` is a multiple of 64.
+uint64_t run(uint64_t columns, uint64_t row, uint64_t column) {
+  return row / 2 * 2 * columns + 2 * column + kTogether * (row % 2);
 }
 
 // Nearest integer, halves away from zero, within int8; NaN, the quotient of a row of zeros, is 127.
@@ -35,31 +48,56 @@ void quantize(WeightType type, const void* weight, uint64_t columns, uint64_t ro
       scales[row] = float_to_half(scale);
       for (uint64_t i = 0; i < columns; ++i) {
         const int code = code_of(F16::round(Type::load(values, i)) / scale);
-        codes[place(columns, row, i)] = static_cast<uint8_t>(code + 128);
+        codes[run(columns, row, i / kTogether * kTogether) + kPlaces[i % kTogether]] =
+            static_cast<uint8_t>(code + 128);
       }
     }
   });
+}
+
+template <typename Out>
+void decode_row(const uint8_t* codes, float scale, uint64_t columns, uint64_t row, uint64_t begin,
+                uint64_t end, typename Out::Stored* out) {
+  const auto value = [scale](auto code) {
+    using Value = decltype(code);
+    return round_as<F16>((code - all_of<Value>(128)) * all_of<Value>(scale));
+  };
+  uint8_t in_order[16 * kTogether];
+  for (uint64_t first = begin; first < end; first += sizeof in_order) {
+    const uint64_t count = std::min<uint64_t>(end - first, sizeof in_order);
+    for (uint64_t at = 0; at < count; at += kTogether) {
+      const uint8_t* stored = codes + run(columns, row, first + at);
+      for (uint64_t i = 0; i < kTogether; ++i) in_order[at + i] = stored[kPlaces[i]];
+    }
+    decode_bytes<UnsignedBytes, Out>(in_order, count, value, out + (first - begin));
+  }
 }
 
 void dequantize(const uint8_t* codes, const uint16_t* scales, uint64_t columns, uint64_t row_begin,
                 uint64_t row_end, WeightType out_type, void* out) {
   with_type(out_type, [&](auto tag) {
     using Out = decltype(tag);
+    auto* rows_out = static_cast<typename Out::Stored*>(out);
     for (uint64_t row = row_begin; row < row_end; ++row) {
-      const float scale = half_to_float(scales[row]);
-      auto* row_out = static_cast<typename Out::Stored*>(out) + (row - row_begin) * columns;
-      for (uint64_t i = 0; i < columns; ++i) {
-        const auto code = static_cast<float>(codes[place(columns, row, i)]) - 128.0f;
-        Out::store(row_out, i, F16::round(code * scale));
-      }
+      decode_row<Out>(codes, half_to_float(scales[row]), columns, row, 0, columns,
+                      rows_out + (row - row_begin) * columns);
     }
   });
+}
+
+void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
+  const auto& weight = *static_cast<const EetqProduct*>(format);
+  const float scale = half_to_float(weight.scales[row]);
+  if (weight.out_type == WeightType::bf16)
+    return decode_row<BF16>(weight.codes, scale, weight.columns, row, begin, end,
+                            static_cast<uint16_t*>(out));
+  decode_row<F32>(weight.codes, scale, weight.columns, row, begin, end, static_cast<float*>(out));
 }
 
 }  // namespace
 
 const EetqKernels& eetq_kernels() {
-  static constexpr EetqKernels kernels{quantize, dequantize};
+  static constexpr EetqKernels kernels{quantize, dequantize, decode_floats};
   return kernels;
 }
 
