@@ -54,8 +54,9 @@ Fit fit_in(const kernels::AqlmShape& shape, void* memory) {
 }
 
 void find_codebooks(const precis_call& call, kernels::WeightType type, const void* weight,
-                    Fit& fit) {
+                    const std::vector<double>& importance, Fit& fit) {
   scale_blocks(type, weight, fit);
+  const uint64_t groups = fit.shape.in_groups();
   plugins::AdditiveCodebooks codebooks{
       fit.shape.blocks(),
       fit.shape.block_size(),
@@ -64,7 +65,16 @@ void find_codebooks(const precis_call& call, kernels::WeightType type, const voi
       fit.codebooks,
       fit.codes,
       fit.scales,
-      fit.shape.in_groups()};
+      groups};
+  std::vector<float> costs;
+  if (!importance.empty()) {
+    costs.resize(fit.shape.blocks());
+    for (uint64_t block = 0; block < costs.size(); ++block)
+      costs[block] =
+          fit.scales[block / groups] * static_cast<float>(std::sqrt(importance[block % groups]));
+    codebooks.scales = costs.data();
+    codebooks.vectors_per_scale = 1;
+  }
   plugins::find_codebooks(call, type, codebooks);
 }
 

@@ -1,8 +1,8 @@
-// Finding codebooks and codes of a weight without calibration data: AQLM's residual k-means and
-// descent, with the identity for its matrix of second moments.
+// Finding codebooks and codes of a weight by residual k-means and descent.
 #pragma once
 
 #include <precis/plugin.hpp>
+#include <vector>
 
 #include "kernels/cpu/aqlm/aqlm.h"
 
@@ -21,8 +21,9 @@ uint64_t fit_bytes(const kernels::AqlmShape& shape);
 Fit fit_in(const kernels::AqlmShape& shape, void* memory);
 
 // Fills scales, codebooks and codes. Codebooks and scales are rounded to `type`, which they are
-// stored in. Cancels when asked to.
+// stored in. importance: by input group, what the square of an error counts; empty: the same for
+// all. Cancels when asked to.
 void find_codebooks(const precis_call& call, kernels::WeightType type, const void* weight,
-                    Fit& fit);
+                    const std::vector<double>& importance, Fit& fit);
 
 }  // namespace precis::aqlm

@@ -3,7 +3,8 @@
 const std::vector<precis::sdk::Method>& precis::sdk::methods() {
   static const std::vector<Method> list{make_method<aqlm::AqlmQuantizer>(
       describe("aqlm", "aqlm", PRECIS_PLUGIN_VERSION, "safetensors",
-               PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_TRAINABLE, Products::linear),
+               PRECIS_METHOD_SERIALIZABLE | PRECIS_METHOD_TRAINABLE, Products::linear,
+               Calibrated::yes),
       aqlm::options, aqlm::read_config)};
   return list;
 }

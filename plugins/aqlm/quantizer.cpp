@@ -1,7 +1,6 @@
 #include "plugins/aqlm/quantizer.h"
 
 #include "plugins/additive_codebooks.h"
-#include "plugins/aqlm/fit.h"
 #include "plugins/weight_type.h"
 
 namespace precis::aqlm {
@@ -107,7 +106,11 @@ void AqlmQuantizer::encode(const precis_call& call, const precis_param& param,
                            const precis_tensor& weight, const sdk::Parts& parts) const {
   const auto type = plugins::weight_type(param.dtype);
   Fit fit = fit_in(shape_of(param), call.workspace);
-  find_codebooks(call, type, sdk::data<const void>(weight), fit);
+  find_codebooks(call, type, sdk::data<const void>(weight), {}, fit);
+  store(fit, type, parts);
+}
+
+void store(const Fit& fit, kernels::WeightType type, const sdk::Parts& parts) {
   if (fit.shape.bits <= 8)
     store_codes(fit, sdk::data<int8_t>(*parts[kCodes]));
   else

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/aqlm/aqlm.h"
 #include "plugins/aqlm/config.h"
+#include "plugins/aqlm/fit.h"
 
 namespace precis::aqlm {
 
@@ -12,6 +13,12 @@ inline constexpr std::size_t kCodes = 0, kCodebooks = 1, kScales = 2;
 class AqlmQuantizer : public sdk::WeightQuantizer {
  public:
   explicit AqlmQuantizer(Config config);
+
+  // The state is the second moments of the activation, float32 [in, in], and the count of rows.
+  void plan_calibration(const sdk::CalibrationGroup& group, sdk::PlanWriter& state) const override;
+  void observe(const precis_call& call, const precis_param& param, const precis_tensor& activation,
+               const sdk::Parts& state) const override;
+  void finish(const precis_call& call, const sdk::CalibrationGroup& group) const override;
 
   void plan_linear(const precis_linear_options& options, const precis_param& param,
                    sdk::PlanWriter& plan) const override;
@@ -40,5 +47,7 @@ class AqlmQuantizer : public sdk::WeightQuantizer {
 
   Config config_;
 };
+
+void store(const Fit& fit, kernels::WeightType type, const sdk::Parts& parts);
 
 }  // namespace precis::aqlm

@@ -64,6 +64,8 @@ CASES = [("text_encoder_3", "tokenizer_3", "gptq:bits=4,group_size=32"),
          ("text_encoder", "tokenizer", "gptq:bits=3,group_size=-1"),
          ("text_encoder_3", "tokenizer_3", "vptq:vector_len=4,num_centroids=64,num_res_centroids=32"),
          ("text_encoder_3", "tokenizer_3", "vptq:vector_len=8,num_centroids=128,num_res_centroids=-1"),
+         ("text_encoder_3", "tokenizer_3", "aqlm:num_codebooks=2,nbits_per_codebook=6"),
+         ("text_encoder", "tokenizer", "aqlm:num_codebooks=3,nbits_per_codebook=4,in_group_size=4,out_group_size=2"),
          ("text_encoder_3", "tokenizer_3", "awq:bits=4,group_size=32"),
          ("text_encoder", "tokenizer", "awq:bits=4,group_size=32")]
 
