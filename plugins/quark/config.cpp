@@ -20,8 +20,9 @@ int64_t number_at(const Json& object, const char* key) {
 }
 
 // "weight" of a layer's config: an object, or a list of them where scales are quantized in turn.
-TensorConfig weight_config(const Json& layer) {
+TensorConfig weight_config(const Json& layer, bool in_order) {
   TensorConfig config;
+  config.in_order = in_order;
   if (!layer.is_object()) return config;
   const Json weight = layer.value("weight", Json());
   if (weight.is_array()) config.dtype = "a list of quantizers";
@@ -111,12 +112,14 @@ Config read_config(const precis_config& request) {
          "kv_cache_post_rope", "min_kv_scale", "quant_mode", "softmax_quant_spec", "version"},
         false);
   config.normalized["quant_method"] = "quark";
-  config.weights = weight_config(config.normalized.value("global_quant_config", Json()));
+  const Json exported = config.normalized.value("export", Json());
+  const bool in_order = exported.is_object() && text_at(exported, "pack_method") == "order";
+  config.weights = weight_config(config.normalized.value("global_quant_config", Json()), in_order);
   config.excluded = sdk::module_list(config.normalized.value("exclude", Json()));
   const Json layers = config.normalized.value("layer_quant_config", Json());
   if (layers.is_object()) {
     for (const auto& [pattern, layer] : layers.items())
-      config.exceptions.emplace_back(pattern, weight_config(layer));
+      config.exceptions.emplace_back(pattern, weight_config(layer, in_order));
   }
   return config;
 }

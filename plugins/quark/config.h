@@ -14,6 +14,7 @@ struct TensorConfig {
   std::string scale_mode;    // how an e8m0 scale is rounded: "even", "floor", "ceil"
   int64_t axis = 0, group_size = 0;
   bool symmetric = true;
+  bool in_order = false;  // packed integers stand in order (pack_method "order")
 };
 
 struct Config {

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "plugins/group_products.h"
+#include "plugins/quark/integers.h"
 #include "plugins/shell_pattern.h"
 
 namespace precis::quark {
@@ -27,7 +29,7 @@ NarrowType narrow_type(const TensorConfig& weights) {
   throw PluginError(PRECIS_UNSUPPORTED,
                     "weights of dtype '" + weights.dtype + "', qscheme '" + weights.scheme +
                         "' are not read; fp8_e4m3 and symmetric int8 per tensor or channel, and "
-                        "fp4 per group with e8m0 scales are");
+                        "int4, uint4 and, with e8m0 scales, fp4 per group are");
 }
 
 kernels::ScaleTiles tiles_of(const TensorConfig& weights, const sdk::Matrix& matrix) {
@@ -37,6 +39,13 @@ kernels::ScaleTiles tiles_of(const TensorConfig& weights, const sdk::Matrix& mat
   if (weights.scheme == "per_group") tiles.columns = static_cast<uint64_t>(weights.group_size);
   tiles.per_row = (matrix.columns + tiles.columns - 1) / tiles.columns;
   return tiles;
+}
+
+// What may stand beside a weight and is not needed to decode it.
+std::vector<sdk::PartLayout> with_companions(std::vector<sdk::PartLayout> parts) {
+  for (const char* name : {"input_scale", "input_zero_point", "output_scale", "output_zero_point"})
+    parts.push_back(sdk::companion(name));
+  return parts;
 }
 
 }  // namespace
@@ -51,7 +60,8 @@ std::string QuarkQuantizer::config(const precis_component& component) const {
 }
 
 std::vector<sdk::PartLayout> QuarkQuantizer::layout(const precis_param& param) const {
-  const TensorConfig& weights = config_of(config_, sdk::module_of(sdk::view(param.name)));
+  const TensorConfig& weights = weights_of(param);
+  if (is_packed_integers(weights)) return with_companions(packed_layout(weights, param));
   const NarrowType type = narrow_type(weights);
   const sdk::Matrix matrix = sdk::matrix(param);
   const kernels::ScaleTiles tiles = tiles_of(weights, matrix);
@@ -77,14 +87,18 @@ std::vector<sdk::PartLayout> QuarkQuantizer::layout(const precis_param& param) c
   // Of a symmetric weight it is 0.
   if (type == NarrowType::int8)
     parts.push_back({"weight_zero_point", sdk::kInt8, scales, false, {}, true});
-  for (const char* name : {"input_scale", "input_zero_point", "output_scale", "output_zero_point"})
-    parts.push_back(sdk::companion(name));
-  return parts;
+  return with_companions(std::move(parts));
 }
 
 void QuarkQuantizer::check_writable(const precis_param& param) const {
   plugins::weight_type(param.dtype);
-  const TensorConfig& weights = config_of(config_, sdk::module_of(sdk::view(param.name)));
+  const TensorConfig& weights = weights_of(param);
+  if (is_packed_integers(weights)) {
+    if (weights.symmetric != (weights.dtype == "int4"))
+      throw PluginError(PRECIS_UNSUPPORTED,
+                        "int4 is written symmetric, uint4 with zero points (symmetric false)");
+    return;
+  }
   const bool even = weights.scale_mode.empty() || weights.scale_mode == "even";
   if (narrow_type(weights) == NarrowType::float4_e2m1 && (!even || weights.group_size % 32 != 0))
     throw PluginError(PRECIS_UNSUPPORTED,
@@ -101,6 +115,9 @@ sdk::StoredWeight QuarkQuantizer::describe(const sdk::StoredModule& module) cons
   const precis_tensor_info& codes = module.at("weight", 2);
   const precis_dtype scale = module.at("weight_scale").dtype;
   const TensorConfig& weights = config_of(config_, module.name());
+  if (is_packed_integers(weights))
+    return {sdk::is_weight_dtype(scale) ? scale : sdk::kBFloat16,
+            {codes.shape[1] * 8, codes.shape[0]}};
   const bool packed = narrow_type(weights) == NarrowType::float4_e2m1;
   return {sdk::is_weight_dtype(scale) ? scale : sdk::kBFloat16,
           {codes.shape[0], packed ? codes.shape[1] * 2 : codes.shape[1]}};
@@ -108,7 +125,8 @@ sdk::StoredWeight QuarkQuantizer::describe(const sdk::StoredModule& module) cons
 
 void QuarkQuantizer::encode(const precis_call& call, const precis_param& param,
                             const precis_tensor& weight, const sdk::Parts& parts) const {
-  const TensorConfig& weights = config_of(config_, sdk::module_of(sdk::view(param.name)));
+  const TensorConfig& weights = weights_of(param);
+  if (is_packed_integers(weights)) return encode_packed(call, weights, param, weight, parts);
   const sdk::Matrix matrix = sdk::matrix(param);
   const auto type = plugins::weight_type(param.dtype);
   const void* values = sdk::data<const void>(weight);
@@ -142,7 +160,7 @@ void QuarkQuantizer::encode(const precis_call& call, const precis_param& param,
 
 kernels::ScaledWeight QuarkQuantizer::stored(const precis_param& param,
                                              const sdk::ConstParts& parts) const {
-  const TensorConfig& weights = config_of(config_, sdk::module_of(sdk::view(param.name)));
+  const TensorConfig& weights = weights_of(param);
   const sdk::Matrix matrix = sdk::matrix(param);
   kernels::ScaledWeight weight{};
   weight.rows = {narrow_type(weights), 8, false, matrix.columns};
@@ -153,6 +171,44 @@ kernels::ScaledWeight QuarkQuantizer::stored(const precis_param& param,
   const precis_dtype scale = parts[kScales]->view.dtype;
   if (sdk::is_weight_dtype(scale)) weight.rounding = plugins::weight_type(scale);
   return weight;
+}
+
+void QuarkQuantizer::decode(const precis_call& call, const precis_param& param,
+                            const sdk::ConstParts& parts, sdk::RowRange rows,
+                            const precis_tensor& out) const {
+  const TensorConfig& weights = weights_of(param);
+  if (!is_packed_integers(weights)) return ScaledQuantizer::decode(call, param, parts, rows, out);
+  kernels::awq_kernels(kernels::current_isa())
+      .dequantize(kernels::AwqLayout::gemm, packed_shape(weights, param),
+                  sdk::data<const void>(*parts[kCodes]), sdk::data<const void>(*parts[kZeros]),
+                  plugins::weight_type(parts[kScales]->view.dtype),
+                  sdk::data<const void>(*parts[kScales]), rows.begin, rows.end,
+                  plugins::weight_type(out.view.dtype), sdk::data<void>(out));
+}
+
+void QuarkQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
+                                 sdk::PlanWriter& plan) const {
+  const TensorConfig& weights = weights_of(param);
+  if (!is_packed_integers(weights)) return ScaledQuantizer::plan_linear(options, param, plan);
+  plugins::product_shape(options, param);
+  plugins::plan_group_product(options, param, 4, packed_shape(weights, param).groups(), plan);
+}
+
+std::unique_ptr<sdk::Linear> QuarkQuantizer::prepare_linear(const precis_call& call,
+                                                            const precis_linear_options& options,
+                                                            const precis_param& param,
+                                                            const sdk::ConstParts& parts,
+                                                            const sdk::Parts& packed) const {
+  const TensorConfig& weights = weights_of(param);
+  if (!is_packed_integers(weights))
+    return ScaledQuantizer::prepare_linear(call, options, param, parts, packed);
+  check_parts(param, parts);
+  return plugins::awq_product(call, options, param, kernels::AwqLayout::gemm,
+                              packed_shape(weights, param), awq_parts(parts), packed);
+}
+
+const TensorConfig& QuarkQuantizer::weights_of(const precis_param& param) const {
+  return config_of(config_, sdk::module_of(sdk::view(param.name)));
 }
 
 }  // namespace precis::quark

@@ -12,6 +12,14 @@ class QuarkQuantizer : public plugins::ScaledQuantizer {
 
   std::string config(const precis_component& component) const override;
 
+  void plan_linear(const precis_linear_options& options, const precis_param& param,
+                   sdk::PlanWriter& plan) const override;
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -20,10 +28,14 @@ class QuarkQuantizer : public plugins::ScaledQuantizer {
   sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
   void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
               const sdk::Parts& parts) const override;
+  void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& out) const override;
   kernels::ScaledWeight stored(const precis_param& param,
                                const sdk::ConstParts& parts) const override;
 
  private:
+  const TensorConfig& weights_of(const precis_param& param) const;
+
   Config config_;
 };
 

@@ -16,11 +16,10 @@ json config_of(const json& options) {
 std::vector<ProductCase> products() {
   const std::vector<std::pair<int64_t, int64_t>> any{{1, 7}, {3, 50}, {33, 320}, {100, 1312}};
   const std::vector<std::pair<int64_t, int64_t>> groups{{5, 32}, {33, 320}, {100, 1312}};
-  return {{"quark-fp8", any},
-          {"quark-fp8-rows", any},
-          {"quark-int8", any},
-          {"quark-int8-rows", any},
-          {"quark-mxfp4", groups}};
+  const std::vector<std::pair<int64_t, int64_t>> packed{{8, 128}, {40, 384}, {104, 1280}};
+  return {{"quark-fp8", any},       {"quark-fp8-rows", any}, {"quark-int8", any},
+          {"quark-int8-rows", any}, {"quark-mxfp4", groups}, {"quark-int4", packed},
+          {"quark-uint4", packed}};
 }
 
 }  // namespace

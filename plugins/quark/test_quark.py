@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 FP8 = {"dtype": "fp8_e4m3", "qscheme": "per_tensor", "symmetric": True}
 FP4 = {"dtype": "fp4", "qscheme": "per_group", "group_size": 32, "ch_axis": -1, "scale_format": "e8m0"}
+UINT4 = {"dtype": "uint4", "qscheme": "per_group", "group_size": 32, "ch_axis": 1, "symmetric": False}
 ROWS, COLUMNS = 8, 64
 
 
@@ -23,6 +24,12 @@ def float8(**changed):
 def float4(**changed):
     made = {"weight": torch.full((ROWS, COLUMNS // 2), 0x22, dtype=torch.uint8),
             "weight_scale": torch.full((ROWS, COLUMNS // 32), 126, dtype=torch.uint8)}
+    return {key: value for key, value in (made | changed).items() if value is not None}
+
+
+def packed(**changed):
+    made = {"weight": torch.zeros(COLUMNS, ROWS // 8, dtype=torch.int32), "weight_scale": torch.ones(COLUMNS // 32, ROWS),
+            "weight_zero_point": torch.zeros(COLUMNS // 32, ROWS // 8, dtype=torch.int32)}
     return {key: value for key, value in (made | changed).items() if value is not None}
 
 
@@ -53,6 +60,10 @@ def test_layers_have_configs_of_their_own(tmp_path, precis):
     (float4(), FP4 | {"group_size": 0}, "are not read"),
     (float4(), FP4 | {"group_size": 2**62}, "multiple of group_size"),
     (float8(), {"dtype": "uint4", "qscheme": "per_group"}, "are not read"),
+    (packed(weight_scale=torch.ones(1, 8)), UINT4, "weight_scale' has 8 elements"),
+    (packed(weight_zero_point=None), UINT4, "weight_zero_point' is missing"),
+    (packed(weight=torch.zeros(COLUMNS, 1, dtype=torch.int8)), UINT4, "wrong dtype"),
+    (packed(), UINT4 | {"ch_axis": 0}, "are not read"),
     (float8(), [FP8, FP8], "are not read"),
 ])
 def test_damaged_checkpoints_are_refused(tmp_path, precis, tensors, weight, message):
@@ -69,7 +80,7 @@ EXPORTED = {preset["name"]: preset["config"] for preset in
 def llama(tmp_path_factory):
     """A small model in bfloat16, and its directory."""
     torch.manual_seed(9)
-    config = transformers.LlamaConfig(vocab_size=64, hidden_size=64, intermediate_size=160, num_hidden_layers=2,
+    config = transformers.LlamaConfig(vocab_size=64, hidden_size=128, intermediate_size=256, num_hidden_layers=2,
                                       num_attention_heads=4, num_key_value_heads=2)
     model = transformers.LlamaForCausalLM(config).to(torch.bfloat16).eval()
     out = tmp_path_factory.mktemp("llama")
@@ -84,6 +95,8 @@ def quark_config(name):
               "quark-fp8-rows": lambda: spec.FP8E4M3PerChannelSpec(ch_axis=0, is_dynamic=False),
               "quark-int8": lambda: spec.Int8PerTensorSpec(observer_method="min_max", **integers),
               "quark-int8-rows": lambda: spec.Int8PerChannelSpec(ch_axis=0, **integers),
+              "quark-int4": lambda: spec.Int4PerGroupSpec(ch_axis=-1, group_size=128, **integers),
+              "quark-uint4": lambda: spec.Uint4PerGroupSpec(ch_axis=-1, group_size=128, **integers | {"symmetric": False}),
               "quark-mxfp4": lambda: spec.OCP_MXFP4Spec(ch_axis=-1, is_dynamic=False)}[name]()
     return spec.QConfig(global_quant_config=spec.QLayerConfig(weight=weight.to_quantization_spec()), exclude=["lm_head"])
 

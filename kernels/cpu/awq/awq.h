@@ -23,6 +23,7 @@ enum class AwqLayout { gemm, gemv, gemv_fast };
 
 struct AwqShape {
   uint64_t rows, columns, group_size;
+  int sign = 0;  // 8: codes and zero points of gemm are read as two's complement
   uint64_t groups() const { return columns / group_size; }
   // Words of zero points a row in gemv, padded as its kernel reads them.
   uint64_t zero_width() const {

@@ -182,7 +182,8 @@ int code_at(AwqLayout layout, const AwqShape& shape, const void* qweight, uint64
   const auto* words = static_cast<const uint32_t*>(qweight);
   switch (layout) {
     case AwqLayout::gemm:
-      return words[column * (shape.rows / 8) + row / 8] >> (4 * kNibbleOfRow[row % 8]) & 15;
+      return (words[column * (shape.rows / 8) + row / 8] >> (4 * kNibbleOfRow[row % 8]) & 15) ^
+             shape.sign;
     case AwqLayout::gemv:
       return words[(row * shape.columns + column) / 8] >> (4 * (column % 8)) & 15;
     case AwqLayout::gemv_fast:
@@ -209,7 +210,7 @@ Affine affine_at(AwqLayout layout, const AwqShape& shape, const void* qzeros,
     return {scale, Scale::load(zeros, group * shape.rows + row)};
   }
   const uint32_t word = words[group * (shape.rows / 8) + row / 8];
-  return {scale, static_cast<float>(word >> (4 * kNibbleOfRow[row % 8]) & 15)};
+  return {scale, static_cast<float>((word >> (4 * kNibbleOfRow[row % 8]) & 15) ^ shape.sign)};
 }
 
 void read_groups(AwqLayout layout, AwqShape shape, const void* qzeros, WeightType scale_type,
