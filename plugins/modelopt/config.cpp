@@ -19,6 +19,7 @@ Algorithm algorithm_of(const std::string& name) {
   if (name == "NVFP4" || name == "NVFP4_AWQ" || name == "W4A16_NVFP4") return Algorithm::nvfp4;
   if (name == "W4A8_NVFP4_FP8") return Algorithm::nvfp4_fp8;
   if (name == "W4A16_AWQ") return Algorithm::int4;
+  if (name == "W4A8_AWQ") return Algorithm::int4_fp8;
   if (name == "MXFP8") return Algorithm::mxfp8;
   if (name == "mxfp4" || name == "MXFP4" || name == "W4A8_MXFP4_FP8") return Algorithm::mxfp4;
   return Algorithm::unread;

@@ -15,6 +15,7 @@ enum class Algorithm {
   fp8_blocks,  // float8, a scale a tile of 128 x 128
   int8_rows,   // int8, a scale a row
   int4,        // 4-bit integers, a scale in groups of 128
+  int4_fp8,    // the same, rounded to float8 with one scale
   nvfp4,       // 4-bit floats, float8 scales in groups of 16, one scale of these
   nvfp4_fp8,   // the same in groups of 32, for products in float8
   mxfp4,       // 4-bit floats, a power of two in groups of 32

@@ -30,6 +30,12 @@ Form form_of(const Scheme& scheme) {
       return {NarrowType::int8, 8, sdk::kInt8, 1, 0, ScaleRule::float32};
     case Algorithm::int4:
       return groups(NarrowType::int4_row_pairs, 4, sdk::kUInt8, scheme, 128, ScaleRule::float32);
+    case Algorithm::int4_fp8: {
+      Form form =
+          groups(NarrowType::int4_row_pairs, 4, sdk::kUInt8, scheme, 128, ScaleRule::float32);
+      form.in_float8 = true;
+      return form;
+    }
     case Algorithm::nvfp4:
       return groups(float4, 4, sdk::kUInt8, scheme, 16, product, 6 * 448);
     case Algorithm::nvfp4_fp8:
@@ -44,7 +50,7 @@ Form form_of(const Scheme& scheme) {
   }
   throw sdk::PluginError(PRECIS_UNSUPPORTED,
                          "quant_algo FP8, FP8_PER_CHANNEL_PER_TOKEN, fp8_pb_wo, MXFP8, W8A16, "
-                         "W4A16_AWQ, NVFP4, W4A16_NVFP4, W4A8_NVFP4_FP8, mxfp4 and "
+                         "W4A16_AWQ, W4A8_AWQ, NVFP4, W4A16_NVFP4, W4A8_NVFP4_FP8, mxfp4 and "
                          "W4A8_MXFP4_FP8 are read, others are not");
 }
 

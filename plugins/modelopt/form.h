@@ -14,6 +14,7 @@ struct Form {
   kernels::ScaleRule rule;
   bool in_groups = false;   // no group of columns is smaller than the others
   float whole_divisor = 0;  // the scale of scales is absmax over this; 0: there is none
+  bool in_float8 = false;   // values are rounded to float8 with a scale of their own
 };
 
 // Throws PRECIS_UNSUPPORTED for what is not read.

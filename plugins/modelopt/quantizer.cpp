@@ -102,7 +102,10 @@ std::vector<sdk::PartLayout> ModelOptQuantizer::layout(const precis_param& param
     default:
       parts.push_back({"weight_scale", sdk::kFloat32, std::move(scales), true});
   }
-  for (const char* name : {"input_scale", "output_scale"}) parts.push_back(sdk::companion(name));
+  if (form.in_float8) parts.push_back({"weight_scale_2", sdk::kFloat32, {}});
+  // The first: decoding tells it from the others, which have one number, by its shape.
+  for (const char* name : {"pre_quant_scale", "input_scale", "output_scale"})
+    parts.push_back(sdk::companion(name));
   return parts;
 }
 
@@ -110,11 +113,12 @@ void ModelOptQuantizer::check_writable(const precis_param& param) const {
   if (config_.of_diffusers) throw PluginError(PRECIS_UNSUPPORTED, kDiffusers);
   plugins::weight_type(param.dtype);
   const Scheme& scheme = this->scheme(param);
-  if (scheme.name == "NVFP4_AWQ" || scheme.name == "W8A8_SQ_PER_CHANNEL")
+  if (scheme.name == "NVFP4_AWQ" || scheme.name == "W8A8_SQ_PER_CHANNEL" ||
+      scheme.name == "W4A8_AWQ")
     throw PluginError(PRECIS_UNSUPPORTED,
                       "quant_algo " + scheme.name +
                           " needs scales of the activations, which only a calibration finds; "
-                          "W4A16_NVFP4 and W8A16 store the same numbers without them");
+                          "W4A16_NVFP4, W8A16 and W4A16_AWQ store the same numbers without them");
 }
 
 bool ModelOptQuantizer::is_quantized(const sdk::StoredModule& module) const {
@@ -123,11 +127,6 @@ bool ModelOptQuantizer::is_quantized(const sdk::StoredModule& module) const {
 }
 
 sdk::StoredWeight ModelOptQuantizer::describe(const sdk::StoredModule& module) const {
-  if (module.find("pre_quant_scale") != nullptr)
-    throw PluginError(PRECIS_UNSUPPORTED,
-                      "'" + module.key("pre_quant_scale") +
-                          "': the weights are scaled against the activations, which precis does "
-                          "not scale; export the checkpoint without pre_quant_scale (AWQ)");
   const precis_tensor_info& codes = module.at("weight", 2);
   const precis_tensor_info& scales = module.at("weight_scale");
   const NarrowType type = form_of(scheme(module.name())).type;
@@ -181,6 +180,64 @@ kernels::ScaledWeight ModelOptQuantizer::stored(const precis_param& param,
   weight.scales = sdk::data<const void>(*parts[kScales]);
   if (form.whole_divisor > 0) weight.factor = plugins::single_number(*parts[kScaleOfScales]);
   return weight;
+}
+
+EffectiveWeight ModelOptQuantizer::effective(const precis_param& param,
+                                             const sdk::ConstParts& parts) const {
+  const Form form = form_of(scheme(param));
+  EffectiveWeight weight;
+  weight.numbers = {stored(param, parts), kernels::WeightType::f32};
+  if (form.in_float8) weight.float8_scale = plugins::single_number(*parts[kScaleOfScales]);
+  const std::size_t own = form.in_float8 || form.whole_divisor > 0 ? 3 : 2;
+  if (parts.size() <= own) return weight;
+  const precis_view& scales = parts[own]->view;
+  const uint64_t columns = sdk::matrix(param).columns;
+  if (scales.ndim == 1 && scales.shape[0] == static_cast<int64_t>(columns) &&
+      sdk::is_weight_dtype(scales.dtype))
+    weight.columns = plugins::floats_of(*parts[own], 0, columns);
+  else if (sdk::elements(scales.ndim, scales.shape) > 1)
+    throw PluginError(PRECIS_DATA_LOSS, "'pre_quant_scale' must be a float for each of the " +
+                                            std::to_string(columns) + " columns");
+  return weight;
+}
+
+void ModelOptQuantizer::decode(const precis_call& call, const precis_param& param,
+                               const sdk::ConstParts& parts, sdk::RowRange rows,
+                               const precis_tensor& out) const {
+  const EffectiveWeight weight = effective(param, parts);
+  if (weight.is_plain()) return ScaledQuantizer::decode(call, param, parts, rows, out);
+  const uint64_t columns = sdk::matrix(param).columns;
+  float values[kernels::kStrip];
+  kernels::with_type(plugins::weight_type(out.view.dtype), [&](auto tag) {
+    using Type = decltype(tag);
+    auto* to = sdk::data<typename Type::Stored>(out);
+    for (uint64_t row = rows.begin; row < rows.end; ++row) {
+      for (uint64_t begin = 0; begin < columns; begin += kernels::kStrip) {
+        const uint64_t end = std::min(columns, begin + kernels::kStrip);
+        modelopt::decode(weight, row, begin, end, values);
+        for (uint64_t i = 0; i < end - begin; ++i) Type::store(to++, 0, values[i]);
+      }
+    }
+  });
+}
+
+std::unique_ptr<sdk::Linear> ModelOptQuantizer::prepare_linear(const precis_call& call,
+                                                               const precis_linear_options& options,
+                                                               const precis_param& param,
+                                                               const sdk::ConstParts& parts,
+                                                               const sdk::Parts& packed) const {
+  check_parts(param, parts);
+  EffectiveWeight weight = effective(param, parts);
+  if (weight.is_plain())
+    return ScaledQuantizer::prepare_linear(call, options, param, parts, packed);
+  const sdk::Matrix matrix = plugins::product_shape(options, param);
+  kernels::LinearWeight linear{};
+  linear.arithmetic = plugins::float_arithmetic(options);
+  linear.out_features = matrix.rows;
+  linear.in_features = matrix.columns;
+  linear.decode_floats = decode_floats;
+  weight.out_type = plugins::decoded_type(linear.arithmetic);
+  return std::make_unique<plugins::Product<EffectiveWeight>>(options, linear, std::move(weight));
 }
 
 }  // namespace precis::modelopt

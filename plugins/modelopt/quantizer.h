@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plugins/modelopt/config.h"
+#include "plugins/modelopt/effective.h"
 #include "plugins/scaled_quantizer.h"
 
 namespace precis::modelopt {
@@ -16,6 +17,12 @@ class ModelOptQuantizer : public plugins::ScaledQuantizer {
 
   std::string config(const precis_component& component) const override;
 
+  std::unique_ptr<sdk::Linear> prepare_linear(const precis_call& call,
+                                              const precis_linear_options& options,
+                                              const precis_param& param,
+                                              const sdk::ConstParts& parts,
+                                              const sdk::Parts& packed) const override;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -24,10 +31,13 @@ class ModelOptQuantizer : public plugins::ScaledQuantizer {
   sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
   void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
               const sdk::Parts& parts) const override;
+  void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& out) const override;
   kernels::ScaledWeight stored(const precis_param& param,
                                const sdk::ConstParts& parts) const override;
 
  private:
+  EffectiveWeight effective(const precis_param& param, const sdk::ConstParts& parts) const;
   const Scheme& scheme(std::string_view module) const;
   const Scheme& scheme(const precis_param& param) const {
     return scheme(sdk::module_of(sdk::view(param.name)));

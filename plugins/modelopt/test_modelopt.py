@@ -135,10 +135,10 @@ def test_what_needs_activations_is_not_written(tmp_path, precis, llama, algorith
 DAMAGED = {
     "few-scales": ("NVFP4", {"weight_scale": torch.zeros(16, 3).to(torch.float8_e4m3fn)}, "weight_scale' has 48 elements"),
     "no-scale-of-scales": ("NVFP4", {"weight_scale_2": None}, "weight_scale_2' is missing"),
-    "scaled-activations": ("FP8", {"pre_quant_scale": torch.ones(64)}, "pre_quant_scale"),
+    "scales-of-other-columns": ("FP8", {"pre_quant_scale": torch.ones(32)}, "each of the 64 columns"),
     "order-of-a-kernel": ("NVFP4", {"weight_scale": torch.zeros(64, dtype=torch.uint8)}, "TensorRT-LLM"),
     "codes-of-one-dimension": ("FP8", {"weight": torch.zeros(64).to(torch.float8_e4m3fn)}, "dimensions"),
-    "another-algorithm": ("W4A8_AWQ", {}, "are read, others are not"),
+    "another-algorithm": ("NVFP4_SVD", {}, "are read, others are not"),
 }
 
 
