@@ -16,6 +16,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "methods"
 MEASURED = PAGES / "measured.json"
+PRODUCTS = ROOT / "docs" / "benchmarks" / "products.json"
+BATCHES = ("product 1", "product 32", "product 512")
 # Left out of a page: what checks the method, which stands in its README.
 OMITTED = {"Tests"}
 
@@ -85,11 +87,35 @@ def measured_table(plugin, measured):
     return [*lines, ""]
 
 
+def speed_class(row):
+    """Of a product by processor time, over torch's Linear in bfloat16: coarse, so that pages do not change with every run."""
+    factor = row["rate"] / row["peers"]["torch bfloat16"]
+    for least, name in ((4, "over 4 times"), (2, "2 to 4 times"), (1.2, "1.2 to 2 times"), (0.8, "as fast")):
+        if factor >= least:
+            return name
+    return "slower"
+
+
+def speed_table(plugin):
+    presets = {preset["name"] for preset in plugin["presets"]}
+    found = {}
+    for row in json.loads(PRODUCTS.read_text())["rows"]:
+        own = row["format"] in presets or row["format"].startswith(plugin["id"] + ":")
+        if own and row["threads"] == 1 and row["operation"] in BATCHES and "torch bfloat16" in row["peers"]:
+            found.setdefault(row["format"], {})[row["operation"]] = speed_class(row)
+    if not found:
+        return ""
+    lines = ["", "", "Rows of activations in bfloat16 times a weight of 4096 x 4096 on one thread with AVX-512, over torch's Linear in",
+             "bfloat16:", "", "| format | 1 row | 32 rows | 512 rows |", "|---|---|---|---|"]
+    lines += [f"| `{name}` | {' | '.join(classes.get(batch, '-') for batch in BATCHES)} |" for name, classes in found.items()]
+    return "\n".join(lines)
+
+
 def speed(plugin):
     source = (ROOT / "plugins" / plugin["id"]).glob("*.cpp")
     if any("Products::linear" in path.read_text() for path in source):
         return ("Products multiply with the stored numbers, decoded a part of a row at a time: the float matrix never exists.\n"
-                "[benchmarks](../benchmarks.md) has what was measured.")
+                "[benchmarks](../benchmarks.md) has what was measured." + speed_table(plugin))
     return "No products of its own: a weight is decoded to numbers before it is multiplied."
 
 
@@ -115,7 +141,7 @@ def page(plugin, measured):
 
 
 def index(found):
-    lines = ["# The methods", "", "A page each: the format to the byte, numerics, when to choose it, measured error, options. Made by",
+    lines = ["# The methods", "", "A page each: the format to the byte, numerics, when to choose it, class of speed, measured error, options. Made by",
              "`tests/method_pages.py`.", "", "| plugin | what it is | writes |", "|---|---|---|"]
     for plugin in found:
         writes = "yes" if plugin["writes"] else "reads only"

@@ -39,3 +39,9 @@ def test_presets_that_need_nothing_are_measured(precis):
     for plugin in method_pages.plugins(precis.path):
         presets = {preset["name"] for preset in plugin["presets"]} - left_out.get(plugin["id"], set())
         assert presets == set(measured.get(plugin["id"], {})), plugin["id"]
+
+
+def test_every_measured_product_is_on_its_page():
+    pages = "".join(path.read_text() for path in method_pages.PAGES.glob("*.md"))
+    for row in json.loads(method_pages.PRODUCTS.read_text())["rows"]:
+        assert f"| `{row['format']}` |" in pages, row["format"]
