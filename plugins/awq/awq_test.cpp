@@ -27,6 +27,7 @@ const MethodUnderTest& method_under_test() {
                                     {"group_size", options.at("group_size")},
                                     {"version", options.at("version")}};
                       }}},
+      .skip_lists = {{"awq", {{"quant_method", "awq"}}, "modules_to_not_convert", true, false}},
       .products = products(),
       .least_configs = 110};
   return method;

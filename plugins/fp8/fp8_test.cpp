@@ -43,6 +43,9 @@ const MethodUnderTest& method_under_test() {
                         return json{{"quant_method", "fbgemm_fp8"}};
                       },
                   .sums = rounded}},
+      .skip_lists =
+          {{"fp8", {{"quant_method", "fp8"}}, "modules_to_not_convert", true, false},
+           {"fbgemm_fp8", {{"quant_method", "fbgemm_fp8"}}, "modules_to_not_convert", true, false}},
       .products = products(),
       .least_configs = 90};
   return method;

@@ -75,6 +75,8 @@ struct SkipList {
   std::string key;        // of the list
   // The library's loader adds modules of its own to the list; false: the list alone counts.
   bool loader_adds = true;
+  // Whether answers for lists and paths were recorded, beside those for real architectures.
+  bool has_paths = true;
 };
 
 struct MethodUnderTest {
