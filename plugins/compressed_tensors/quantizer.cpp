@@ -1,5 +1,7 @@
 #include "plugins/compressed_tensors/quantizer.h"
 
+#include <algorithm>
+
 #include "plugins/compressed_tensors/bitmask.h"
 #include "plugins/compressed_tensors/module_match.h"
 
@@ -54,6 +56,12 @@ kernels::WeightType rounding_of(kernels::ScaleType scale) {
     default:
       return kernels::WeightType::bf16;
   }
+}
+
+bool has_scales_of_keys(const precis_component& component) {
+  return std::any_of(
+      component.others, component.others + component.others_count,
+      [](const precis_param* param) { return sdk::leaf(sdk::view(param->name)) == "k_scale"; });
 }
 
 }  // namespace
@@ -310,6 +318,11 @@ void CompressedTensorsQuantizer::write_skip_list(const sdk::ModuleList& modules,
 }
 
 std::string CompressedTensorsQuantizer::config(const precis_component& component) const {
+  if (config_.has_kv_cache_scheme && !has_scales_of_keys(component))
+    throw PluginError(
+        PRECIS_UNSUPPORTED,
+        "kv_cache_scheme needs scales of measured keys and values (k_scale, v_scale), "
+        "which the source has not; leave it out");
   sdk::Json object = sdk::Json::parse(ScaledQuantizer::config(component));
   std::string format;
   for (const ConfigGroup& group : config_.groups) {

@@ -229,8 +229,6 @@ void check_scheme_writable(const Config& config, const QuantizationScheme& schem
     unsupported("'version' is of a library before 0.18, whose forms are only read; leave it out");
   if (!config.sparsity_format.empty())
     unsupported("sparsity_config: compressed-tensors reads no bitmasks since 0.15");
-  if (config.has_kv_cache_scheme)
-    unsupported("kv_cache_scheme needs measured keys and values; leave it out");
   for (const auto* args : {&scheme.input_activations, &scheme.output_activations}) {
     if (*args && (*args)->dynamic != Dynamic::yes)
       unsupported("static activations need measured ones; use 'dynamic': true, or no activations");

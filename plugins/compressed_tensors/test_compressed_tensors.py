@@ -165,3 +165,33 @@ def test_precis_decodes_what_the_library_compresses(tmp_path, precis, name, dtyp
     assert set(decoded) == {module + ".weight" for module in weights}
     for module, weight in want.items():
         assert torch.equal(decoded[module + ".weight"], weight.float()), module
+
+
+CACHE = {"num_bits": 8, "type": "float", "strategy": "tensor", "dynamic": False, "symmetric": True}
+
+
+def test_scales_of_keys_and_values_stay(llama, precis, tmp_path):
+    first, out = tmp_path / "first", tmp_path / "out"
+    precis("quantize", llama, "-o", first, "--type", json.dumps(config_of(SCHEMES["int4-group"])), "--progress", "none")
+    stored = load_file(first / "model.safetensors")
+    for layer in range(2):
+        stored |= {f"model.layers.{layer}.self_attn.{kind}_scale": torch.tensor([0.02 + layer]) for kind in "kv"}
+    save_file(stored, first / "model.safetensors")
+    config = json.loads((first / "config.json").read_text())
+    config["quantization_config"]["kv_cache_scheme"] = CACHE
+    (first / "config.json").write_text(json.dumps(config))
+
+    precis("convert", first, "-o", out, "--type", "compressed-tensors", "--progress", "none")
+    written = load_file(out / "model.safetensors")
+    assert written.keys() == stored.keys()
+    assert all(torch.equal(written[name], stored[name]) for name in stored if name.endswith(("k_scale", "v_scale")))
+    kept = json.loads((out / "config.json").read_text())["quantization_config"]["kv_cache_scheme"]
+    assert {key: kept[key] for key in CACHE} == CACHE
+    model = transformers.LlamaForCausalLM.from_pretrained(out, dtype=torch.bfloat16)
+    assert model.config.quantization_config.quantization_config.kv_cache_scheme.num_bits == 8
+
+
+def test_scales_of_keys_and_values_are_not_invented(llama, precis, tmp_path):
+    config = json.dumps(config_of(SCHEMES["int4-group"]) | {"kv_cache_scheme": CACHE})
+    result = precis("quantize", llama, "-o", tmp_path / "out", "--type", config, "--progress", "none", code=2)
+    assert "k_scale" in result.stderr and not (tmp_path / "out").exists()

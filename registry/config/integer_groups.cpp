@@ -70,10 +70,14 @@ json weights_of(const IntegerGroups& groups) {
 IntegerGroups integer_groups(const json& config) {
   if (!config.is_object()) return {};
   const std::string method = method_of(config);
-  if (method == "compressed-tensors") return groups_of_all(config.value("config_groups", json()));
+  if (method == "compressed-tensors") {
+    IntegerGroups groups = groups_of_all(config.value("config_groups", json()));
+    groups.cache = config.value("kv_cache_scheme", json());
+    return groups;
+  }
   if (method != "gptq" && method != "awq" && method != "auto-round") return {};
   IntegerGroups groups{integer_at(config, "bits"), integer_at(config, "group_size"),
-                       flag_at(config, "sym"), flag_at(config, "desc_act")};
+                       flag_at(config, "sym"), flag_at(config, "desc_act"), nullptr};
   if (method != "awq") return groups;
   if (!groups.bits) groups.bits = integer_at(config, "w_bit");
   if (!groups.group_size) groups.group_size = integer_at(config, "q_group_size");
@@ -91,10 +95,12 @@ json with_integer_groups(json config, const IntegerGroups& groups) {
   } else if (method == "awq") {
     // Always with zero points, which a symmetric weight has as well.
     fill(config, "group_size", groups.group_size);
-  } else if (method == "compressed-tensors" && !config.contains("config_groups") && groups.bits &&
-             groups.group_size) {
-    config["config_groups"] = {
-        {"group_0", {{"targets", {"Linear"}}, {"weights", weights_of(groups)}}}};
+  } else if (method == "compressed-tensors") {
+    if (!config.contains("config_groups") && groups.bits && groups.group_size)
+      config["config_groups"] = {
+          {"group_0", {{"targets", {"Linear"}}, {"weights", weights_of(groups)}}}};
+    if (!config.contains("kv_cache_scheme") && !groups.cache.is_null())
+      config["kv_cache_scheme"] = groups.cache;
   }
   return config;
 }

@@ -12,6 +12,7 @@ struct IntegerGroups {
   std::optional<int64_t> bits, group_size;
   std::optional<bool> symmetric;  // without zero points
   std::optional<bool> ordered;    // GPTQ's desc_act
+  nlohmann::json cache;           // compressed-tensors' kv_cache_scheme; null: none
 };
 
 // Of GPTQ, auto-round, AWQ and compressed-tensors, of whose config groups all must say the same.
