@@ -38,11 +38,12 @@ uint64_t groups_at_once(const kernels::AqlmShape& shape) {
 struct GroupMetric {
   GroupMetric(const Moments& moments, uint64_t first, uint64_t size)
       : n(size), factor(size * size), inverse(size * size) {
-    for (uint64_t i = 0; i < n; ++i) {
-      std::copy_n(moments.values + (first + i) * moments.columns + first, n, &factor[i * n]);
-      inverse[i * n + i] = 1;
-    }
-    dense().factor(factor.data(), n, n);
+    float largest = 0;
+    for (uint64_t i = 0; i < n; ++i) largest = std::max(largest, moments.diagonal(first + i));
+    // Columns that are all but multiples of each other need more than what damps the whole.
+    for (float more = 0; !factorize(moments, first, more);)
+      more = std::max(10 * more, 1e-6f * largest);
+    for (uint64_t i = 0; i < n; ++i) inverse[i * n + i] = 1;
     dense().solve(factor.data(), n, n, inverse.data(), n, n);
   }
   // out = v R^T
@@ -61,6 +62,15 @@ struct GroupMetric {
 
   uint64_t n;
   Matrix factor, inverse;
+
+ private:
+  bool factorize(const Moments& moments, uint64_t first, float more) {
+    for (uint64_t i = 0; i < n; ++i) {
+      std::copy_n(moments.values + (first + i) * moments.columns + first, n, &factor[i * n]);
+      factor[i * (n + 1)] += more;
+    }
+    return dense().factor(factor.data(), n, n);
+  }
 };
 
 // A codebook in a group's metric, as kernels::CodebookKernels takes it.

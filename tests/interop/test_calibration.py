@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 WORDS = ("a fox in the snow runs over old stones while rain falls on quiet green hills and two birds sing near the "
          "river bank under a bright moon").split()
-BAD_USE, UNREADABLE = 1, 2
+BAD_USE, UNREADABLE, INTERRUPTED = 1, 2, 130
 
 
 def texts(count, seed):
@@ -92,7 +92,8 @@ def test_columns_in_order_of_activation_have_their_groups(pipelines, decoded, ca
     assert any((group[1:] < group[:-1]).any() for group in groups)
 
 
-def test_a_killed_run_goes_on_behind_its_last_layer(precis, pipelines, calibration, tmp_path):
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_stopped_run_goes_on_behind_its_last_layer(precis, pipelines, calibration, tmp_path, end):
     def command(out):
         return [precis.path, "quantize", pipelines("sd3") / "text_encoder_3", "-o", out, "--type",
                 "gptq:bits=4,group_size=32", "--calibration", calibration, "--progress", "plain"]
@@ -103,8 +104,8 @@ def test_a_killed_run_goes_on_behind_its_last_layer(precis, pipelines, calibrati
     process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and len(list(store.glob("*.safetensors"))) < 2:
         time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(end)
+    assert process.wait() == (INTERRUPTED if end == signal.SIGINT else -end)
     assert not killed.exists() and store.exists()
     again = subprocess.run(command(killed), check=True, capture_output=True, text=True)
     assert "(done before)" in again.stderr
