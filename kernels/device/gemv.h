@@ -8,7 +8,15 @@ namespace precis::kernels::PRECIS_DEVICE {
 
 inline constexpr unsigned kGemvWarps = 4;
 inline constexpr int kGemvMaxBatch = 8;
-inline constexpr int kGemvUnroll = 4;  // runs in flight for each lane
+
+// Runs in flight for each lane.
+template <class Format>
+inline constexpr int kRunsInFlight = [] {
+  if constexpr (requires { Format::kInFlight; })
+    return Format::kInFlight;
+  else
+    return 4;
+}();
 
 // sums[b] += the run's eight weights times x[b][column ...], for the rows of x below `batch`.
 template <class Format, class Activation, int Batch>
@@ -49,15 +57,16 @@ __global__ void __launch_bounds__(kGemvWarps* kWarp)
   const uint32_t row = blockIdx.x * kGemvWarps + static_cast<uint32_t>(warp());
   if (row >= weight.rows) return;
   constexpr uint32_t kStep = kWarp * kRun;
+  constexpr int kUnroll = kRunsInFlight<Format>;
   float sums[Batch] = {};
   uint32_t column = static_cast<uint32_t>(lane()) * kRun;
-  for (; column + (kGemvUnroll - 1) * kStep < weight.columns; column += kGemvUnroll * kStep) {
-    typename Format::Run runs[kGemvUnroll];
+  for (; column + (kUnroll - 1) * kStep < weight.columns; column += kUnroll * kStep) {
+    typename Format::Run runs[kUnroll];
     PRECIS_UNROLL
-    for (int i = 0; i < kGemvUnroll; ++i)
+    for (int i = 0; i < kUnroll; ++i)
       runs[i] = Format::load(weight, row, column + static_cast<uint32_t>(i) * kStep);
     PRECIS_UNROLL
-    for (int i = 0; i < kGemvUnroll; ++i)
+    for (int i = 0; i < kUnroll; ++i)
       gemv_accumulate<Format, Activation, Batch>(
           weight, table, runs[i], x, column + static_cast<uint32_t>(i) * kStep, batch, sums);
   }
@@ -94,16 +103,16 @@ __global__ void __launch_bounds__(kGemvRowWarps* kWarp, 2)
   const uint32_t wanted = first + static_cast<uint32_t>(lane()),
                  row = wanted < last ? wanted : last;
   constexpr uint32_t kStep = kGemvRowWarps * kRun;
+  constexpr int kUnroll = kRunsInFlight<Format>;
   float sums[Batch] = {};
   uint32_t column = static_cast<uint32_t>(warp()) * kRun;
-  for (; column + (Format::kInFlight - 1) * kStep < weight.columns;
-       column += Format::kInFlight * kStep) {
-    typename Format::Run runs[Format::kInFlight];
+  for (; column + (kUnroll - 1) * kStep < weight.columns; column += kUnroll * kStep) {
+    typename Format::Run runs[kUnroll];
     PRECIS_UNROLL
-    for (int i = 0; i < Format::kInFlight; ++i)
+    for (int i = 0; i < kUnroll; ++i)
       runs[i] = Format::load(weight, row, column + static_cast<uint32_t>(i) * kStep);
     PRECIS_UNROLL
-    for (int i = 0; i < Format::kInFlight; ++i)
+    for (int i = 0; i < kUnroll; ++i)
       gemv_accumulate<Format, Activation, Batch>(
           weight, table, runs[i], x, column + static_cast<uint32_t>(i) * kStep, batch, sums);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "kernels/cpu/common/numbers.h"
 
@@ -11,7 +12,53 @@
 
 namespace precis::kernels::PRECIS_DEVICE {
 
-enum class GgufType { q8_0, q4_0, q4_k };
+enum class GgufType : uint32_t {
+  f16,
+  bf16,
+  q8_0,
+  q4_0,
+  q4_k,
+  // Blocks with one scale.
+  q4_1,
+  q5_0,
+  q5_1,
+  iq4_nl,
+  mxfp4,
+  nvfp4,
+  q1_0,
+  q2_0,
+  tq1_0,
+  tq2_0,
+  // Blocks of 256 with scales for groups.
+  q2_k,
+  q3_k,
+  q5_k,
+  q6_k,
+  iq4_xs,
+  // Points of lattices.
+  iq1_s,
+  iq1_m,
+  iq2_xxs,
+  iq2_xs,
+  iq2_s,
+  iq3_xxs,
+  iq3_s,
+};
+
+struct GgufTypeShape {
+  GgufType type;
+  std::string_view name;  // of kernels/cpu/gguf's codec
+  uint32_t block_elements, block_bytes;
+  bool encodes;  // quantize_gguf knows it
+  bool shifted;  // values are level * scale + shift
+};
+uint32_t gguf_type_count();
+const GgufTypeShape& gguf_type_at(uint32_t index);
+inline bool encodes(GgufType type) {
+  return gguf_type_at(static_cast<uint32_t>(type)).encodes;
+}
+// Null for an unknown name.
+const GgufTypeShape* find_gguf_type(std::string_view name);
 
 struct GgufTensor {
   GgufType type;
@@ -19,8 +66,8 @@ struct GgufTensor {
   const uint8_t* blocks;   // as in the file
 };
 
-// Encodes matrix[rows][columns] to blocks as in a file, kernels/cpu/gguf's bits without an
-// importance matrix.
+// For types that are encoded: matrix[rows][columns] to blocks as in a file, kernels/cpu/gguf's bits
+// without an importance matrix.
 const char* quantize_gguf(GgufType type, WeightType matrix_type, const void* matrix, uint32_t rows,
                           uint32_t columns, uint8_t* blocks, void* stream);
 

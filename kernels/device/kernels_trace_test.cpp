@@ -221,6 +221,30 @@ TEST_F(DeviceTraffic, GgufBlocks) {
   }
 }
 
+// The types that share kernels: every byte of theirs that is read is read from memory once.
+TEST_F(DeviceTraffic, GgufFamilies) {
+  for (const GgufType type :
+       {GgufType::q5_0, GgufType::mxfp4, GgufType::tq1_0, GgufType::q6_k, GgufType::q5_k,
+        GgufType::q3_k, GgufType::iq4_xs, GgufType::iq3_s, GgufType::iq1_m}) {
+    const GgufTypeShape& shape = gguf_type_at(static_cast<uint32_t>(type));
+    SCOPED_TRACE(shape.name);
+    const size_t bytes = size_t{128} * 512 / shape.block_elements * shape.block_bytes;
+    const Array<uint8_t> blocks(bytes);
+    const Array<uint16_t> x(40 * 512), y(40 * 128), out(128 * 512);
+    const GgufTensor weight{type, 128, 512, blocks.data()};
+    simt::trace_reset();
+    expect(dequantize_gguf(weight, WeightType::f16, out.data(), nullptr), {3.5, 1.0});
+    for (const uint32_t m : {1u, 40u}) {
+      simt::trace_reset();
+      expect(linear_gguf(weight, WeightType::f16, x.data(), nullptr, y.data(), m, nullptr),
+             {m == 1 ? 2.5 : 4.6, 1.0});
+      const uint64_t read = simt::trace_report().global_bytes_read - uint64_t{m} * 512 * 2;
+      EXPECT_LE(read, bytes + 512);  // a lattice's points
+      EXPECT_GE(read, bytes * 9 / 10);
+    }
+  }
+}
+
 TEST_F(DeviceTraffic, Float8Tiles) {
   const Array<uint16_t> matrix(8 * 1024), out(8 * 1024), y(16 * 8);
   const Array<uint8_t> codes(8 * 1024), x(16 * 1024);

@@ -12,6 +12,7 @@
 //   PRECIS_UNROLL                   unrolls the loop that follows
 //   PRECIS_PARAMETER                of a struct that a kernel gets by value and indexes: it stays
 //                                   where parameters are, instead of in a copy in local memory
+//   PRECIS_CONSTANT_TABLE           declares an array that kernels read, at namespace scope
 //   PRECIS_SHARED(T, name)          static shared memory: T& name
 //   PRECIS_DYNAMIC_SHARED(name)     dynamic shared memory: unsigned char* name, aligned to 16
 //   PRECIS_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)   null, or what went wrong

@@ -8,6 +8,7 @@
 #define PRECIS_DEVICE device_cuda
 #define PRECIS_FUNCTION __device__ __forceinline__
 #define PRECIS_UNROLL _Pragma("unroll")
+#define PRECIS_CONSTANT_TABLE static __device__ const
 #define PRECIS_PARAMETER const __grid_constant__
 
 #define PRECIS_SHARED(T, name) __shared__ T name

@@ -10,6 +10,7 @@
 #define PRECIS_DEVICE device_hip
 #define PRECIS_FUNCTION __device__ __attribute__((always_inline)) inline
 #define PRECIS_UNROLL _Pragma("unroll")
+#define PRECIS_CONSTANT_TABLE static __device__ const
 #define PRECIS_PARAMETER const
 
 #define PRECIS_SHARED(T, name) __shared__ T name

@@ -10,6 +10,7 @@
 // Inlined, so that the tracer tells the places apart that call a function.
 #define PRECIS_FUNCTION __attribute__((always_inline)) inline
 #define PRECIS_UNROLL
+#define PRECIS_CONSTANT_TABLE static const
 #define PRECIS_PARAMETER const
 
 #define PRECIS_SHARED(T, name)           \

@@ -1,7 +1,5 @@
-// Blocks of q8_0, q4_0 and q4_k on devices.
+// GGUF's blocks on devices.
 #include "kernels/device/gguf.h"
-
-#include <optional>
 
 #include "plugins/back_end.h"
 #include "plugins/gguf/quantizer.h"
@@ -11,33 +9,19 @@ namespace {
 
 namespace device = kernels::PRECIS_DEVICE;
 using namespace plugins::PRECIS_DEVICE;
-using device::GgufType;
 
-std::optional<GgufType> find_type(std::string_view name) {
-  if (name == "q8_0") return GgufType::q8_0;
-  if (name == "q4_0") return GgufType::q4_0;
-  if (name == "q4_k") return GgufType::q4_k;
-  return std::nullopt;
-}
-
-GgufType type_of(const kernels::GgufCodec& codec) {
-  if (const auto type = find_type(codec.name)) return *type;
-  throw sdk::PluginError(
-      PRECIS_UNSUPPORTED,
-      "on a device there are kernels for q8_0, q4_0 and q4_k, not for " + std::string(codec.name));
+device::GgufType type_of(const kernels::GgufCodec& codec) {
+  if (const auto* shape = device::find_gguf_type(codec.name)) return shape->type;
+  throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                         "on a device there are no kernels for " + std::string(codec.name));
 }
 
 class Blocks final : public BackEnd<GgufQuantizer> {
- public:
-  // A config that only reads knows no type; each tensor is asked then.
-  void check(const GgufQuantizer& quantizer, const precis_param& param) const override {
-    if (!quantizer.settings().type.empty()) type_of(quantizer.codec_for(param));
-  }
-
  protected:
-  void encode(const GgufQuantizer&, const Work& work, const precis_tensor& weight,
+  void encode(const GgufQuantizer& quantizer, const Work& work, const precis_tensor& weight,
               const sdk::Parts& parts) const override {
-    const GgufType type = type_of(planned_codec(work.param(), parts));
+    const device::GgufType type = type_of(planned_codec(work.param(), parts));
+    if (!device::encodes(type)) return BackEnd::encode(quantizer, work, weight, parts);
     if (importance_of(work.param()) != nullptr)
       throw sdk::PluginError(PRECIS_UNSUPPORTED,
                              "on a device blocks are encoded without an importance matrix");

@@ -13,24 +13,21 @@ TEST(GgufOnDevice, Blocks) {
   for (const char* type : {"q8_0", "q4_0", "q4_k"}) expect_device_as_cpu(gguf(type));
 }
 
-TEST(GgufOnDevice, OtherDevices) {
-  expect_other_devices_refused(gguf("q4_k"));
+// Encoded on the CPU, but for the three types that need an importance matrix there.
+TEST(GgufOnDevice, DecodedAndMultiplied) {
+  for (const char* type : {"f16",    "bf16",   "q6_k",  "q5_k",  "q5_1",  "q5_0",  "q4_1",
+                           "iq4_nl", "iq4_xs", "mxfp4", "nvfp4", "q3_k",  "iq3_s", "iq3_xxs",
+                           "q2_k",   "iq2_s",  "tq2_0", "tq1_0", "iq1_m", "q2_0",  "q1_0"}) {
+    SCOPED_TRACE(type);
+    DeviceCase on = gguf(type);
+    on.encodes = false;
+    expect_device_as_cpu(on);
+    expect_encoding_refused(on);
+  }
 }
 
-TEST(GgufOnDevice, TypesWithoutKernels) {
-  PluginOnDevice plugin("gguf", gguf("q6_k").config);
-  const std::vector<int64_t> shape{4, 512};
-  precis_param param{};
-  param.struct_size = sizeof param;
-  param.name = {"a.weight", 8};
-  param.dtype = {PRECIS_TYPE_FLOAT, 32, 1};
-  param.ndim = 2;
-  param.shape = shape.data();
-  uint64_t workspace = 0;
-  Answer answer;
-  plugin.planned_parts(kExecutor, param, &workspace, &answer);
-  EXPECT_EQ(answer.status, PRECIS_UNSUPPORTED);
-  EXPECT_EQ(answer.message, "on a device there are kernels for q8_0, q4_0 and q4_k, not for q6_k");
+TEST(GgufOnDevice, OtherDevices) {
+  expect_other_devices_refused(gguf("q4_k"));
 }
 
 // Refused before anything of the weight is read.

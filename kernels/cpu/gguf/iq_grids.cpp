@@ -5,7 +5,9 @@
 namespace precis::kernels {
 namespace {
 
+#define PRECIS_LATTICE constexpr
 #include "kernels/cpu/gguf/iq_grids.inc"
+#undef PRECIS_LATTICE
 
 template <int kElements, int kBits, std::size_t kEntries, std::size_t kDigits>
 void expand(const uint16_t (&packed)[kEntries], const int8_t (&values)[kDigits],

@@ -16,9 +16,11 @@
 //   of
 //                                                        kernels/cpu
 //   static constexpr bool kAlongRows                     whether runs of neighbouring rows stand
-//   side
-//                                                        by side: neighbouring threads then take
-//                                                        neighbouring rows. May be left out: false
+//                                                        side by side: neighbouring threads then
+//                                                        take neighbouring rows. May be left out:
+//                                                        false
+//   static constexpr int kInFlight                       runs that a lane of gemv.h loads at once.
+//                                                        May be left out: 4
 //   static constexpr bool kShifted                       whether Scale::shift is used
 //   static float factor(Scale)                           value ~ factor * level + shift, to within
 //                                                        the roundings of `value`

@@ -98,6 +98,21 @@ struct Q4_0 : GgufFormat<32, 18> {
   static constexpr bool kShifted = false;
 };
 
+// Of one of the 8 groups of a block of q4_k or q5_k. Groups 0 to 3 have 6 bits in bytes 0 to 3
+// (scales) and 4 to 7 (minima); groups 4 to 7 have 4 bits of each in bytes 8 to 11 and the upper
+// two in the upper bits of the first eight bytes. header: d, dmin and those 12 bytes.
+PRECIS_FUNCTION Scale sub_block_scale(const Words4& header, uint32_t group) {
+  const float d = half_value(static_cast<uint16_t>(header.words[0]));
+  const float dmin = half_value(static_cast<uint16_t>(header.words[0] >> 16));
+  const uint32_t byte = 8 * (group % 4);
+  const uint32_t scales = header.words[1] >> byte, minima = header.words[2] >> byte,
+                 rest = header.words[3] >> byte;
+  const bool first = group < 4;
+  const uint32_t scale = first ? scales & 63u : (rest & 15u) | (scales >> 6 & 3u) << 4;
+  const uint32_t minimum = first ? minima & 63u : (rest >> 4 & 15u) | (minima >> 6 & 3u) << 4;
+  return Scale{d * static_cast<float>(scale), -(dmin * static_cast<float>(minimum))};
+}
+
 // 256 nibbles in 8 groups, each with a 6-bit scale and minimum in units of two float16 numbers.
 struct Q4_K : GgufFormat<256, 144> {
   struct Run {
@@ -123,17 +138,7 @@ struct Q4_K : GgufFormat<256, 144> {
           (run.codes.words[i / 4] >> (8 * static_cast<unsigned>(i % 4) + shift)) & 15u);
   }
   static PRECIS_FUNCTION Scale scale(const Weight&, const Run& run) {
-    const float d = half_value(static_cast<uint16_t>(run.header.words[0]));
-    const float dmin = half_value(static_cast<uint16_t>(run.header.words[0] >> 16));
-    // Groups 0 to 3 have 6 bits in bytes 0 to 3 (scales) and 4 to 7 (minima); groups 4 to 7 have 4
-    // bits of each in bytes 8 to 11 and the upper two in the upper bits of the first eight bytes.
-    const uint32_t byte = 8 * (run.group % 4);
-    const uint32_t scales = run.header.words[1] >> byte, minima = run.header.words[2] >> byte,
-                   rest = run.header.words[3] >> byte;
-    const bool first = run.group < 4;
-    const uint32_t scale = first ? scales & 63u : (rest & 15u) | (scales >> 6 & 3u) << 4;
-    const uint32_t minimum = first ? minima & 63u : (rest >> 4 & 15u) | (minima >> 6 & 3u) << 4;
-    return Scale{d * static_cast<float>(scale), -(dmin * static_cast<float>(minimum))};
+    return sub_block_scale(run.header, run.group);
   }
   static constexpr bool kShifted = true;
 };
