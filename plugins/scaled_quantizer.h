@@ -63,7 +63,6 @@ class ScaledQuantizer : public sdk::WeightQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
- protected:
   // How the library rounds what is multiplied with this weight; nothing: it does not. Throws
   // PRECIS_UNSUPPORTED for what has no product here.
   virtual std::optional<kernels::ActivationRounding> activations(const precis_param&) const {
@@ -73,7 +72,14 @@ class ScaledQuantizer : public sdk::WeightQuantizer {
   // The stored weight, which refers to the parts; they have been compared with the layout.
   virtual kernels::ScaledWeight stored(const precis_param& param,
                                        const sdk::ConstParts& parts) const = 0;
+  // Whether stored() reads a part, rather than refer to it.
+  virtual bool reads(const precis_param& /*param*/, std::size_t /*part*/) const { return false; }
+  // Throws PRECIS_UNSUPPORTED for a weight that is stored as something else.
+  virtual void check_numbers(const precis_param&) const {}
+  // The same where the parts are more than stored() tells.
+  virtual void check_stored(const precis_param&, const sdk::ConstParts&) const {}
 
+ protected:
   void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& out) const override;
 };

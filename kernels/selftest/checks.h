@@ -26,6 +26,7 @@ struct Check {
   std::vector<Check> float8_checks(CheckSize size);          \
   std::vector<Check> grouped_checks(CheckSize size);         \
   std::vector<Check> quantize_groups_checks(CheckSize size); \
+  std::vector<Check> scaled_checks(CheckSize size);          \
   std::vector<Check> fragment_checks();                      \
   }
 PRECIS_CHECKS_OF(device_simt)

@@ -230,6 +230,16 @@ kernels::ScaledWeight CompressedTensorsQuantizer::stored(const precis_param& par
 
 // By token and by group; formats with narrow scales, whose activations take a second scale of the
 // whole tensor, keep them as they are.
+bool CompressedTensorsQuantizer::reads(const precis_param& param, std::size_t part) const {
+  const PartPlaces places = part_places(config_, scheme(param));
+  return static_cast<int>(part) == places.global_scale || static_cast<int>(part) == places.group_of;
+}
+
+void CompressedTensorsQuantizer::check_numbers(const precis_param& param) const {
+  if (is_sparse(sdk::module_of(sdk::view(param.name))))
+    throw PluginError(PRECIS_UNSUPPORTED, "weights behind a mask have no product of their own");
+}
+
 std::optional<kernels::ActivationRounding> CompressedTensorsQuantizer::activations(
     const precis_param& param) const {
   const QuantizationScheme& scheme = this->scheme(param);
@@ -259,8 +269,7 @@ std::optional<kernels::ActivationRounding> CompressedTensorsQuantizer::activatio
 void CompressedTensorsQuantizer::plan_linear(const precis_linear_options& options,
                                              const precis_param& param,
                                              sdk::PlanWriter& plan) const {
-  if (is_sparse(sdk::module_of(sdk::view(param.name))))
-    throw PluginError(PRECIS_UNSUPPORTED, "weights behind a mask have no product of their own");
+  check_numbers(param);
   ScaledQuantizer::plan_linear(options, param, plan);
 }
 

@@ -25,6 +25,13 @@ class CompressedTensorsQuantizer : public plugins::ScaledQuantizer {
   void write_grid(const precis_call& call, const precis_param& param, const precis_tensor& weight,
                   const sdk::ConstParts& grid, const sdk::Parts& parts) const override;
 
+  kernels::ScaledWeight stored(const precis_param& param,
+                               const sdk::ConstParts& parts) const override;
+  std::optional<kernels::ActivationRounding> activations(const precis_param& param) const override;
+  bool reads(const precis_param& param, std::size_t part) const override;
+  // Weights behind a mask are no such numbers.
+  void check_numbers(const precis_param& param) const override;
+
  protected:
   uint64_t workspace(const precis_param& param) const override;
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
@@ -36,9 +43,6 @@ class CompressedTensorsQuantizer : public plugins::ScaledQuantizer {
               const sdk::Parts& parts) const override;
   void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& out) const override;
-  kernels::ScaledWeight stored(const precis_param& param,
-                               const sdk::ConstParts& parts) const override;
-  std::optional<kernels::ActivationRounding> activations(const precis_param& param) const override;
   void write_skip_list(const sdk::ModuleList& modules, sdk::Json& config) const override;
 
  private:

@@ -182,13 +182,18 @@ kernels::ScaledWeight ModelOptQuantizer::stored(const precis_param& param,
   return weight;
 }
 
+// How many parts a weight has before its pre_quant_scale.
+static std::size_t own_parts(const Form& form) {
+  return form.in_float8 || form.whole_divisor > 0 ? 3 : 2;
+}
+
 EffectiveWeight ModelOptQuantizer::effective(const precis_param& param,
                                              const sdk::ConstParts& parts) const {
   const Form form = form_of(scheme(param));
   EffectiveWeight weight;
   weight.numbers = {stored(param, parts), kernels::WeightType::f32};
   if (form.in_float8) weight.float8_scale = plugins::single_number(*parts[kScaleOfScales]);
-  const std::size_t own = form.in_float8 || form.whole_divisor > 0 ? 3 : 2;
+  const std::size_t own = own_parts(form);
   if (parts.size() <= own) return weight;
   const precis_view& scales = parts[own]->view;
   const uint64_t columns = sdk::matrix(param).columns;
@@ -238,6 +243,22 @@ std::unique_ptr<sdk::Linear> ModelOptQuantizer::prepare_linear(const precis_call
   linear.decode_floats = decode_floats;
   weight.out_type = plugins::decoded_type(linear.arithmetic);
   return std::make_unique<plugins::Product<EffectiveWeight>>(options, linear, std::move(weight));
+}
+
+void ModelOptQuantizer::check_stored(const precis_param& param,
+                                     const sdk::ConstParts& parts) const {
+  const Form form = form_of(scheme(param));
+  const std::size_t own = own_parts(form);
+  const bool has_columns =
+      parts.size() > own && sdk::elements(parts[own]->view.ndim, parts[own]->view.shape) > 1;
+  if (form.in_float8 || has_columns)
+    throw PluginError(PRECIS_UNSUPPORTED,
+                      "only numbers with scales for tiles are decoded here, not W4A8_AWQ's or "
+                      "those with a 'pre_quant_scale'");
+}
+
+bool ModelOptQuantizer::reads(const precis_param& param, std::size_t part) const {
+  return part == kScaleOfScales && form_of(scheme(param)).whole_divisor > 0;
 }
 
 }  // namespace precis::modelopt

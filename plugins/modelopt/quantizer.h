@@ -23,6 +23,12 @@ class ModelOptQuantizer : public plugins::ScaledQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
+  kernels::ScaledWeight stored(const precis_param& param,
+                               const sdk::ConstParts& parts) const override;
+  bool reads(const precis_param& param, std::size_t part) const override;
+  // Throws PRECIS_UNSUPPORTED for weights with a scale for each column, or rounded to float8.
+  void check_stored(const precis_param& param, const sdk::ConstParts& parts) const override;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -33,8 +39,6 @@ class ModelOptQuantizer : public plugins::ScaledQuantizer {
               const sdk::Parts& parts) const override;
   void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& out) const override;
-  kernels::ScaledWeight stored(const precis_param& param,
-                               const sdk::ConstParts& parts) const override;
 
  private:
   EffectiveWeight effective(const precis_param& param, const sdk::ConstParts& parts) const;

@@ -186,12 +186,19 @@ void QuarkQuantizer::decode(const precis_call& call, const precis_param& param,
                   plugins::weight_type(out.view.dtype), sdk::data<void>(out));
 }
 
+void QuarkQuantizer::check_numbers(const precis_param& param) const {
+  if (is_packed_integers(weights_of(param)))
+    throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                           "integers of 4 bits in groups are for the CPU alone");
+}
+
 void QuarkQuantizer::plan_linear(const precis_linear_options& options, const precis_param& param,
                                  sdk::PlanWriter& plan) const {
   const TensorConfig& weights = weights_of(param);
   if (!is_packed_integers(weights)) return ScaledQuantizer::plan_linear(options, param, plan);
   plugins::product_shape(options, param);
-  plugins::plan_group_product(options, param, 4, packed_shape(weights, param).groups(), plan);
+  plugins::plan_group_product(options, param, 4, packed_shape(weights, param).groups(), false,
+                              plan);
 }
 
 std::unique_ptr<sdk::Linear> QuarkQuantizer::prepare_linear(const precis_call& call,

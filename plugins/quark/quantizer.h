@@ -20,6 +20,11 @@ class QuarkQuantizer : public plugins::ScaledQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
+  kernels::ScaledWeight stored(const precis_param& param,
+                               const sdk::ConstParts& parts) const override;
+  // Throws PRECIS_UNSUPPORTED for integers that are packed as AWQ's.
+  void check_numbers(const precis_param& param) const override;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -30,8 +35,6 @@ class QuarkQuantizer : public plugins::ScaledQuantizer {
               const sdk::Parts& parts) const override;
   void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& out) const override;
-  kernels::ScaledWeight stored(const precis_param& param,
-                               const sdk::ConstParts& parts) const override;
 
  private:
   const TensorConfig& weights_of(const precis_param& param) const;

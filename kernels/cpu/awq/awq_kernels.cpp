@@ -266,10 +266,12 @@ void pack_words(const AwqShape& shape, const void* qweight, uint64_t row_begin, 
   for (uint64_t column = 0; column < shape.columns; column += 8) {
     uint32_t codes[kTogether][kGroups];
     turn_words(words + column * stride, stride, codes);
+    const uint32_t signs = 0x11111111u * static_cast<uint32_t>(shape.sign);
     for (uint64_t word = 0; word < kGroups; ++word) {
-      for (uint64_t i = 0; i < kTogether; ++i)
-        std::memcpy(packed + ((word * kTogether + i) * shape.columns + column) / 2, &codes[i][word],
-                    4);
+      for (uint64_t i = 0; i < kTogether; ++i) {
+        const uint32_t eight = codes[i][word] ^ signs;
+        std::memcpy(packed + ((word * kTogether + i) * shape.columns + column) / 2, &eight, 4);
+      }
     }
   }
 }

@@ -1,0 +1,95 @@
+// Compiled by every back end.
+#include "kernels/device/runtime.h"
+
+#include "kernels/device/scaled.h"
+
+#include <bit>
+
+#include "kernels/device/dequantize.h"
+#include "kernels/device/dequantize_scaled.h"
+#include "kernels/device/typed.h"
+
+namespace precis::kernels::PRECIS_DEVICE {
+namespace {
+
+TileSide side_of(uint64_t size, uint64_t extent) {
+  if (size >= extent) return {1, 31};
+  const auto narrow = static_cast<uint32_t>(size);
+  return {narrow,
+          std::has_single_bit(narrow) ? static_cast<uint32_t>(std::countr_zero(narrow)) : 32};
+}
+
+ScaledKernelWeight kernel_weight(const ScaledTensor& tensor) {
+  const ScaledWeight& w = tensor.weight;
+  ScaledKernelWeight out{};
+  out.rows = tensor.rows;
+  out.columns = static_cast<uint32_t>(w.rows.columns);
+  out.type = w.rows.type;
+  out.bits = static_cast<uint32_t>(w.rows.bits);
+  out.padded = w.rows.padded;
+  out.row_bytes = w.rows.row_bytes();
+  out.codes = static_cast<const uint8_t*>(w.codes);
+  out.scale_type = w.scale_type;
+  out.scales = w.scales;
+  out.tile_rows = side_of(w.tiles.rows, tensor.rows);
+  out.tile_columns = side_of(w.tiles.columns, w.rows.columns);
+  out.tiles_per_row = static_cast<uint32_t>(w.tiles.per_row);
+  out.divisor = w.divisor;
+  out.factor = w.factor;
+  out.zero_type = w.zero_type;
+  out.zeros = w.zeros;
+  out.tile_of = w.tile_of;
+  out.rounding = w.rounding == WeightType::f16    ? Rounding::half
+                 : w.rounding == WeightType::bf16 ? Rounding::bfloat16
+                                                  : Rounding::none;
+  return out;
+}
+
+// Whether the elements of every run of 8 have one tile.
+bool runs_share(const ScaledTensor& weight) {
+  const ScaledWeight& w = weight.weight;
+  return w.rows.columns % kRun == 0 && w.tile_of == nullptr &&
+         (w.tiles.columns % kRun == 0 || w.tiles.columns >= w.rows.columns);
+}
+
+// body(Format{}).
+template <class Body>
+const char* with_codes(const NarrowRows& rows, Body body) {
+  if (rows.type == NarrowType::float4_e2m1 ||
+      (rows.type == NarrowType::packed_int && rows.bits == 4))
+    return body(ScaledNumbers<NarrowCodes::nibbles>{});
+  if (rows.type == NarrowType::int8 || rows.type == NarrowType::float8_e4m3fn ||
+      (rows.type == NarrowType::packed_int && rows.bits == 8))
+    return body(ScaledNumbers<NarrowCodes::bytes>{});
+  return body(ScaledNumbers<NarrowCodes::other>{});
+}
+
+}  // namespace
+
+const char* dequantize_scaled(const ScaledTensor& weight, WeightType out_type, void* out,
+                              void* stream) {
+  const ScaledKernelWeight kernel = kernel_weight(weight);
+  return with_element(out_type, [&](auto element) {
+    auto* to = static_cast<decltype(element)*>(out);
+    if (!runs_share(weight)) return launch_dequantize_scaled(kernel, to, stream);
+    return with_codes(weight.weight.rows, [&](auto format) {
+      return launch_dequantize<decltype(format)>(kernel, to, stream);
+    });
+  });
+}
+
+const char* check_scaled_product(const ScaledTensor& weight) {
+  return runs_share(weight) ? nullptr
+                            : "products on a device: 8 neighbours of a row have one scale";
+}
+
+const char* linear_scaled(const ScaledTensor& weight, WeightType activation, const void* x,
+                          const void* bias, void* y, uint32_t m, void* stream) {
+  if (const char* error = check_scaled_product(weight)) return error;
+  return with_codes(weight.weight.rows, [&](auto format) {
+    return launch_linear<decltype(format)>(kernel_weight(weight), activation, x, bias, y, m,
+                                           stream);
+  });
+}
+
+}  // namespace precis::kernels::PRECIS_DEVICE

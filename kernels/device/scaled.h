@@ -1,0 +1,32 @@
+// Weights of kernels/cpu/scaled on a device: integers of 1 to 8 bits and floats of 4, 6 and 8 bits
+// with a scale, and perhaps a zero point, for each tile. The rules of kernels/device/bitsandbytes.h
+// hold.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/scaled/scaled.h"
+
+#if !defined(PRECIS_DEVICE)
+#error "include kernels/device/runtime.h, or define PRECIS_DEVICE as the back end to declare"
+#endif
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+struct ScaledTensor {
+  uint32_t rows;
+  ScaledWeight weight;  // its pointers are the device's
+};
+
+// out[rows][columns] of out_type: kernels/cpu/scaled's dequantize.
+const char* dequantize_scaled(const ScaledTensor& weight, WeightType out_type, void* out,
+                              void* stream);
+
+// Null where linear_scaled takes the weight: eight neighbours of a row have one scale.
+const char* check_scaled_product(const ScaledTensor& weight);
+
+// y[m][rows] = x[m][columns] W^T + bias, as linear_4bit.
+const char* linear_scaled(const ScaledTensor& weight, WeightType activation, const void* x,
+                          const void* bias, void* y, uint32_t m, void* stream);
+
+}  // namespace precis::kernels::PRECIS_DEVICE

@@ -1,0 +1,48 @@
+#include <gtest/gtest.h>
+
+#include "tests/device/plugin_on_device.h"
+
+namespace precis {
+namespace {
+
+std::string config_of(const std::string& group) {
+  return R"({"quant_method": "compressed-tensors", "config_groups": {"group_0": {"targets": ["Linear"], )" +
+         group + "}}}";
+}
+DeviceCase weights(const std::string& args, int64_t columns = 256) {
+  return {
+      "compressed-tensors", config_of(R"("weights": {)" + args + "}"), 24, columns, 0x1p-7, false};
+}
+DeviceCase integers(int bits, bool symmetric, const std::string& rest, int64_t columns = 256) {
+  return weights(R"("num_bits": )" + std::to_string(bits) + R"(, "type": "int", "symmetric": )" +
+                     (symmetric ? "true, " : "false, ") + rest,
+                 columns);
+}
+
+TEST(CompressedTensorsOnDevice, Integers) {
+  for (const bool symmetric : {true, false}) {
+    for (const int bits : {4, 8, 3})
+      expect_device_as_cpu(integers(bits, symmetric, R"("strategy": "group", "group_size": 32)"));
+    expect_device_as_cpu(integers(4, symmetric, R"("strategy": "channel")", 200));
+  }
+  expect_device_as_cpu(integers(8, true, R"("strategy": "tensor")", 200));
+}
+
+TEST(CompressedTensorsOnDevice, Floats) {
+  for (const char* strategy : {R"("strategy": "tensor")", R"("strategy": "channel")",
+                               R"("strategy": "block", "block_structure": [8, 64])"})
+    expect_device_as_cpu(weights(std::string(R"("num_bits": 8, "type": "float", )") + strategy));
+  for (const char* group :
+       {R"("group_size": 16, "strategy": "tensor_group", "scale_dtype": "torch.float8_e4m3fn")",
+        R"("group_size": 32, "strategy": "group", "scale_dtype": "torch.uint8")"})
+    expect_device_as_cpu(weights(std::string(R"("num_bits": 4, "type": "float", )") + group));
+}
+
+// Activations are rounded by rules that no kernel has.
+TEST(CompressedTensorsOnDevice, Refused) {
+  expect_other_devices_refused(integers(8, true, R"("strategy": "channel")"));
+  expect_encoding_refused(integers(8, true, R"("strategy": "channel")"));
+}
+
+}  // namespace
+}  // namespace precis

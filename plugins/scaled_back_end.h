@@ -1,0 +1,77 @@
+// Weights of a ScaledQuantizer on a device.
+#pragma once
+
+#include "kernels/device/scaled.h"
+#include "plugins/back_end.h"
+#include "plugins/scaled_quantizer.h"
+
+namespace precis::plugins::PRECIS_DEVICE {
+
+// The stored weight with the device's addresses; what stored() reads passes through the host.
+inline device::ScaledTensor scaled_tensor(const ScaledQuantizer& quantizer, const Work& work,
+                                          const sdk::ConstParts& parts) {
+  const precis_param& param = work.param();
+  quantizer.check_numbers(param);
+  quantizer.check_parts(param, parts);
+  quantizer.check_stored(param, parts);
+  narrow(work.matrix().columns);
+  std::vector<std::string> bytes(parts.size());
+  std::vector<precis_tensor> copies(parts.size());
+  sdk::ConstParts readable = parts;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    work.data<const void>(*parts[i], "a part");
+    if (!quantizer.reads(param, i)) continue;
+    bytes[i] = work.read(*parts[i]);
+    copies[i] = *parts[i];
+    copies[i].view.data = bytes[i].data();
+    copies[i].view.byte_offset = 0;
+    readable[i] = &copies[i];
+  }
+  device::ScaledTensor tensor{narrow(work.matrix().rows), quantizer.stored(param, readable)};
+  for (std::size_t i = 0; i < parts.size() && tensor.weight.tile_of != nullptr; ++i)
+    if (static_cast<const void*>(tensor.weight.tile_of) == bytes[i].data())
+      tensor.weight.tile_of = work.data<const int32_t>(*parts[i], "the groups of columns");
+  return tensor;
+}
+
+template <typename Quantizer>
+class ScaledBackEnd final : public BackEnd<Quantizer> {
+ public:
+  void check(const Quantizer& quantizer, const precis_param& param) const override {
+    quantizer.check_numbers(param);
+  }
+
+ protected:
+  void decode(const Quantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& weight) const override {
+    if (rows.count() != work.matrix().rows)
+      throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                             "on a device such weights are decoded all at once");
+    require_launched(device::dequantize_scaled(
+        scaled_tensor(quantizer, work, parts), weight_type(weight.view.dtype),
+        work.data<void>(weight, "the weight"), work.stream()));
+  }
+
+  void plan_product(const Quantizer& quantizer, const precis_linear_options&,
+                    const precis_param& param, sdk::PlanWriter&) const override {
+    const ScaledQuantizer& scaled = quantizer;
+    if (scaled.activations(param))
+      throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                             "on a device there is no product with activations that are rounded "
+                             "as this config asks");
+  }
+
+  std::unique_ptr<sdk::Linear> prepare(const Quantizer& quantizer, const Work& work,
+                                       const precis_linear_options& options,
+                                       const sdk::ConstParts& parts,
+                                       const sdk::Parts&) const override {
+    const device::ScaledTensor tensor = scaled_tensor(quantizer, work, parts);
+    if (const char* error = device::check_scaled_product(tensor))
+      throw sdk::PluginError(PRECIS_UNSUPPORTED, error);
+    return device_product(options, work, [tensor](const ProductArguments& a) {
+      return device::linear_scaled(tensor, a.activation, a.x, a.bias, a.y, a.m, a.call.stream);
+    });
+  }
+};
+
+}  // namespace precis::plugins::PRECIS_DEVICE
