@@ -3,6 +3,7 @@
 
 #include "kernels/device/grouped.h"
 #include "plugins/back_end.h"
+#include "plugins/group_products.h"
 
 namespace precis::plugins::PRECIS_DEVICE {
 
@@ -18,6 +19,19 @@ inline void require_whole_words(uint64_t group_size, uint64_t together) {
   if (group_size % together != 0)
     throw sdk::PluginError(PRECIS_UNSUPPORTED, "on a device groups are encoded in multiples of " +
                                                    std::to_string(together));
+}
+
+// GPTQ's g_idx: null where the columns are in order. check(group_of) throws for groups that are not
+// there; it looks through them on the host.
+template <typename Check>
+const int32_t* reordered_groups(const Work& work, const precis_tensor& part,
+                                const kernels::GptqShape& shape, Check check) {
+  require_bytes(part, shape.columns * sizeof(int32_t));
+  const std::string bytes = work.read(part);
+  std::vector<int32_t> group_of(shape.columns);
+  std::memcpy(group_of.data(), bytes.data(), group_of.size() * sizeof(int32_t));
+  check(group_of.data());
+  return in_order(group_of.data(), shape) ? nullptr : work.data<const int32_t>(part, "g_idx");
 }
 
 // All rows at once: groups and words of codes may cross them.

@@ -8,9 +8,6 @@ using sdk::PluginError;
 
 namespace {
 
-// Parts.
-constexpr std::size_t kCodes = 0, kZeros = 1, kScales = 2, kGroups = 3;
-
 [[noreturn]] void unsupported(const std::string& rule) {
   throw PluginError(PRECIS_UNSUPPORTED, rule);
 }
@@ -24,19 +21,22 @@ bool keeps_nothing(std::string_view, const sdk::ModuleList&) {
   return false;
 }
 
-// Throws where a part names a group beyond the last.
-const int32_t* checked_groups(const sdk::ConstParts& parts, uint64_t columns, uint64_t count) {
+const int32_t* checked_groups(const sdk::ConstParts& parts, const kernels::GptqShape& shape) {
   if (parts.size() <= kGroups) return nullptr;
   const auto* groups = sdk::data<const int32_t>(*parts[kGroups]);
-  for (uint64_t i = 0; i < columns; ++i) {
-    if (groups[i] >= 0 && static_cast<uint64_t>(groups[i]) < count) continue;
-    throw PluginError(PRECIS_DATA_LOSS, "g_idx names group " + std::to_string(groups[i]) + " of " +
-                                            std::to_string(count));
-  }
+  check_groups(groups, shape);
   return groups;
 }
 
 }  // namespace
+
+void check_groups(const int32_t* group_of, const kernels::GptqShape& shape) {
+  for (uint64_t i = 0; i < shape.columns; ++i) {
+    if (group_of[i] >= 0 && static_cast<uint64_t>(group_of[i]) < shape.groups()) continue;
+    throw PluginError(PRECIS_DATA_LOSS, "g_idx names group " + std::to_string(group_of[i]) +
+                                            " of " + std::to_string(shape.groups()));
+  }
+}
 
 AutoRoundQuantizer::AutoRoundQuantizer(Config config)
     : WeightQuantizer(config.normalized, {"", {}, keeps_nothing}), config_(std::move(config)) {
@@ -131,9 +131,8 @@ void AutoRoundQuantizer::decode(const precis_call&, const precis_param& param,
   const kernels::GptqShape shape = gptq_shape(param);
   kernels::gptq_kernels(isa).dequantize(
       gptq_format(param), shape, sdk::data<const uint32_t>(*parts[kCodes]),
-      sdk::data<const uint32_t>(*parts[kZeros]), scale_type, scales,
-      checked_groups(parts, shape.columns, shape.groups()), rows.begin, rows.end, out_type,
-      sdk::data<void>(out));
+      sdk::data<const uint32_t>(*parts[kZeros]), scale_type, scales, checked_groups(parts, shape),
+      rows.begin, rows.end, out_type, sdk::data<void>(out));
 }
 
 void AutoRoundQuantizer::plan_linear(const precis_linear_options& options,
@@ -153,8 +152,7 @@ std::unique_ptr<sdk::Linear> AutoRoundQuantizer::prepare_linear(
                                 parts, packed);
   const kernels::GptqShape shape = gptq_shape(param);
   return plugins::gptq_product(call, options, param, gptq_format(param), shape,
-                               checked_groups(parts, shape.columns, shape.groups()), false, parts,
-                               packed);
+                               checked_groups(parts, shape), false, parts, packed);
 }
 
 void AutoRoundQuantizer::plan_grid(const precis_param& param, sdk::PlanWriter& grid) const {
@@ -175,7 +173,7 @@ void AutoRoundQuantizer::read_grid(const precis_call&, const precis_param& param
   const void* scales = sdk::data<const void>(*parts[kScales]);
   const bool awq = config_.packing == Packing::awq;
   own.fill_maps(matrix, plugins::grid_tiles(matrix, 1, shape.group_size),
-                awq ? nullptr : checked_groups(parts, shape.columns, shape.groups()));
+                awq ? nullptr : checked_groups(parts, shape));
   if (awq)
     return kernels::awq_kernels(isa).read_groups(kernels::AwqLayout::gemm, awq_shape(param),
                                                  sdk::data<const void>(*parts[kZeros]), scale_type,

@@ -1,5 +1,4 @@
 #include "plugins/gptq/quantizer.h"
-#include "plugins/group_products.h"
 #include "plugins/grouped_back_end.h"
 
 namespace precis::gptq::PRECIS_DEVICE {
@@ -24,13 +23,10 @@ device::GptqTensor stored_tensor(const GptqQuantizer& quantizer, const Work& wor
   tensor.qzeros = work.data<const uint32_t>(*parts[kZeros], "qzeros");
   tensor.scale_type = plugins::weight_type(parts[kScales]->view.dtype);
   tensor.scales = work.data<const void>(*parts[kScales], "scales");
-  if (parts.size() <= kGroups) return tensor;
-  const std::string bytes = work.read(*parts[kGroups]);
-  std::vector<int32_t> group_of(tensor.shape.columns);
-  std::memcpy(group_of.data(), bytes.data(), group_of.size() * sizeof(int32_t));
-  check_groups(group_of.data(), tensor.shape);
-  if (!plugins::in_order(group_of.data(), tensor.shape))
-    tensor.group_of = work.data<const int32_t>(*parts[kGroups], "g_idx");
+  if (parts.size() > kGroups)
+    tensor.group_of =
+        reordered_groups(work, *parts[kGroups], tensor.shape,
+                         [&](const int32_t* groups) { check_groups(groups, tensor.shape); });
   return tensor;
 }
 

@@ -300,8 +300,9 @@ void expect_device_as_cpu(const DeviceCase& on) {
     if (on.bfloat16_only && type != WeightType::bf16) continue;
     SCOPED_TRACE(kernels::name_of(type));
     Weight weight(type, on.rows, on.columns);
-    std::vector<OwnedTensor> parts = encoded(plugin, weight, kCpu);
-    if (on.encodes) {
+    std::vector<OwnedTensor> parts =
+        on.stored ? on.stored(weight.param.dtype) : encoded(plugin, weight, kCpu);
+    if (on.encodes && !on.stored) {
       const std::vector<OwnedTensor> on_device = encoded(plugin, weight, kExecutor);
       ASSERT_EQ(on_device.size(), parts.size());
       for (size_t i = 0; i < parts.size(); ++i)
@@ -311,9 +312,28 @@ void expect_device_as_cpu(const DeviceCase& on) {
       EXPECT_EQ(decoded(plugin, weight, parts, out, kExecutor),
                 decoded(plugin, weight, parts, out, kCpu))
           << "decoded to " << kernels::name_of(out);
-    if (type == WeightType::f32) continue;
+    if (type == WeightType::f32 || !on.multiplies) continue;
     expect_products(plugin, weight, parts, on, type);
   }
+}
+
+OwnedTensor random_part(precis_dtype dtype, std::vector<int64_t> shape) {
+  uint64_t elements = 1;
+  for (const int64_t side : shape) elements *= static_cast<uint64_t>(side);
+  kernels::Random random(elements + dtype.bits);
+  std::vector<uint8_t> bytes(elements * dtype.bits / 8);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.bits() >> 9);
+  if (dtype.code == PRECIS_TYPE_FLOAT || dtype.code == PRECIS_TYPE_BFLOAT) {
+    std::vector<float> values(elements);
+    for (float& value : values) value = random.uniform(0.01f, 0.05f);
+    bytes = kernels::encode(dtype.code == PRECIS_TYPE_BFLOAT ? WeightType::bf16
+                            : dtype.bits == 16               ? WeightType::f16
+                                                             : WeightType::f32,
+                            values);
+  }
+  OwnedTensor part(kCpu, dtype, std::move(shape), bytes.size());
+  part.assign(bytes);
+  return part;
 }
 
 void expect_encoding_refused(const DeviceCase& on) {

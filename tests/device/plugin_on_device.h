@@ -4,6 +4,7 @@
 
 #include <precis/precis.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -79,8 +80,14 @@ struct DeviceCase {
   double tolerance;
   bool encodes = true;         // false: the parts are made on the CPU only
   bool bfloat16_only = false;  // weights of other dtypes are refused
+  bool multiplies = true;      // false: products are left to the host
+  // The parts of a weight of this dtype, for methods that only read; null: the plugin makes them.
+  std::function<std::vector<OwnedTensor>(precis_dtype)> stored = nullptr;
 };
 void expect_device_as_cpu(const DeviceCase& on);
+
+// A part for DeviceCase::stored: random bytes, or floats from 0.01 to 0.05 of a dtype.
+OwnedTensor random_part(precis_dtype dtype, std::vector<int64_t> shape);
 
 // A device that the build has no kernels for, or that is not there, is refused by every plan with a
 // message, and a tensor on another device by forward.
