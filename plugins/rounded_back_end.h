@@ -2,6 +2,7 @@
 // stand in the call's workspace.
 #pragma once
 
+#include "kernels/device/activations.h"
 #include "kernels/device/float8.h"
 #include "kernels/device/int8.h"
 #include "plugins/back_end.h"
@@ -36,6 +37,31 @@ const char* with_rounded(const ProductArguments& a, uint64_t columns,
     throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
   auto* codes = static_cast<unsigned char*>(a.call.workspace);
   return body(reinterpret_cast<Code*>(codes), reinterpret_cast<float*>(codes + room.scales_at));
+}
+
+// Activations rounded in their own dtype stay numbers, which are multiplied as x is.
+inline uint64_t numbers_bytes(uint64_t m, uint64_t columns) {
+  return m * columns * sizeof(uint16_t);
+}
+inline void plan_numbers(const precis_linear_options& options, uint64_t columns,
+                         const kernels::ActivationRounding& rounding, sdk::PlanWriter& plan) {
+  if (!kernels::in_own_dtype(rounding.rule))
+    throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                           "on a device there is no product with activations that are rounded as "
+                           "this config asks");
+  plan.workspace(numbers_bytes(static_cast<uint64_t>(options.max_rows), columns));
+}
+// launch(a, x) with the rounded x in the workspace.
+template <typename Launch>
+const char* with_numbers(const ProductArguments& a, uint64_t columns,
+                         const kernels::ActivationRounding& rounding, Launch launch) {
+  if (a.call.workspace_size < numbers_bytes(a.m, columns))
+    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
+  if (const char* error =
+          device::round_activations(a.activation, a.x, a.m, static_cast<uint32_t>(columns),
+                                    rounding, a.call.workspace, a.call.stream))
+    return error;
+  return launch(a, a.call.workspace);
 }
 
 // rounding: by the rule float8.

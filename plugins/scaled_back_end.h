@@ -2,7 +2,8 @@
 #pragma once
 
 #include "kernels/device/scaled.h"
-#include "plugins/back_end.h"
+#include "plugins/rounded_back_end.h"
+
 #include "plugins/scaled_quantizer.h"
 
 namespace precis::plugins::PRECIS_DEVICE {
@@ -52,13 +53,10 @@ class ScaledBackEnd final : public BackEnd<Quantizer> {
         work.data<void>(weight, "the weight"), work.stream()));
   }
 
-  void plan_product(const Quantizer& quantizer, const precis_linear_options&,
-                    const precis_param& param, sdk::PlanWriter&) const override {
-    const ScaledQuantizer& scaled = quantizer;
-    if (scaled.activations(param))
-      throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                             "on a device there is no product with activations that are rounded "
-                             "as this config asks");
+  void plan_product(const Quantizer& quantizer, const precis_linear_options& options,
+                    const precis_param& param, sdk::PlanWriter& plan) const override {
+    if (const auto rounding = quantizer.activations(param))
+      plan_numbers(options, sdk::matrix(param).columns, *rounding, plan);
   }
 
   std::unique_ptr<sdk::Linear> prepare(const Quantizer& quantizer, const Work& work,
@@ -68,9 +66,15 @@ class ScaledBackEnd final : public BackEnd<Quantizer> {
     const device::ScaledTensor tensor = scaled_tensor(quantizer, work, parts);
     if (const char* error = device::check_scaled_product(tensor))
       throw sdk::PluginError(PRECIS_UNSUPPORTED, error);
-    return device_product(options, work, [tensor](const ProductArguments& a) {
-      return device::linear_scaled(tensor, a.activation, a.x, a.bias, a.y, a.m, a.call.stream);
-    });
+    const auto launch = [tensor](const ProductArguments& a, const void* x) {
+      return device::linear_scaled(tensor, a.activation, x, a.bias, a.y, a.m, a.call.stream);
+    };
+    return device_product(
+        options, work,
+        [launch, rounding = quantizer.activations(work.param()),
+         columns = work.matrix().columns](const ProductArguments& a) -> const char* {
+          return rounding ? with_numbers(a, columns, *rounding, launch) : launch(a, a.x);
+        });
   }
 };
 

@@ -49,6 +49,9 @@ TEST_P(DeviceKernels, QuantizeGroups) {
 TEST_P(DeviceKernels, Scaled) {
   run(device_simt::scaled_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Activations) {
+  run(device_simt::activations_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, Wgmma) {
   device_simt::executor_has_wgmma() = true;
   std::vector<Check> checks;

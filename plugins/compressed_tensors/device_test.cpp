@@ -38,7 +38,26 @@ TEST(CompressedTensorsOnDevice, Floats) {
     expect_device_as_cpu(weights(std::string(R"("num_bits": 4, "type": "float", )") + group));
 }
 
-// Activations are rounded by rules that no kernel has.
+TEST(CompressedTensorsOnDevice, RoundedActivations) {
+  const auto dynamic = [](const std::string& args, const std::string& inputs) {
+    return DeviceCase{"compressed-tensors",
+                      config_of(R"("weights": {)" + args +
+                                R"(}, "input_activations": {"dynamic": true, )" + inputs + "}"),
+                      24,
+                      256,
+                      0x1p-6,
+                      false};
+  };
+  const std::string channel = R"("num_bits": 8, "strategy": "channel", "type": )";
+  expect_device_as_cpu(
+      dynamic(channel + R"("int")", R"("num_bits": 8, "type": "int", "strategy": "token")"));
+  expect_device_as_cpu(
+      dynamic(channel + R"("int")",
+              R"("num_bits": 8, "type": "int", "strategy": "token", "symmetric": false)"));
+  expect_device_as_cpu(
+      dynamic(channel + R"("float")", R"("num_bits": 8, "type": "float", "strategy": "token")"));
+}
+
 TEST(CompressedTensorsOnDevice, Refused) {
   expect_other_devices_refused(integers(8, true, R"("strategy": "channel")"));
   expect_encoding_refused(integers(8, true, R"("strategy": "channel")"));

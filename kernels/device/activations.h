@@ -1,0 +1,21 @@
+// Activations rounded to numbers that codes of 8 bits or less stand for, in the dtype of x. The
+// rules of kernels/device/bitsandbytes.h hold.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/activations/activations.h"
+#include "kernels/cpu/common/numbers.h"
+
+#if !defined(PRECIS_DEVICE)
+#error "include kernels/device/runtime.h, or define PRECIS_DEVICE as the back end to declare"
+#endif
+
+namespace precis::kernels::PRECIS_DEVICE {
+
+// out[m][columns] of x's dtype, f16 or bf16: kernels/cpu/activations' round, by the rules that
+// in_own_dtype names.
+const char* round_activations(WeightType type, const void* x, uint32_t m, uint32_t columns,
+                              const ActivationRounding& rounding, void* out, void* stream);
+
+}  // namespace precis::kernels::PRECIS_DEVICE
