@@ -81,6 +81,30 @@ class BackEnd : public DeviceMethod<Quantizer> {
                                                const sdk::Parts& packed) const = 0;
 };
 
+// Of weights that are decoded on a device and multiplied by whoever asks for them.
+template <typename Quantizer>
+class Decoder : public BackEnd<Quantizer> {
+ protected:
+  void plan_product(const Quantizer&, const precis_linear_options&, const precis_param&,
+                    sdk::PlanWriter&) const final {
+    refuse_product();
+  }
+  std::unique_ptr<sdk::Linear> prepare(const Quantizer&, const Work&, const precis_linear_options&,
+                                       const sdk::ConstParts&, const sdk::Parts&) const final {
+    refuse_product();
+  }
+  [[noreturn]] static void refuse_product() {
+    throw sdk::PluginError(
+        PRECIS_UNSUPPORTED,
+        "on a device such weights are decoded, and have no product of their own");
+  }
+  static void require_all_rows(const Work& work, sdk::RowRange rows) {
+    if (rows.count() != work.matrix().rows)
+      throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                             "on a device such weights are decoded all at once");
+  }
+};
+
 // Of a product, y = x W^T + bias.
 struct ProductArguments {
   const precis_call& call;

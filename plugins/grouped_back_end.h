@@ -51,10 +51,8 @@ inline void plan_groups(const device::GroupedTensor& weight, sdk::PlanWriter& pl
     plan.add_numbers("codes", sdk::kInt32, {static_cast<int64_t>(rows.code_words())});
 }
 
-inline std::unique_ptr<sdk::Linear> groups_product(const Work& work,
-                                                   const precis_linear_options& options,
-                                                   const device::GroupedTensor& weight,
-                                                   const sdk::Parts& packed) {
+inline device::GroupedRows prepared_rows(const Work& work, const device::GroupedTensor& weight,
+                                         const sdk::Parts& packed) {
   device::GroupedRows rows = planned_rows(weight);
   if (packed.size() != (rows.in_place ? 1u : 2u))
     throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the packed tensors are not those of the plan");
@@ -68,6 +66,14 @@ inline std::unique_ptr<sdk::Linear> groups_product(const Work& work,
   require_launched(device::repack(weight, codes, scales, work.stream()));
   if (!rows.in_place) rows.codes = codes;
   rows.scales = scales;
+  return rows;
+}
+
+inline std::unique_ptr<sdk::Linear> groups_product(const Work& work,
+                                                   const precis_linear_options& options,
+                                                   const device::GroupedTensor& weight,
+                                                   const sdk::Parts& packed) {
+  const device::GroupedRows rows = prepared_rows(work, weight, packed);
   return device_product(options, work, [rows](const ProductArguments& a) {
     return device::linear_groups(rows, a.activation, a.x, a.bias, a.y, a.m, a.call.stream);
   });

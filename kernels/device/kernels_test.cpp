@@ -52,6 +52,9 @@ TEST_P(DeviceKernels, Scaled) {
 TEST_P(DeviceKernels, Activations) {
   run(device_simt::activations_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Decoders) {
+  run(device_simt::decoders_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, Wgmma) {
   device_simt::executor_has_wgmma() = true;
   std::vector<Check> checks;

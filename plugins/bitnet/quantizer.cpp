@@ -106,8 +106,7 @@ void BitNetQuantizer::encode(const precis_call& call, const precis_param& param,
 }
 
 std::array<float, 4> BitNetQuantizer::values(const sdk::ConstParts& parts) const {
-  const float scale = plugins::floats_of(*parts[kScale], 0, 1).front();
-  const float step = config_.scale_multiplies ? scale : 1.0f / scale;
+  const float step = this->step(plugins::floats_of(*parts[kScale], 0, 1).front());
   // A packed 3 is 2 for the library as well, though it writes none.
   return {-step, 0.0f, step, 2 * step};
 }

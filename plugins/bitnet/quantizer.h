@@ -24,6 +24,9 @@ class BitNetQuantizer : public sdk::WeightQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
+  // What 1 stands for, by the stored scale.
+  float step(float scale) const { return config_.scale_multiplies ? scale : 1.0f / scale; }
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;

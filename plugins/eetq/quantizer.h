@@ -18,6 +18,9 @@ const sdk::OptionTable& options(std::string_view library);
 
 Config read_config(const precis_config& request);
 
+// Parts.
+inline constexpr std::size_t kCodes = 0, kScales = 1;
+
 class EetqQuantizer : public sdk::WeightQuantizer {
  public:
   explicit EetqQuantizer(Config config);

@@ -94,12 +94,16 @@ void check_parts(const precis_param& param, std::size_t count, Elements elements
   check_tensor(names.scales, scales_uint8, scales, groups);
 }
 
+}  // namespace
+
 void check_parts(const precis_param& param, const sdk::ConstParts& parts) {
   check_parts(param, parts.size(), [&](std::size_t i) {
     return std::pair(sdk::same(parts[i]->view.dtype, sdk::kUInt8),
                      sdk::elements(parts[i]->view.ndim, parts[i]->view.shape));
   });
 }
+
+namespace {
 
 // All experts' rows, one after the other.
 kernels::ScaledWeight stored_weight(const Shape& shape, const sdk::ConstParts& parts) {

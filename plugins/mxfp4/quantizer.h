@@ -36,4 +36,8 @@ class ExpertsQuantizer : public sdk::Quantizer {
   Config config_;
 };
 
+// Throws PRECIS_DATA_LOSS for parts that are not those of the experts' shape, PRECIS_UNSUPPORTED
+// for a shape that is none of experts.
+void check_parts(const precis_param& param, const sdk::ConstParts& parts);
+
 }  // namespace precis::mxfp4

@@ -155,7 +155,10 @@ class TorchAo final : public BackEnd<TorchAoQuantizer> {
                     const precis_param& param, sdk::PlanWriter& plan) const override {
     const Rounding rounding = quantizer.activations(param);
     const AoWeight weight = planned_tensor(quantizer.scheme(param), param);
-    if (rounding) {
+    if (rounding && in_own_dtype(rounding->rule)) {
+      plan_numbers(options, weight.columns, *rounding, plan);
+      plan_groups(weight, plan);
+    } else if (rounding) {
       check_rounded(weight, *rounding);
       plan_rounded(options, weight.columns, *rounding, plan);
       if (!is_float8(weight))
@@ -171,6 +174,17 @@ class TorchAo final : public BackEnd<TorchAoQuantizer> {
                                        const sdk::Parts& packed) const override {
     const AoWeight stored = stored_tensor(work, parts);
     const Rounding rounding = quantizer.activations(work.param());
+    if (rounding && in_own_dtype(rounding->rule)) {
+      const auto launch = [rows = prepared_rows(work, stored, packed)](const ProductArguments& a,
+                                                                       const void* x) {
+        return device::linear_groups(rows, a.activation, x, a.bias, a.y, a.m, a.call.stream);
+      };
+      return device_product(options, work,
+                            [launch, rounding = *rounding,
+                             columns = stored.columns](const ProductArguments& a) {
+                              return with_numbers(a, columns, rounding, launch);
+                            });
+    }
     if (rounding) {
       check_rounded(stored, *rounding);
       return is_float8(stored)

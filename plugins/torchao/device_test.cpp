@@ -44,6 +44,13 @@ TEST(TorchAoOnDevice, Float8Activations) {
   expect_device_as_cpu(weight);
 }
 
+// Activations rounded in their own dtype in front of a product of floats.
+TEST(TorchAoOnDevice, IntxActivations) {
+  for (const char* dtype : {"int4", "int8", "int3"})
+    expect_device_as_cpu(torchao("Int8DynamicActivationIntxWeightConfig",
+                                 R"({"weight_dtype": ")" + std::string(dtype) + R"("})", 24, 192));
+}
+
 TEST(TorchAoOnDevice, OtherDevices) {
   expect_other_devices_refused(torchao("int8_weight_only", "{}", 16, 64));
 }

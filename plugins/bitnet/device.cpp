@@ -1,0 +1,32 @@
+#include "kernels/device/decoders.h"
+#include "plugins/back_end.h"
+#include "plugins/bitnet/quantizer.h"
+
+namespace precis::bitnet::PRECIS_DEVICE {
+namespace {
+
+namespace device = kernels::PRECIS_DEVICE;
+using namespace plugins::PRECIS_DEVICE;
+
+// The scale passes through the host.
+class BitNet final : public Decoder<BitNetQuantizer> {
+ protected:
+  void decode(const BitNetQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& weight) const override {
+    require_all_rows(work, rows);
+    const std::string bytes = work.read(*parts[kScale]);
+    precis_tensor scale = *parts[kScale];
+    scale.view.data = const_cast<char*>(bytes.data());
+    scale.view.byte_offset = 0;
+    const float step = quantizer.step(plugins::floats_of(scale, 0, 1).front());
+    require_launched(device::dequantize_ternary(
+        work.data<const uint8_t>(*parts[kCodes], "the codes"), step, narrow(work.matrix().rows),
+        narrow(work.matrix().columns), plugins::weight_type(weight.view.dtype),
+        work.data<void>(weight, "the weight"), work.stream()));
+  }
+};
+
+}  // namespace
+}  // namespace precis::bitnet::PRECIS_DEVICE
+
+PRECIS_DEVICE_METHOD(bitnet::BitNetQuantizer, bitnet::PRECIS_DEVICE::BitNet)

@@ -1,0 +1,21 @@
+#include <gtest/gtest.h>
+
+#include "tests/device/plugin_on_device.h"
+
+namespace precis {
+namespace {
+
+TEST(BitNetOnDevice, Decodes) {
+  for (const char* linear : {"bitlinear", "autobitlinear"}) {
+    DeviceCase weight{
+        "bitnet", R"({"quant_method": "bitnet", "linear_class": ")" + std::string(linear) + R"("})",
+        24,       200,
+        0,        false};
+    weight.multiplies = false;
+    expect_device_as_cpu(weight);
+    expect_encoding_refused(weight);
+  }
+}
+
+}  // namespace
+}  // namespace precis
