@@ -28,6 +28,11 @@ class AqlmQuantizer : public sdk::WeightQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
+  // Throws PRECIS_UNSUPPORTED, naming the rule, for sizes that AQLM has not.
+  kernels::AqlmShape shape_of(const precis_param& param) const;
+  // Refers to the parts.
+  kernels::AqlmWeight stored_weight(const precis_param& param, const sdk::ConstParts& parts) const;
+
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
   void check_writable(const precis_param& param) const override;
@@ -41,10 +46,6 @@ class AqlmQuantizer : public sdk::WeightQuantizer {
   void write_skip_list(const sdk::ModuleList& modules, sdk::Json& config) const override;
 
  private:
-  // Throws PRECIS_UNSUPPORTED, naming the rule, for sizes that AQLM has not.
-  kernels::AqlmShape shape_of(const precis_param& param) const;
-  kernels::AqlmWeight stored_weight(const precis_param& param, const sdk::ConstParts& parts) const;
-
   Config config_;
 };
 
