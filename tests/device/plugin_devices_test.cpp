@@ -131,7 +131,18 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair{"gptq", R"({"quant_method": "gptq", "bits": 4})"},
         std::pair{"awq", R"({"quant_method": "awq", "bits": 4})"},
         std::pair{"torchao", R"({"quant_method": "torchao", "quant_type": "int8_weight_only"})"},
-        std::pair{"fp8", R"({"quant_method": "fp8", "weight_block_size": null})"}));
+        std::pair{"fp8", R"({"quant_method": "fp8", "weight_block_size": null})"},
+        std::pair{"aqlm", R"({"quant_method": "aqlm"})"},
+        std::pair{"bitnet", R"({"quant_method": "bitnet"})"},
+        std::pair{"eetq", R"({"quant_method": "eetq"})"},
+        std::pair{"modelopt", R"({"quant_method": "modelopt", "quant_algo": "FP8"})"},
+        std::pair{"quark",
+                  R"({"quant_method": "quark", "global_quant_config": {"weight":
+                      {"dtype": "int8", "symmetric": true, "qscheme": "per_tensor"}}})"},
+        std::pair{"compressed_tensors",
+                  R"({"quant_method": "compressed-tensors", "config_groups": {"group_0":
+                      {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "int",
+                       "strategy": "channel"}}}})"}));
 
 }  // namespace
 }  // namespace precis
