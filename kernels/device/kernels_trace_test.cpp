@@ -1,11 +1,16 @@
 // What kernels do to memory: no races, no reads of unset shared memory, every weight fetched once,
 // and bounds on scattered accesses and bank conflicts.
 #define PRECIS_DEVICE device_simt
+#include "kernels/device/activations.h"
+#include "kernels/device/aqlm.h"
 #include "kernels/device/bitsandbytes.h"
+#include "kernels/device/decoders.h"
 #include "kernels/device/float8.h"
 #include "kernels/device/gguf.h"
 #include "kernels/device/grouped.h"
 #include "kernels/device/host_runtime.h"
+#include "kernels/device/int8.h"
+#include "kernels/device/scaled.h"
 
 #include <gtest/gtest.h>
 
@@ -321,6 +326,141 @@ TEST_F(DeviceTraffic, CodesInPlace) {
     }
     executor_has_wgmma() = false;
   }
+}
+
+// Encoders of columns of words read a row a thread: GPTQ's, and AWQ's gemv.
+TEST_F(DeviceTraffic, Encoders) {
+  constexpr uint32_t kRows = 64, kColumns = 512;
+  constexpr uint64_t kCount = uint64_t{kRows} * kColumns;
+  const Array<uint16_t> matrix(kCount), scales(kCount / 16), zeros(kCount / 16);
+  const Array<uint32_t> codes(kCount / 2), packed_zeros(kCount / 16), workspace(1024);
+  const Array<float> wide_scales(kRows);
+  auto* bytes = reinterpret_cast<uint8_t*>(codes.data());
+  auto* numbers = reinterpret_cast<int8_t*>(codes.data());
+  const auto run = [&](const char* name, const char* error, Limits limits) {
+    SCOPED_TRACE(name);
+    expect(error, limits);
+    simt::trace_reset();
+  };
+  for (const GgufType type : {GgufType::q8_0, GgufType::q4_0, GgufType::q4_k})
+    run("gguf",
+        quantize_gguf(type, WeightType::bf16, matrix.data(), kRows, kColumns, bytes, nullptr),
+        {type == GgufType::q4_k ? 2.0 : 1.3, 1.0});
+  for (const int bits : {4, 2})
+    run("quanto",
+        quantize_quanto_groups(bits, WeightType::bf16, matrix.data(), kCount / 128, 128, false,
+                               bytes, scales.data(), zeros.data(), nullptr),
+        {1.0, 1.0});
+  for (const int bits : {4, 3})
+    run("gptq",
+        quantize_gptq(WeightType::bf16, matrix.data(), {bits, false, true}, true,
+                      {kRows, kColumns, 128}, codes.data(), packed_zeros.data(), scales.data(),
+                      nullptr),
+        {8.2, 1.4});
+  for (const AwqLayout layout : {AwqLayout::gemm, AwqLayout::gemv, AwqLayout::gemv_fast})
+    run("awq",
+        quantize_awq(WeightType::bf16, matrix.data(), layout, {kRows, kColumns, 128}, codes.data(),
+                     packed_zeros.data(), scales.data(), nullptr),
+        {layout == AwqLayout::gemv ? 4.1 : 1.8, 1.1});
+  run("torchao int8",
+      quantize_torchao_int8(WeightType::bf16, matrix.data(), kRows, kColumns,
+                            {kColumns, AoMapping::symmetric, {-128, 127}, 0x1p-7f, true}, numbers,
+                            scales.data(), numbers + kCount, nullptr),
+      {1.0, 1.0});
+  run("torchao int4",
+      quantize_torchao_int4(WeightType::bf16, matrix.data(), kRows, kColumns, 128, bytes,
+                            scales.data(), zeros.data(), nullptr),
+      {1.4, 1.0});
+  run("float8 rows",
+      quantize_float8_rows(WeightType::bf16, matrix.data(), kRows, kColumns, bytes,
+                           wide_scales.data(), nullptr),
+      {1.0, 1.0});
+  run("float8 as a whole",
+      quantize_float8_tiles(WeightType::bf16, matrix.data(), kRows, kColumns, {0, 0},
+                            Fp8ScaleType::f32, bytes, wide_scales.data(), workspace.data(),
+                            nullptr),
+      {1.0, 1.0});
+}
+
+TEST_F(DeviceTraffic, Activations) {
+  const Array<uint16_t> x(8 * 1024), out(8 * 1024);
+  const Array<int8_t> codes(8 * 1024);
+  const Array<float> scales(8 * 8);
+  expect(quantize_int8_activations(WeightType::bf16, x.data(), 8, 1024,
+                                   {ActivationRule::torchao_integer}, codes.data(), scales.data(),
+                                   nullptr),
+         {1.0, 1.0});
+  for (const uint32_t tile : {0u, 128u}) {
+    simt::trace_reset();
+    expect(quantize_float8_activations(WeightType::bf16, x.data(), 8, 1024, {tile, 0.0f, 0.0f},
+                                       reinterpret_cast<uint8_t*>(codes.data()), scales.data(),
+                                       nullptr),
+           {1.0, 1.0});
+  }
+  simt::trace_reset();
+  expect(round_activations(WeightType::bf16, x.data(), 8, 1024,
+                           {ActivationRule::compressed_integer}, out.data(), nullptr),
+         {1.0, 1.0});
+}
+
+// Narrow numbers with scales for groups of 64, and sums of codewords.
+TEST_F(DeviceTraffic, ScaledNumbers) {
+  constexpr uint32_t kRows = 128, kColumns = 512;
+  const Array<uint8_t> codes(size_t{kRows} * kColumns);
+  const Array<uint16_t> scales(size_t{kRows} * 8), x(40 * kColumns), y(40 * kRows),
+      out(size_t{kRows} * kColumns);
+  for (const NarrowType type :
+       {NarrowType::float4_e2m1, NarrowType::float8_e4m3fn, NarrowType::float6_e2m3}) {
+    ScaledWeight weight{};
+    weight.rows = {type, 8, false, kColumns};
+    weight.codes = codes.data();
+    weight.scale_type = ScaleType::f16;
+    weight.scales = scales.data();
+    weight.tiles = {1, 64, 8};
+    SCOPED_TRACE(static_cast<int>(type));
+    const bool gathered = type == NarrowType::float6_e2m3;  // code by code, from cache
+    simt::trace_reset();
+    expect(dequantize_scaled({kRows, weight}, WeightType::f16, out.data(), nullptr),
+           {gathered ? 4.0 : 1.0, 1.0});
+    for (const uint32_t m : {1u, 40u}) {
+      simt::trace_reset();
+      expect(
+          linear_scaled({kRows, weight}, WeightType::f16, x.data(), nullptr, y.data(), m, nullptr),
+          {gathered ? 6.5 : 1.1, 1.0});
+      EXPECT_EQ(simt::trace_report().global_bytes_read,
+                kRows * weight.rows.row_bytes() + kRows * 8 * 2 + uint64_t{m} * kColumns * 2);
+    }
+  }
+}
+
+TEST_F(DeviceTraffic, Codewords) {
+  const AqlmShape shape{128, 512, 1, 8, 2, 8};
+  const Array<uint8_t> codes(shape.blocks() * 2);
+  const Array<uint16_t> codebooks(2 * 256 * 8), scales(128), x(40 * 512), y(40 * 128),
+      out(128 * 512);
+  const AqlmWeight weight{shape,           codes.data(),     shape.in_groups() * 2, 2,
+                          WeightType::f16, codebooks.data(), scales.data()};
+  expect(dequantize_aqlm(weight, WeightType::f16, out.data(), nullptr), {1.1, 1.0});
+  for (const uint32_t m : {1u, 40u}) {
+    simt::trace_reset();
+    expect(linear_aqlm(weight, WeightType::f16, x.data(), nullptr, y.data(), m, nullptr),
+           {1.6, 1.0});
+  }
+}
+
+TEST_F(DeviceTraffic, Decoders) {
+  const Array<uint8_t> codes(128 * 512), scales(128 * 16);
+  const Array<uint16_t> halves(128), out(128 * 512);
+  expect(
+      dequantize_eetq(codes.data(), halves.data(), 128, 512, WeightType::f16, out.data(), nullptr),
+      {1.0, 1.0});
+  simt::trace_reset();
+  expect(dequantize_ternary(codes.data(), 1.0f, 128, 512, WeightType::f16, out.data(), nullptr),
+         {1.0, 1.0});
+  simt::trace_reset();
+  expect(dequantize_experts(codes.data(), scales.data(), 1, 128, 512, WeightType::f16, out.data(),
+                            nullptr),
+         {1.4, 1.0});
 }
 
 }  // namespace
