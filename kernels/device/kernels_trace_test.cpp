@@ -328,7 +328,7 @@ TEST_F(DeviceTraffic, CodesInPlace) {
   }
 }
 
-// Encoders of columns of words read a row a thread: GPTQ's, and AWQ's gemv.
+// GPTQ's and AWQ's gemv read a group again from cache, a row a thread.
 TEST_F(DeviceTraffic, Encoders) {
   constexpr uint32_t kRows = 64, kColumns = 512;
   constexpr uint64_t kCount = uint64_t{kRows} * kColumns;

@@ -10,6 +10,11 @@
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
+
+// Kinds of scales and zero points beside the codes leave no registers for a second block.
+template <NarrowCodes Codes>
+inline constexpr int kGemmBlocks<ScaledNumbers<Codes>> = 1;
+
 namespace {
 
 TileSide side_of(uint64_t size, uint64_t extent) {
@@ -25,7 +30,7 @@ ScaledKernelWeight kernel_weight(const ScaledTensor& tensor) {
   out.rows = tensor.rows;
   out.columns = static_cast<uint32_t>(w.rows.columns);
   out.type = w.rows.type;
-  out.bits = static_cast<uint32_t>(w.rows.bits);
+  out.bits = w.rows.type == NarrowType::float6_e2m3 ? 6u : static_cast<uint32_t>(w.rows.bits);
   out.padded = w.rows.padded;
   out.row_bytes = w.rows.row_bytes();
   out.codes = static_cast<const uint8_t*>(w.codes);
@@ -45,10 +50,12 @@ ScaledKernelWeight kernel_weight(const ScaledTensor& tensor) {
   return out;
 }
 
-// Whether the elements of every run of 8 have one tile.
+// Whether the elements of every run of 8 have one tile, and begin with a byte.
 bool runs_share(const ScaledTensor& weight) {
   const ScaledWeight& w = weight.weight;
-  return w.rows.columns % kRun == 0 && w.tile_of == nullptr &&
+  const bool filled =
+      w.rows.type == NarrowType::packed_int && w.rows.padded && 32 % w.rows.bits != 0;
+  return !filled && w.rows.columns % kRun == 0 && w.tile_of == nullptr &&
          (w.tiles.columns % kRun == 0 || w.tiles.columns >= w.rows.columns);
 }
 
@@ -61,7 +68,7 @@ const char* with_codes(const NarrowRows& rows, Body body) {
   if (rows.type == NarrowType::int8 || rows.type == NarrowType::float8_e4m3fn ||
       (rows.type == NarrowType::packed_int && rows.bits == 8))
     return body(ScaledNumbers<NarrowCodes::bytes>{});
-  return body(ScaledNumbers<NarrowCodes::other>{});
+  return body(ScaledNumbers<NarrowCodes::stream>{});
 }
 
 }  // namespace
@@ -79,8 +86,10 @@ const char* dequantize_scaled(const ScaledTensor& weight, WeightType out_type, v
 }
 
 const char* check_scaled_product(const ScaledTensor& weight) {
-  return runs_share(weight) ? nullptr
-                            : "products on a device: 8 neighbours of a row have one scale";
+  return runs_share(weight)
+             ? nullptr
+             : "products on a device: 8 neighbours of a row have one scale and no bits between "
+               "them";
 }
 
 const char* linear_scaled(const ScaledTensor& weight, WeightType activation, const void* x,

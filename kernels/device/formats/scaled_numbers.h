@@ -19,7 +19,7 @@ PRECIS_FUNCTION uint32_t tile_at(TileSide side, uint32_t place) {
 enum class NarrowCodes : uint32_t {
   nibbles,  // two in a byte
   bytes,
-  other,  // gathered one by one
+  stream,  // of 1 to 7 bits each; or of two rows in a byte
 };
 
 struct ScaledKernelWeight {
@@ -121,6 +121,7 @@ PRECIS_FUNCTION float zero_of_tile(const ScaledKernelWeight& w, uint32_t tile_ro
 template <NarrowCodes Codes>
 struct ScaledNumbers {
   using Weight = ScaledKernelWeight;
+  static constexpr int kInFlight = Codes == NarrowCodes::stream ? 2 : 4;  // a byte a load
 
   struct Table {
     float values[16];  // of nibbles
@@ -149,8 +150,8 @@ struct ScaledNumbers {
                zero_of_tile(weight, tile_row, tile)};
   }
   static PRECIS_FUNCTION Run load(const Weight& weight, uint32_t row, uint32_t column) {
-    if constexpr (Codes == NarrowCodes::other) {
-      return load_part(weight, row, column, kRun);
+    if constexpr (Codes == NarrowCodes::stream) {
+      return with_tile(weight, row, column, load_stream(weight, row, column));
     } else {
       const uint8_t* from = weight.codes + uint64_t{row} * weight.row_bytes;
       return with_tile(
@@ -158,19 +159,30 @@ struct ScaledNumbers {
           load_vector<Packed>(from + (Codes == NarrowCodes::nibbles ? column / 2 : column)));
     }
   }
+  // Rows are whole runs.
   static PRECIS_FUNCTION Run load_part(const Weight& weight, uint32_t row, uint32_t column,
-                                       uint32_t count) {
-    Packed codes{};
-    PRECIS_UNROLL
-    for (uint32_t i = 0; i < kRun; ++i) {
-      if (i >= count) break;
-      const uint32_t code = narrow_code(weight, row, column + i);
-      if constexpr (Codes == NarrowCodes::nibbles)
-        codes |= code << (4 * i);
-      else
-        codes.words[i / 4] |= code << (8 * (i % 4));
+                                       uint32_t) {
+    return load(weight, row, column);
+  }
+  // Eight codes begin with a byte, and take as many bytes as each has bits.
+  static PRECIS_FUNCTION Words2 load_stream(const Weight& weight, uint32_t row, uint32_t column) {
+    if (weight.type == NarrowType::int4_row_pairs) {
+      const auto pairs =
+          load_vector<Words2>(weight.codes + uint64_t{row / 2} * weight.row_bytes + column);
+      const uint32_t shift = row % 2 * 4;
+      return Words2{{pairs.words[0] >> shift & 0x0f0f0f0fu, pairs.words[1] >> shift & 0x0f0f0f0fu}};
     }
-    return with_tile(weight, row, column, codes);
+    const uint8_t* from =
+        weight.codes + uint64_t{row} * weight.row_bytes + uint64_t{column / 8} * weight.bits;
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < weight.bits; ++i) bits |= uint64_t{from[i]} << (8 * i);
+    Words2 codes{};
+    PRECIS_UNROLL
+    for (uint32_t i = 0; i < kRun; ++i)
+      codes.words[i / 4] |=
+          (static_cast<uint32_t>(bits >> (i * weight.bits)) & ((1u << weight.bits) - 1))
+          << (8 * (i % 4));
+    return codes;
   }
 
   static PRECIS_FUNCTION void unpack(const Table& table, const Run& run, float (&levels)[kRun]) {
