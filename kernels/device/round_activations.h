@@ -76,7 +76,8 @@ PRECIS_FUNCTION float rounded_number(const RoundedActivationRule& rule, const Gr
                                      float value) {
   if (rule.rule == ActivationRule::compressed_float8) {
     const float quotient = clamped(rounded<Element>(value / group.scale), -448.0f, 448.0f);
-    return e4m3fn_value(float8_code(kE4M3FNEncoder, quotient)) * group.scale;
+    constexpr Float8Encoder kEncoder = kE4M3FNEncoder;  // device code takes no address of a global
+    return e4m3fn_value(float8_code(kEncoder, quotient)) * group.scale;
   }
   if (rule.rule == ActivationRule::torchao_fake_integer) {
     const float nearest =
