@@ -6,7 +6,7 @@
 namespace precis::kernels::PRECIS_DEVICE {
 
 struct AdditiveBlocks {
-  static constexpr int kInFlight = 2;  // each holds eight sums
+  static constexpr int kInFlight = 1;  // a run holds eight sums, and loads of three dtypes
 
   struct Weight {
     uint32_t rows, columns;
@@ -50,6 +50,10 @@ struct AdditiveBlocks {
     const uint64_t size = uint64_t{weight.out_group} * weight.in_group,
                    inside = row % weight.out_group * weight.in_group + column % weight.in_group;
     Run run{{}, scale_at(weight, row / weight.out_group)};
+    // Few codebooks: more of them at once would take registers.
+#if !defined(PRECIS_DEVICE_SIMT)
+#pragma unroll 1
+#endif
     for (uint32_t book = 0; book < weight.codebooks; ++book) {
       const uint32_t stored = weight.wide ? static_cast<const uint16_t*>(weight.codes)[first + book]
                                           : static_cast<const uint8_t*>(weight.codes)[first + book];
