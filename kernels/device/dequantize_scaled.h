@@ -1,7 +1,7 @@
 // Decoding of scaled numbers one by one, whatever tiles their neighbours have.
 #pragma once
 
-#include "kernels/device/formats/scaled_numbers.h"
+#include "kernels/device/formats/narrow_numbers.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
 

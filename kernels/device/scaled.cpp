@@ -7,6 +7,7 @@
 
 #include "kernels/device/dequantize.h"
 #include "kernels/device/dequantize_scaled.h"
+#include "kernels/device/formats/scaled_numbers.h"
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {

@@ -28,15 +28,17 @@ struct AdditiveBlocks {
   };
 
   static PRECIS_FUNCTION void add_entry(const Weight& weight, uint64_t at, float (&sums)[kRun]) {
-    float numbers[kRun];
-    if (weight.type == Rounding::half)
-      load_8(static_cast<const Half*>(weight.entries) + at, numbers);
-    else if (weight.type == Rounding::bfloat16)
-      load_8(static_cast<const BFloat16*>(weight.entries) + at, numbers);
-    else
-      load_8(static_cast<const float*>(weight.entries) + at, numbers);
+    const bool wide = weight.type == Rounding::none, half = weight.type == Rounding::half;
+    const auto* from = static_cast<const unsigned char*>(weight.entries) + at * (wide ? 4 : 2);
+    const auto first = load_vector<Words4>(from);
+    const auto second = load_vector<Words4>(from + (wide ? 16 : 0));
     PRECIS_UNROLL
-    for (int i = 0; i < kRun; ++i) sums[i] += numbers[i];
+    for (uint32_t i = 0; i < kRun; ++i) {
+      const uint32_t bits = first.words[i / 2] >> (16 * (i % 2));
+      const float narrow =
+          half ? half_value(static_cast<uint16_t>(bits)) : bits_as<float>(bits << 16);
+      sums[i] += wide ? bits_as<float>(i < 4 ? first.words[i % 4] : second.words[i % 4]) : narrow;
+    }
   }
   static PRECIS_FUNCTION float scale_at(const Weight& weight, uint32_t i) {
     if (weight.type == Rounding::half) return to_float(static_cast<const Half*>(weight.scales)[i]);
@@ -84,7 +86,9 @@ struct AdditiveBlocks {
     return round_to(weight.type, sum * scale.scale);
   }
   static constexpr bool kShifted = false;
-  static PRECIS_FUNCTION float factor(Scale scale) { return scale.scale; }
+  static PRECIS_FUNCTION float factor(Scale scale) {
+    return scale.scale;
+  }
 };
 
 }  // namespace precis::kernels::PRECIS_DEVICE
