@@ -5,9 +5,6 @@
 
 namespace precis::eetq {
 
-// Parts.
-inline constexpr std::size_t kCodes = 0, kScales = 1;
-
 struct Config {
   bool own_names = false;  // a checkpoint of EETQ itself: "qweight" in place of "weight"
   sdk::SkipList skip;
