@@ -179,11 +179,11 @@ class TorchAo final : public BackEnd<TorchAoQuantizer> {
                                                                        const void* x) {
         return device::linear_groups(rows, a.activation, x, a.bias, a.y, a.m, a.call.stream);
       };
-      return device_product(options, work,
-                            [launch, rounding = *rounding,
-                             columns = stored.columns](const ProductArguments& a) {
-                              return with_numbers(a, columns, rounding, launch);
-                            });
+      return device_product(
+          options, work,
+          [launch, rounding = *rounding, columns = stored.columns](const ProductArguments& a) {
+            return with_numbers(a, columns, rounding, launch);
+          });
     }
     if (rounding) {
       check_rounded(stored, *rounding);
