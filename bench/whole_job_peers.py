@@ -93,7 +93,7 @@ JOBS = {
 
 
 def sync_files(out):
-    for path in pathlib.Path(out).rglob("*"):
+    for path in [pathlib.Path(out), *pathlib.Path(out).rglob("*")]:
         if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)
             os.fsync(descriptor)
@@ -174,6 +174,13 @@ def run_other(spec, peer, source, out, threads, llama_cpp):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def remove(out):
+    if out.is_dir():
+        shutil.rmtree(out)
+    else:
+        out.unlink(missing_ok=True)
+
+
 def make_gguf(llama, llama_cpp):
     target = llama.with_suffix(".gguf")
     if not target.exists():
@@ -188,12 +195,12 @@ def measure(spec, source, work, arguments):
     out = work / "out"
     for _ in range(arguments.rounds):
         for name, runs in taken.items():
-            shutil.rmtree(out, ignore_errors=True)
+            remove(out)
             run = (run_precis(spec, source, out, arguments.threads) if name == "precis" else
                    run_other(spec, name, source, out, arguments.threads, arguments.llama_cpp))
             size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) if out.is_dir() else out.stat().st_size
             runs.append({**run, "bytes": size})
-    shutil.rmtree(out, ignore_errors=True)
+    remove(out)
     return {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in taken.items()}
 
 
