@@ -98,14 +98,7 @@ struct ByteRow {
   }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
-    __m512i numbers[4];
-    words.look_up_lanes(_mm512_loadu_si512(codes), numbers);
-    words.look_up_lanes(_mm512_loadu_si512(codes + 64), numbers + 2);
-    if constexpr (kGroup == 128)
-      to.add(numbers[0], numbers[2], numbers[1], numbers[3], _mm512_set1_ps(*scales));
-    else
-      to.add(numbers[0], numbers[2], numbers[1], numbers[3], half_scales<kGroup>(scales, 0),
-             half_scales<kGroup>(scales, 1));
+    add_bytes<kGroup>(words, codes, to, scales);
     codes += kDotColumns;
     scales += kDotColumns / kGroup;
   }

@@ -97,6 +97,21 @@ struct RowSums {
   }
 };
 
+// Hands `to` the numbers of 128 codes of a byte each, in kByteLanes, with the scales of every
+// kGroup columns. words: IntegerWords or Float8E4M3FNWords.
+template <int kGroup, typename Words, typename To>
+[[gnu::always_inline]] inline void add_bytes(const Words& words, const uint8_t* codes, To& to,
+                                             const float* scales) {
+  __m512i numbers[4];
+  words.look_up_lanes(_mm512_loadu_si512(codes), numbers);
+  words.look_up_lanes(_mm512_loadu_si512(codes + 64), numbers + 2);
+  if constexpr (kGroup == 128)
+    to.add(numbers[0], numbers[2], numbers[1], numbers[3], _mm512_set1_ps(*scales));
+  else
+    to.add(numbers[0], numbers[2], numbers[1], numbers[3], half_scales<kGroup>(scales, 0),
+           half_scales<kGroup>(scales, 1));
+}
+
 inline float dot_floats(const float* a, const float* b, uint64_t count) {
   __m512 sum = _mm512_setzero_ps();
   for (uint64_t i = 0; i < count; i += 16) {
