@@ -2,10 +2,12 @@
 // GEMM by the rate of the multiplying instruction, measured in turn in the same run.
 //
 //   linear_bench [--threads N] [--rounds N] [--rows N]... [--processor-time] [--round-activations]
-//                [--json] [FORMAT...]
+//                [--random-parts] [--json] [FORMAT...]
 //
 // --rows: of the activations; 1, 32 and 512 where none are given.
 // --round-activations allows products that are less exact than the library's.
+// --random-parts fills the stored tensors with numbers at random instead of encoding a weight, for
+// methods that search for long.
 //
 // Weights rotate through 256 MiB, so that a GEMV reads them from memory. Prints medians.
 // "decoding": the time to decode the weight to bfloat16, over that of the product.
@@ -129,10 +131,37 @@ void check(const precis::Status& status) {
   std::exit(1);
 }
 
+void fill_with_numbers(DType dtype, std::span<std::byte> out) {
+  std::mt19937 generator(1);
+  std::normal_distribution<float> normal(0, 0.02f);
+  const std::size_t size = precis::dtype_bits(dtype) / 8;
+  std::vector<float> row(kFeatures);
+  for (std::size_t at = 0; at < out.size(); at += row.size() * size) {
+    for (float& value : row) value = normal(generator);
+    precis::convert_from_float(row.data(), std::min(row.size(), (out.size() - at) / size), dtype,
+                               out.data() + at);
+  }
+}
+
+// Numbers in parts of floats, any bytes in the others.
+void fill_parts(std::span<const precis::PartSpec> specs,
+                const std::vector<std::span<std::byte>>& parts) {
+  std::mt19937 generator(1);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const DType dtype = specs[i].dtype;
+    if (dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16) {
+      fill_with_numbers(dtype, parts[i]);
+    } else {
+      for (std::byte& byte : parts[i]) byte = static_cast<std::byte>(generator());
+    }
+  }
+}
+
 class Format {
  public:
-  Format(precis::RegistryResolver& resolver, std::string spec, bool round_activations)
-      : spec_(std::move(spec)) {
+  Format(precis::RegistryResolver& resolver, std::string spec, bool round_activations,
+         bool random_parts)
+      : spec_(std::move(spec)), random_parts_(random_parts) {
     quantizer_ = check(resolver.from_spec(spec_, ""));
     param_.name = "layer.weight";
     param_.module_kind = "Linear";
@@ -143,17 +172,8 @@ class Format {
     linear_plan_ = check(precis::Linear::plan(*quantizer_, options, param_));
     workspace_.resize(linear_plan_.workspace_bytes + 64);
     for (const precis::PartSpec& part : plan_.parts) bytes_ += part.nbytes;
-    std::vector<std::byte> values(param_.elements() * 2);
-    std::mt19937 generator(1);
-    std::normal_distribution<float> normal(0, 0.02f);
-    std::vector<float> row(kFeatures);
-    for (int64_t i = 0; i < kFeatures; ++i) {
-      for (float& value : row) value = normal(generator);
-      precis::convert_from_float(row.data(), row.size(), DType::bf16,
-                                 values.data() + i * kFeatures * 2);
-    }
     const uint64_t copies = kRotation / bytes_ + 1;
-    for (uint64_t i = 0; i < copies; ++i) add_copy(options, values);
+    for (uint64_t i = 0; i < copies; ++i) add_copy(options);
   }
 
   const std::string& spec() const { return spec_; }
@@ -207,14 +227,21 @@ class Format {
     return std::span(workspace_).subspan((64 - address % 64) % 64, linear_plan_.workspace_bytes);
   }
 
-  void add_copy(const precis::LinearOptions& options, const std::vector<std::byte>& values) {
+  void encode(const std::vector<std::span<std::byte>>& parts) {
+    std::vector<std::byte> values(param_.elements() * 2), scratch(plan_.workspace_bytes);
+    fill_with_numbers(DType::bf16, values);
+    check(quantizer_->quantize(param_, values, plan_.parts, parts, scratch, nullptr));
+  }
+
+  void add_copy(const precis::LinearOptions& options) {
     Weight& weight = weights_.emplace_back();
-    std::vector<std::span<std::byte>> parts;
     if (weights_.size() == 1) {
       for (const precis::PartSpec& part : plan_.parts) weight.memory.emplace_back(part.nbytes);
-      for (auto& part : weight.memory) parts.emplace_back(part);
-      std::vector<std::byte> scratch(plan_.workspace_bytes);
-      check(quantizer_->quantize(param_, values, plan_.parts, parts, scratch, nullptr));
+      const std::vector<std::span<std::byte>> parts(weight.memory.begin(), weight.memory.end());
+      if (random_parts_)
+        fill_parts(plan_.parts, parts);
+      else
+        encode(parts);
     } else {
       weight.memory = weights_.front().memory;
     }
@@ -231,6 +258,7 @@ class Format {
   }
 
   std::string spec_;
+  bool random_parts_;
   std::shared_ptr<const precis::Quantizer> quantizer_;
   precis::Param param_;
   precis::PartPlan plan_;
@@ -255,7 +283,7 @@ std::size_t bound_of(const std::string& spec, bool round_activations) {
 struct Options {
   unsigned threads = 1;
   int rounds = 5;
-  bool json = false, processor_time = false, round_activations = false;
+  bool json = false, processor_time = false, round_activations = false, random_parts = false;
   std::vector<int64_t> rows;
   std::vector<std::string> formats;
 };
@@ -276,6 +304,8 @@ Options parse(int argc, char** argv) {
       options.json = true;
     else if (argument == "--round-activations")
       options.round_activations = true;
+    else if (argument == "--random-parts")
+      options.random_parts = true;
     else if (argument == "--processor-time")
       options.processor_time = true;
     else
@@ -299,7 +329,7 @@ Options parse(int argc, char** argv) {
 
 void measure(precis::RegistryResolver& resolver, const std::string& spec, const Options& options,
              const std::vector<Limit>& bounds) {
-  Format format(resolver, spec, options.round_activations);
+  Format format(resolver, spec, options.round_activations, options.random_parts);
   const double operations = 2.0 * kFeatures * kFeatures;
   for (const int64_t rows : options.rows) {
     const bool reads = rows <= kReadingRows;

@@ -105,29 +105,22 @@ void BitNetQuantizer::encode(const precis_call& call, const precis_param& param,
   });
 }
 
-std::array<float, 4> BitNetQuantizer::values(const sdk::ConstParts& parts) const {
+kernels::BitNetWeight BitNetQuantizer::stored_weight(const sdk::Matrix& matrix,
+                                                     const sdk::ConstParts& parts) const {
   const float step = this->step(plugins::floats_of(*parts[kScale], 0, 1).front());
   // A packed 3 is 2 for the library as well, though it writes none.
-  return {-step, 0.0f, step, 2 * step};
+  return {sdk::data<const uint8_t>(*parts[kCodes]),
+          matrix.rows / kTogether,
+          matrix.columns,
+          {-step, 0.0f, step, 2 * step}};
 }
 
 void BitNetQuantizer::decode(const precis_call&, const precis_param& param,
                              const sdk::ConstParts& parts, sdk::RowRange rows,
                              const precis_tensor& out) const {
-  const sdk::Matrix matrix = sdk::matrix(param);
-  const uint64_t packed_rows = matrix.rows / kTogether;
-  const auto* codes = sdk::data<const uint8_t>(*parts[kCodes]);
-  const std::array<float, 4> values = this->values(parts);
-  kernels::with_type(plugins::weight_type(out.view.dtype), [&](auto tag) {
-    using Type = decltype(tag);
-    auto* to = sdk::data<typename Type::Stored>(out);
-    for (uint64_t row = rows.begin; row < rows.end; ++row) {
-      const uint8_t* from = codes + row % packed_rows * matrix.columns;
-      const uint64_t bit = row / packed_rows * 2;
-      for (uint64_t i = 0; i < matrix.columns; ++i)
-        Type::store(to, (row - rows.begin) * matrix.columns + i, values[from[i] >> bit & 3]);
-    }
-  });
+  kernels::bitnet_kernels(kernels::current_isa())
+      .dequantize(stored_weight(sdk::matrix(param), parts), rows.begin, rows.end,
+                  plugins::weight_type(out.view.dtype), sdk::data<void>(out));
 }
 
 }  // namespace precis::bitnet

@@ -1,8 +1,7 @@
 // Ternary weights of BitNet, four in a byte.
 #pragma once
 
-#include <array>
-
+#include "kernels/cpu/bitnet/bitnet.h"
 #include "plugins/bitnet/config.h"
 
 namespace precis::bitnet {
@@ -40,8 +39,8 @@ class BitNetQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
-  // What a code of two bits stands for.
-  std::array<float, 4> values(const sdk::ConstParts& parts) const;
+  kernels::BitNetWeight stored_weight(const sdk::Matrix& matrix,
+                                      const sdk::ConstParts& parts) const;
 
   Config config_;
 };

@@ -40,7 +40,7 @@ std::unique_ptr<sdk::Linear> VptqQuantizer::prepare_linear(const precis_call&,
   weight.arithmetic = plugins::float_arithmetic(options);
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
-  weight.decode_floats = kernels::vptq_kernels(kernels::current_isa()).decode_floats;
+  weight.decode_rows = kernels::vptq_kernels(kernels::current_isa()).decode_rows;
   Stored stored = stored_weight(layer, parts, {0, matrix.rows});
   // Moving the vector leaves its numbers where they are.
   Kept kept{{stored.weight, plugins::decoded_type(weight.arithmetic)}, std::move(stored.places)};

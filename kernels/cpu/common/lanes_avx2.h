@@ -41,6 +41,10 @@ struct Ints {
   static Ints load(const uint16_t* from) {
     return {_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
   }
+  template <typename Element>
+  static Ints gather(const Element* from, Ints index) {
+    return {_mm256_i32gather_epi32(reinterpret_cast<const int*>(from), index.v, sizeof(Element))};
+  }
   void store(int32_t* to) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
 };
 

@@ -40,6 +40,11 @@ struct Ints {
   static Ints load(const uint16_t* from) {
     return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
   }
+  // Element `lane` is the 32 bits from element index[lane] on.
+  template <typename Element>
+  static Ints gather(const Element* from, Ints index) {
+    return {_mm512_i32gather_epi32(index.v, from, sizeof(Element))};
+  }
   void store(int32_t* to) const { _mm512_storeu_si512(to, v); }
 };
 

@@ -279,19 +279,22 @@ void multiply_groups_strip(const PreparedActivations& x, const Block& block, uin
 }
 #endif
 
-// Decodes columns [begin, end) of the block's rows and fills up with zeros.
-template <typename Element, typename Decode>
-void fill_tile(const Block& block, uint64_t begin, uint64_t end, Decode&& decode) {
+// Fills up with zeros where columns [begin, end) of the block's rows are decoded.
+template <typename Element>
+void pad_tile(const Block& block, uint64_t begin, uint64_t end) {
   const uint64_t columns = round_up(end - begin, kColumnPad);
   for (uint64_t row = 0; row < block.padded_rows; ++row) {
     auto* out = reinterpret_cast<Element*>(block.tile + row * kTileStride);
-    uint64_t filled = 0;
-    if (row < block.rows) {
-      decode(row, out);
-      filled = end - begin;
-    }
-    std::fill(out + filled, out + columns, Element{});
+    std::fill(out + (row < block.rows ? end - begin : 0), out + columns, Element{});
   }
+}
+
+// Decodes these columns, and pads.
+template <typename Element, typename Decode>
+void fill_tile(const Block& block, uint64_t begin, uint64_t end, Decode&& decode) {
+  for (uint64_t row = 0; row < block.rows; ++row)
+    decode(row, reinterpret_cast<Element*>(block.tile + row * kTileStride));
+  pad_tile<Element>(block, begin, end);
 }
 
 void fill_scales(const LinearWeight& weight, const Block& block, uint64_t count,
@@ -317,12 +320,18 @@ void multiply_floats(const LinearWeight& weight, const PreparedActivations& x, c
   constexpr uint64_t kColumns = kTileColumns<Element>;
   for (uint64_t begin = 0; begin < weight.in_features; begin += kColumns) {
     const uint64_t end = std::min(weight.in_features, begin + kColumns);
-    fill_tile<Element>(block, begin, end, [&](uint64_t row, Element* out) {
-      for (uint64_t i = begin; i < end; i += kStrip) {
-        weight.decode_floats(weight.format, first_row + row, i, std::min(end, i + kStrip),
-                             out + (i - begin));
-      }
-    });
+    if (weight.decode_rows != nullptr) {
+      weight.decode_rows(weight.format, first_row, block.rows, begin, end, block.tile,
+                         kTileStride / sizeof(Element));
+      pad_tile<Element>(block, begin, end);
+    } else {
+      fill_tile<Element>(block, begin, end, [&](uint64_t row, Element* out) {
+        for (uint64_t i = begin; i < end; i += kStrip) {
+          weight.decode_floats(weight.format, first_row + row, i, std::min(end, i + kStrip),
+                               out + (i - begin));
+        }
+      });
+    }
     multiply_strip<Dot, Element>(x, block, begin, round_up(end - begin, kColumnPad));
   }
   if (weight.row_scales == nullptr) return;

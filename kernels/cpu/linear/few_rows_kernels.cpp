@@ -59,6 +59,25 @@ void for_row_groups(uint64_t rows, Body&& body) {
   if (row < rows) body(std::integral_constant<int, 1>{}, row);
 }
 
+// sums[i] += columns [begin, end), which `strip` holds, times row i of x.
+template <typename Dot>
+void add_strip(const PreparedActivations& x, uint64_t begin, uint64_t end,
+               typename Dot::Weight* strip, Floats* sums) {
+  const uint64_t count = round_up(end - begin, kColumnPad);
+  std::fill(strip + (end - begin), strip + count, typename Dot::Weight{});
+  const auto* words = static_cast<const typename Dot::Weight*>(x.words) + begin;
+  for_row_groups(x.rows, [&](auto rows, uint64_t first) {
+    add_dots<Dot, decltype(rows)::value>(strip, words + first * x.columns, x.columns, count,
+                                         sums + first);
+  });
+}
+
+void finish_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
+                const Floats* sums, float* values) {
+  const float scale = weight.row_scales != nullptr ? weight.row_scales[row] : 1.0f;
+  for (uint64_t i = 0; i < x.rows; ++i) values[i] = sum_of(sums[i]) * scale;
+}
+
 template <typename Dot>
 void float_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
                typename Dot::Weight* strip, float* values) {
@@ -66,16 +85,27 @@ void float_row(const LinearWeight& weight, const PreparedActivations& x, uint64_
   for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
     const uint64_t end = std::min(weight.in_features, begin + kStrip);
     weight.decode_floats(weight.format, row, begin, end, strip);
-    const uint64_t count = round_up(end - begin, kColumnPad);
-    std::fill(strip + (end - begin), strip + count, typename Dot::Weight{});
-    const auto* words = static_cast<const typename Dot::Weight*>(x.words) + begin;
-    for_row_groups(x.rows, [&](auto rows, uint64_t first) {
-      add_dots<Dot, decltype(rows)::value>(strip, words + first * x.columns, x.columns, count,
-                                           sums + first);
-    });
+    add_strip<Dot>(x, begin, end, strip, sums);
   }
-  const float scale = weight.row_scales != nullptr ? weight.row_scales[row] : 1.0f;
-  for (uint64_t i = 0; i < x.rows; ++i) values[i] = sum_of(sums[i]) * scale;
+  finish_row(weight, x, row, sums, values);
+}
+
+constexpr uint64_t kRowsAtOnce = 16;  // of the weight
+
+// float_row for `count` rows, at most kRowsAtOnce, decoded together.
+template <typename Dot>
+void float_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
+                uint64_t count, std::byte* scratch, float (&values)[kRowsAtOnce][kFewRows]) {
+  using Element = typename Dot::Weight;
+  Floats sums[kRowsAtOnce][kFewRows] = {};
+  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
+    const uint64_t end = std::min(weight.in_features, begin + kStrip);
+    weight.decode_rows(weight.format, first, count, begin, end, scratch,
+                       kTileStride / sizeof(Element));
+    for (uint64_t i = 0; i < count; ++i)
+      add_strip<Dot>(x, begin, end, reinterpret_cast<Element*>(scratch + i * kTileStride), sums[i]);
+  }
+  for (uint64_t i = 0; i < count; ++i) finish_row(weight, x, first + i, sums[i], values[i]);
 }
 
 #if defined(__AVX512BF16__)
@@ -303,6 +333,48 @@ void dot_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t
 }
 #endif
 
+// values[i] = row `row` of the weight times row i of x.
+void multiply_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
+                  std::byte* scratch, float* values) {
+  switch (weight.arithmetic) {
+    case Arithmetic::bfloat16:
+#if defined(__AVX512BF16__)
+      float_row<DotBFloat16>(weight, x, row, reinterpret_cast<uint16_t*>(scratch), values);
+      break;
+#endif
+    case Arithmetic::float32:
+      float_row<DotFloat32>(weight, x, row, reinterpret_cast<float*>(scratch), values);
+      break;
+    case Arithmetic::bfloat16_groups:
+#if defined(__AVX512BF16__)
+      groups_row(weight, x, row, scratch, values);
+#endif
+      break;
+    case Arithmetic::int8_rows:
+      int8_row(weight, x, row, values);
+      break;
+    case Arithmetic::int8_blocks:
+      if (weight.block == 32)
+        blocks_row<32>(weight, x, row, scratch, values);
+      else
+        blocks_row<16>(weight, x, row, scratch, values);
+      break;
+  }
+}
+
+void multiply_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
+                   uint64_t count, std::byte* scratch, float (&values)[kRowsAtOnce][kFewRows]) {
+  if (weight.decode_rows == nullptr) {
+    for (uint64_t i = 0; i < count; ++i) multiply_row(weight, x, first + i, scratch, values[i]);
+    return;
+  }
+#if defined(__AVX512BF16__)
+  if (weight.arithmetic == Arithmetic::bfloat16)
+    return float_rows<DotBFloat16>(weight, x, first, count, scratch, values);
+#endif
+  float_rows<DotFloat32>(weight, x, first, count, scratch, values);
+}
+
 }  // namespace
 
 void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
@@ -310,40 +382,13 @@ void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint
 #if defined(__AVX512BF16__)
   if (has_row_dot(weight)) return dot_rows(weight, x, begin, end, y);
 #endif
-  constexpr uint64_t kAtOnce = 16;
-  for (uint64_t first = begin; first < end; first += kAtOnce) {
-    const uint64_t count = std::min(kAtOnce, end - first);
-    float values[kAtOnce][kFewRows];
-    for (uint64_t i = 0; i < count; ++i) {
-      switch (weight.arithmetic) {
-        case Arithmetic::bfloat16:
-#if defined(__AVX512BF16__)
-          float_row<DotBFloat16>(weight, x, first + i, reinterpret_cast<uint16_t*>(scratch),
-                                 values[i]);
-          break;
-#endif
-        case Arithmetic::float32:
-          float_row<DotFloat32>(weight, x, first + i, reinterpret_cast<float*>(scratch), values[i]);
-          break;
-        case Arithmetic::bfloat16_groups:
-#if defined(__AVX512BF16__)
-          groups_row(weight, x, first + i, scratch, values[i]);
-#endif
-          break;
-        case Arithmetic::int8_rows:
-          int8_row(weight, x, first + i, values[i]);
-          break;
-        case Arithmetic::int8_blocks:
-          if (weight.block == 32)
-            blocks_row<32>(weight, x, first + i, scratch, values[i]);
-          else
-            blocks_row<16>(weight, x, first + i, scratch, values[i]);
-          break;
-      }
-    }
+  for (uint64_t first = begin; first < end; first += kRowsAtOnce) {
+    const uint64_t count = std::min(kRowsAtOnce, end - first);
+    float values[kRowsAtOnce][kFewRows];
+    multiply_rows(weight, x, first, count, scratch, values);
     with_type(x.source.type, [&](auto tag) {
       for (uint64_t row = 0; row < x.rows; ++row) {
-        float column[kAtOnce];
+        float column[kRowsAtOnce];
         for (uint64_t i = 0; i < count; ++i) column[i] = values[i][row];
         write_row<decltype(tag)>(y, row, first, column, count);
       }

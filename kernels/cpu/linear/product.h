@@ -83,6 +83,10 @@ struct LinearWeight {
   // arithmetic.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end,
                         void* out) = nullptr;
+  // In its place, for formats that store several rows together: columns [begin, end) of `rows` rows
+  // from `row` on, row i to out[i * stride].
+  void (*decode_rows)(const void* format, uint64_t row, uint64_t rows, uint64_t begin, uint64_t end,
+                      void* out, uint64_t stride) = nullptr;
   // bfloat16, few rows of x; without it, rows are decoded.
   RowDot row_dot;
   // Multiplied onto the sums: float32 [out_features], or null.

@@ -38,7 +38,7 @@ struct VptqWeight {
   }
 };
 
-// What VptqKernels::decode_floats is handed: values rounded to `out`.
+// What VptqKernels::decode_rows is handed: values rounded to `out`.
 struct VptqProductWeight {
   VptqWeight weight;
   WeightType out;
@@ -72,8 +72,9 @@ struct VptqKernels {
   // Rows [row_begin, row_end) to out[0 ...).
   void (*dequantize)(const VptqWeight& weight, uint64_t row_begin, uint64_t row_end,
                      WeightType out_type, void* out);
-  // LinearWeight::decode_floats over a VptqProductWeight.
-  void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
+  // LinearWeight::decode_rows over a VptqProductWeight.
+  void (*decode_rows)(const void* format, uint64_t row, uint64_t rows, uint64_t begin, uint64_t end,
+                      void* out, uint64_t stride);
 };
 
 const VptqKernels& vptq_kernels(Isa isa);

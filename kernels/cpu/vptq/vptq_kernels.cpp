@@ -1,6 +1,8 @@
 // Compiled once for each instruction set. Bound by the reads of centroids, which no order makes
-// neighbours.
+// neighbours: all rows of a centroid are decoded when it is read.
 #include "kernels/cpu/vptq/vptq.h"
+
+#include "kernels/cpu/common/output.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -43,31 +45,177 @@ void decode_columns(const VptqWeight& weight, uint64_t row, uint64_t begin, uint
   }
 }
 
+#if PRECIS_LANES > 1
+
+constexpr uint64_t kColumns = 32;  // decoded together
+
+// The two numbers from element index[lane] on.
+struct Pair {
+  Floats first, second;
+};
+template <typename Type>
+Pair gather_pair(const typename Type::Stored* from, Ints index) {
+  const Ints bits = Ints::gather(from, index);
+  if constexpr (std::is_same_v<Type, F32>)
+    return {as_floats(bits), as_floats(Ints::gather(from, index + Ints::of(1)))};
+  else if constexpr (std::is_same_v<Type, F16>)
+    return {half_bits_to_floats(bits & Ints::of(0xffff)), half_bits_to_floats(bits >> 16)};
+  else
+    return {as_floats(bits << 16), as_floats(bits & Ints::of(-0x10000))};
+}
+
+// Where the indices of kColumns columns stand.
+struct IndexPlaces {
+  const uint32_t* words[kColumns];  // of the first vector
+  uint64_t inside[kColumns];
+  int32_t centroids[kColumns], residual[kColumns];  // the first of their groups
+  uint64_t outliers[kColumns];                      // columns that have none
+  uint64_t outlier_count = 0;
+
+  IndexPlaces(const VptqWeight& weight, uint64_t begin) {
+    for (uint64_t i = 0; i < kColumns; ++i) {
+      const uint64_t place = weight.places == nullptr ? begin + i : weight.places[begin + i];
+      const bool outlier = place < weight.outliers;
+      if (outlier) outliers[outlier_count++] = i;
+      const uint64_t column = outlier ? 0 : place - weight.outliers;
+      const uint64_t group = weight.groups == 1 ? 0 : column / weight.group_size;
+      words[i] = weight.indices + group * weight.vectors() * weight.words();
+      inside[i] = column - group * weight.group_size;
+      centroids[i] = static_cast<int32_t>(group << weight.bits);
+      residual[i] = static_cast<int32_t>(group << weight.residual_bits);
+    }
+  }
+};
+
+// The first elements of the centroids of kColumns columns.
+struct CentroidPlaces {
+  int32_t main[kColumns], residual[kColumns];
+
+  CentroidPlaces(const VptqWeight& weight, const IndexPlaces& at, uint64_t vector) {
+    const auto length = static_cast<int32_t>(weight.vector);
+    const uint64_t words = vector * weight.words();
+    for (uint64_t i = 0; i < kColumns; ++i) {
+      const uint32_t both =
+          stream_bits(at.words[i] + words, at.inside[i], weight.bits + weight.residual_bits);
+      const uint32_t mask = (1u << weight.bits) - 1;
+      main[i] = (at.centroids[i] + static_cast<int32_t>(both & mask)) * length;
+      residual[i] = (at.residual[i] + static_cast<int32_t>(both >> weight.bits)) * length;
+    }
+  }
+};
+
+// kColumns numbers of rows `part` and `part` + 1 of a vector, before scales and biases.
+template <typename Type>
+void read_parts(const VptqWeight& weight, const CentroidPlaces& places, uint64_t part,
+                float (&numbers)[2][kColumns]) {
+  const auto* centroids = static_cast<const typename Type::Stored*>(weight.centroids);
+  const auto* residual = static_cast<const typename Type::Stored*>(weight.residual);
+  const Ints offset = Ints::of(static_cast<int32_t>(part));
+  for (uint64_t i = 0; i < kColumns; i += kLanes) {
+    Pair pair = gather_pair<Type>(centroids, Ints::load(places.main + i) + offset);
+    if (weight.residual_bits != 0) {
+      const auto second = gather_pair<Type>(residual, Ints::load(places.residual + i) + offset);
+      pair = {round_as<Type>(pair.first + second.first),
+              round_as<Type>(pair.second + second.second)};
+    }
+    pair.first.store(numbers[0] + i);
+    pair.second.store(numbers[1] + i);
+  }
+}
+
+template <typename Type, typename Out>
+void finish_columns(const VptqWeight& weight, const IndexPlaces& at, uint64_t row, uint64_t begin,
+                    float* numbers, typename Out::Stored* out) {
+  for (uint64_t i = 0; i < at.outlier_count; ++i) {
+    const uint64_t column = begin + at.outliers[i];
+    const uint64_t place = weight.places == nullptr ? column : weight.places[column];
+    numbers[at.outliers[i]] = stored_number<Type>(weight, row, place);
+  }
+  const auto* scales = static_cast<const typename Type::Stored*>(weight.scales);
+  const auto* biases = static_cast<const typename Type::Stored*>(weight.biases);
+  for (uint64_t i = 0; i < kColumns; i += kLanes) {
+    Floats value = Floats::load(numbers + i);
+    if (scales != nullptr) value = round_as<Type>(value * load_numbers<Type>(scales + begin + i));
+    if (biases != nullptr) value = round_as<Type>(value + load_numbers<Type>(biases + begin + i));
+    value.store(numbers + i);
+  }
+  put<Out>(numbers, kColumns, out, false);
+}
+
+// Whether read_parts may read a vector: pairs of its rows, at 32-bit places.
+bool has_pairs(const VptqWeight& weight) {
+  const uint64_t most = weight.groups << std::max(weight.bits, weight.residual_bits);
+  return weight.vector % 2 == 0 && weight.bits < 32 && most * weight.vector < (uint64_t{1} << 31);
+}
+
+// kColumns columns of several rows.
+template <typename Type, typename Out>
+void decode_tile(const VptqWeight& weight, uint64_t row_begin, uint64_t row_end, uint64_t begin,
+                 typename Out::Stored* out, uint64_t stride) {
+  const IndexPlaces at(weight, begin);
+  for (uint64_t row = row_begin / weight.vector * weight.vector; row < row_end;
+       row += weight.vector) {
+    const CentroidPlaces places(weight, at, row / weight.vector);
+    for (uint64_t part = 0; part < weight.vector; part += 2) {
+      if (row + part + 1 < row_begin || row + part >= row_end) continue;
+      float numbers[2][kColumns];
+      read_parts<Type>(weight, places, part, numbers);
+      for (uint64_t i = 0; i < 2; ++i) {
+        const uint64_t here = row + part + i;
+        if (here >= row_begin && here < row_end)
+          finish_columns<Type, Out>(weight, at, here, begin, numbers[i],
+                                    out + (here - row_begin) * stride);
+      }
+    }
+  }
+}
+
+#endif
+
+// Columns [begin, end) of several rows.
+template <typename Type, typename Out>
+void decode_row_range(const VptqWeight& weight, uint64_t row_begin, uint64_t row_end,
+                      uint64_t begin, uint64_t end, typename Out::Stored* out, uint64_t stride) {
+  uint64_t column = begin;
+#if PRECIS_LANES > 1
+  if (has_pairs(weight)) {
+    for (; column + kColumns <= end; column += kColumns)
+      decode_tile<Type, Out>(weight, row_begin, row_end, column, out + (column - begin), stride);
+  }
+#endif
+  for (uint64_t row = row_begin; row < row_end; ++row)
+    decode_columns<Type, Out>(weight, row, column, end,
+                              out + (row - row_begin) * stride + (column - begin));
+}
+
 void dequantize(const VptqWeight& weight, uint64_t row_begin, uint64_t row_end, WeightType out_type,
                 void* out) {
+  constexpr uint64_t kRowsAtOnce = 64;  // in the second-level cache
   with_types(weight.type, out_type, [&](auto type, auto tag) {
     using Out = decltype(tag);
     auto* rows = static_cast<typename Out::Stored*>(out);
-    for (uint64_t row = row_begin; row < row_end; ++row) {
-      decode_columns<decltype(type), Out>(weight, row, 0, weight.columns,
-                                          rows + (row - row_begin) * weight.columns);
+    for (uint64_t row = row_begin; row < row_end; row += kRowsAtOnce) {
+      decode_row_range<decltype(type), Out>(
+          weight, row, std::min(row_end, row + kRowsAtOnce), 0, weight.columns,
+          rows + (row - row_begin) * weight.columns, weight.columns);
     }
   });
 }
 
-void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
+void decode_rows(const void* format, uint64_t row, uint64_t rows, uint64_t begin, uint64_t end,
+                 void* out, uint64_t stride) {
   const auto& product = *static_cast<const VptqProductWeight*>(format);
   with_types(product.weight.type, product.out, [&](auto type, auto tag) {
     using Out = decltype(tag);
-    decode_columns<decltype(type), Out>(product.weight, row, begin, end,
-                                        static_cast<typename Out::Stored*>(out));
+    decode_row_range<decltype(type), Out>(product.weight, row, row + rows, begin, end,
+                                          static_cast<typename Out::Stored*>(out), stride);
   });
 }
 
 }  // namespace
 
 const VptqKernels& vptq_kernels() {
-  static constexpr VptqKernels kernels{dequantize, decode_floats};
+  static constexpr VptqKernels kernels{dequantize, decode_rows};
   return kernels;
 }
 
