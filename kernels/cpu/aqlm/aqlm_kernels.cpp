@@ -1,6 +1,8 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/aqlm/aqlm.h"
 
+#include "kernels/cpu/common/output.h"
+
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
@@ -43,8 +45,8 @@ void decode_block(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64
 }
 
 template <typename Type, typename Out>
-void decode_columns(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
-                    typename Out::Stored* out) {
+void decode_any_columns(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+                        typename Out::Stored* out) {
   constexpr uint64_t kStrip = 64;
   const uint64_t in_group = weight.shape.in_group;
   const float scale = Type::load(static_cast<const typename Type::Stored*>(weight.scales),
@@ -57,6 +59,110 @@ void decode_columns(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint
     for (uint64_t i = column; i < stop; ++i) Out::store(out, i - begin, values[i - column]);
     column = stop;
   }
+}
+
+#if PRECIS_LANES > 1
+
+// Columns that are neighbours in every codeword where in_group is a multiple of it.
+constexpr uint64_t kPart = 8;
+
+// kPart numbers at `first`, and kPart at `second` where there are lanes for them.
+template <typename Type>
+Floats load_parts(const typename Type::Stored* first, const typename Type::Stored* second) {
+#if PRECIS_LANES == 16
+  if constexpr (std::is_same_v<Type, F32>) {
+    return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(first)),
+                               _mm256_loadu_ps(second), 1)};
+  } else {
+    const auto load = [](const void* from) {
+      return _mm_loadu_si128(static_cast<const __m128i*>(from));
+    };
+    const __m256i both =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(load(first)), load(second), 1);
+    if constexpr (std::is_same_v<Type, F16>)
+      return {_mm512_cvtph_ps(both)};
+    else
+      return as_floats(Ints{_mm512_cvtepu16_epi32(both)} << 16);
+  }
+#else
+  (void)second;
+  return load_numbers<Type>(first);
+#endif
+}
+
+template <typename Type>
+Floats rounded_sums(Floats sums) {
+  if constexpr (!std::is_same_v<Type, BF16>) return round_as<Type>(sums);
+  const Ints rounded = (as_ints(sums) + Ints::of(0x8000)) & Ints::of(-0x10000);
+  return select(sums == sums, as_floats(rounded), sums);
+}
+
+// Walks a row in steps of kPart columns.
+template <typename Type>
+class PartWalk {
+ public:
+  using Stored = typename Type::Stored;
+  PartWalk(const AqlmWeight& weight, uint64_t row, uint64_t column)
+      : weight_(&weight),
+        block_(row / weight.shape.out_group * weight.out_stride +
+               column / weight.shape.in_group * weight.in_stride),
+        row_(row % weight.shape.out_group * weight.shape.in_group),
+        inside_(column % weight.shape.in_group) {}
+
+  // The numbers of the next kPart columns in the codeword of `book`.
+  const Stored* codeword(uint64_t book) const {
+    const AqlmShape& shape = weight_->shape;
+    const uint64_t word = (book << shape.bits) + code_at(*weight_, block_ + book);
+    return static_cast<const Stored*>(weight_->codebooks) + word * shape.block_size() + row_ +
+           inside_;
+  }
+  void step() {
+    inside_ += kPart;
+    if (inside_ < weight_->shape.in_group) return;
+    inside_ = 0;
+    block_ += weight_->in_stride;
+  }
+
+ private:
+  const AqlmWeight* weight_;
+  uint64_t block_, row_, inside_;
+};
+
+// Columns of a row, begin and end multiples of kPart as in_group is.
+template <typename Type, typename Out>
+void decode_parts(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+                  typename Out::Stored* out) {
+  constexpr uint64_t kStrip = 128;
+  const Floats scale = Floats::of(Type::load(
+      static_cast<const typename Type::Stored*>(weight.scales), row / weight.shape.out_group));
+  PartWalk<Type> walk(weight, row, begin);
+  for (uint64_t column = begin; column < end; column += kStrip) {
+    const uint64_t count = std::min(kStrip, end - column);
+    float values[kStrip];
+    for (uint64_t i = 0; i < count; i += kLanes) {
+      PartWalk<Type> second = walk;
+      if (kLanes == 2 * kPart && i + kPart < count) second.step();
+      Floats sums = Floats::of(0);
+      for (uint64_t book = 0; book < weight.shape.codebooks; ++book)
+        sums = sums + load_parts<Type>(walk.codeword(book), second.codeword(book));
+      round_as<Type>(rounded_sums<Type>(sums) * scale).store(values + i);
+      if (kLanes == 2 * kPart) walk = second;
+      walk.step();
+    }
+    put<Out>(values, count, out + (column - begin), false);
+  }
+}
+
+#endif
+
+template <typename Type, typename Out>
+void decode_columns(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+                    typename Out::Stored* out) {
+#if PRECIS_LANES > 1
+  if (weight.shape.in_group % kPart == 0 && begin % kPart == 0 && end % kPart == 0)
+    return decode_parts<Type, Out>(weight, row, begin, end, out);
+#endif
+  decode_any_columns<Type, Out>(weight, row, begin, end, out);
 }
 
 void dequantize(const AqlmWeight& weight, uint64_t row_begin, uint64_t row_end, WeightType out_type,

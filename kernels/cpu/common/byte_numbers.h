@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/common/microscaling.h"
 #include "kernels/cpu/common/output.h"
 
 namespace precis::kernels {
@@ -63,6 +64,19 @@ struct Float8E5M2 {
   }
   static Ints codes(Floats values, int nan) {
     return float8_codes(values, 57344.0f, 21, 112, 0x1p-14f, 128.0f, nan);
+  }
+#endif
+};
+
+// A code in the low 6 bits of a byte.
+struct Float6E2M3 {
+  static float number(uint8_t code) { return float6_e2m3_to_float(code); }
+#if PRECIS_LANES > 1
+  // By way of binary16, whose bits hold the code's; its exponents are smaller by 14.
+  static Floats numbers(const uint8_t* codes) {
+    const Ints all = Ints::load(codes);
+    const Ints halves = ((all & Ints::of(0x1f)) << 7) | ((all & Ints::of(0x20)) << 10);
+    return half_bits_to_floats(halves) * Floats::of(16384.0f);
   }
 #endif
 };

@@ -41,6 +41,9 @@ inline uint64_t four_and_four(const int8_t* low, const int8_t* high) {
   return both[0] | uint64_t{both[1]} << 32;
 }
 
+// The shift of a group, by its bit: a branch would be guessed wrong half the time.
+constexpr float kShifts[2] = {0.125f, -0.125f};
+
 // scale * (number + delta) of eight numbers.
 inline void shifted_values(const int8_t* numbers, float delta, float scale, float* out) {
 #if defined(__AVX2__)
@@ -141,7 +144,7 @@ void decode_iq1_s(const uint8_t* block, uint64_t count, float* out) {
     for (int group = 0; group < 8; ++group) {
       const uint16_t high = load_u16(block + 34 + 2 * group);
       const float dl = d * static_cast<float>(2 * ((high >> 12) & 7) + 1);
-      const float delta = (high & 0x8000) != 0 ? -0.125f : 0.125f;
+      const float delta = kShifts[high >> 15];
       for (int l = 0; l < 4; ++l) {
         const int8_t* grid = grids.iq1s[block[2 + 4 * group + l] | (((high >> (3 * l)) & 7) << 8)];
         shifted_values(grid, delta, dl, out + 32 * group + 8 * l);
@@ -163,7 +166,7 @@ void decode_iq1_m(const uint8_t* block, uint64_t count, float* out) {
       const float dl = d * static_cast<float>(2 * ((scales[half / 4] >> (3 * (half % 4))) & 7) + 1);
       const bool odd = chunk % 2 != 0;
       const int index = block[chunk] | ((odd ? high << 4 : high << 8) & 0x700);
-      const float delta = (high & (odd ? 0x80 : 0x08)) != 0 ? -0.125f : 0.125f;
+      const float delta = kShifts[high >> (odd ? 7 : 3) & 1];
       shifted_values(grids.iq1s[index], delta, dl, out + 8 * chunk);
     }
   }

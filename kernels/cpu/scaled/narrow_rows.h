@@ -66,6 +66,39 @@ inline void load_packed(const NarrowRows& rows, const uint8_t* row, uint64_t beg
   }
 }
 
+// A byte for each of `count` codes of 6 bits, four in three bytes.
+inline void unpack_six_bits(const uint8_t* packed, uint64_t count, uint8_t* codes) {
+  uint64_t i = 0;
+#if defined(__AVX512VBMI__)
+  const __m512i eights =
+      _mm512_setr_epi64(0x050403020100, 0x0b0a09080706, 0x11100f0e0d0c, 0x171615141312,
+                        0x1d1c1b1a1918, 0x232221201f1e, 0x292827262524, 0x2f2e2d2c2b2a);
+  const __m512i shifts = _mm512_set1_epi64(0x2a241e18120c0600);
+  for (; i + 64 <= count; i += 64, packed += 48) {
+    const __m512i bytes = _mm512_maskz_loadu_epi8((uint64_t{1} << 48) - 1, packed);
+    const __m512i spread =
+        _mm512_multishift_epi64_epi8(shifts, _mm512_permutexvar_epi8(eights, bytes));
+    _mm512_storeu_si512(codes + i, _mm512_and_si512(spread, _mm512_set1_epi8(63)));
+  }
+#endif
+  for (; i < count; i += 4, packed += 3) {
+    const uint32_t word = packed[0] | uint32_t{packed[1]} << 8 | uint32_t{packed[2]} << 16;
+    for (uint64_t j = 0; j < std::min<uint64_t>(4, count - i); ++j)
+      codes[i + j] = word >> (6 * j) & 63;
+  }
+}
+
+inline void load_float6(const uint8_t* packed, uint64_t count, float* values) {
+  constexpr uint64_t kAtOnce = 256;
+  uint8_t codes[kAtOnce];
+  for (uint64_t i = 0; i < count; i += kAtOnce) {
+    const uint64_t here = std::min(kAtOnce, count - i);
+    unpack_six_bits(packed + i / 4 * 3, here, codes);
+    decode_bytes<Float6E2M3, F32>(
+        codes, here, [](auto value) { return value; }, values + i);
+  }
+}
+
 // Columns [begin, end) of a row as numbers; `begin` is a multiple of 32.
 inline void load_row(const NarrowRows& rows, const void* codes, uint64_t row, uint64_t begin,
                      uint64_t end, float* values) {
@@ -79,12 +112,7 @@ inline void load_row(const NarrowRows& rows, const void* codes, uint64_t row, ui
     case NarrowType::float8_e4m3fn:
       return decode_bytes<Float8E4M3FN, F32>(from + begin, end - begin, itself, values);
     case NarrowType::float6_e2m3:
-      for (uint64_t i = begin; i < end; ++i) {
-        const uint8_t* four = from + i / 4 * 3;
-        const uint32_t word = four[0] | uint32_t{four[1]} << 8 | uint32_t{four[2]} << 16;
-        values[i - begin] = float6_e2m3_to_float(word >> (i % 4 * 6) & 63);
-      }
-      return;
+      return load_float6(from + begin / 4 * 3, end - begin, values);
     case NarrowType::float4_e2m1:
       return ValueTable<F32>(kFloat4E2M1, itself)
           .look_up_nibbles(from + begin / 2, end - begin, values);
