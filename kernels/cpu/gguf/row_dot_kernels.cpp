@@ -81,6 +81,56 @@ struct Mxfp4 {
   }
 };
 
+// SplitRow with a fifth bit of each code in the four bytes before the others.
+template <bool kHasOffsets>
+struct FiveBitRow {
+  static constexpr uint64_t kColumns = kDotColumns, kHeader = kHasOffsets ? 4 : 2;
+  static constexpr uint64_t kBytes = kHeader + 20, kSumColumns = kHasOffsets ? 32 : 0;
+  FiveBitRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
+      : block(block_at<32, kBytes>(weight, row, begin)), offsets(strip.offsets) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const uint8_t* fifths = block + kHeader;
+    const __m512i words = four_pieces<kBytes>(fifths + 4);
+    // The bits of columns 0 to 15 of a block in each of its eight words, and those of the others.
+    const __m512i bits = _mm512_castsi128_si512(_mm_setr_epi32(
+        static_cast<int>(load_u32(fifths)), static_cast<int>(load_u32(fifths + kBytes)),
+        static_cast<int>(load_u32(fifths + 2 * kBytes)),
+        static_cast<int>(load_u32(fifths + 3 * kBytes))));
+    const __m512i first = _mm512_permutexvar_epi16(_mm512_load_si512(kFirstBits.data()), bits);
+    const __m512i last = _mm512_permutexvar_epi16(_mm512_load_si512(kLastBits.data()), bits);
+    const __m512i even = _mm512_set1_epi64(0x0040'0010'0004'0001),
+                  even_up = _mm512_set1_epi64(0x4000'1000'0400'0100);
+    const __m512i evens = _mm512_unpacklo_epi64(even, even_up), odds = _mm512_slli_epi16(evens, 1);
+    const auto numbers = [&](int shift, __m512i source, __m512i places) {
+      const __m512i codes = _mm512_srli_epi16(words, static_cast<unsigned>(shift));
+      return high.where(_mm512_test_epi16_mask(source, places), codes, low[codes]);
+    };
+    to.add(numbers(0, first, evens), numbers(4, last, evens), numbers(8, first, odds),
+           numbers(12, last, odds), four_scales(four_halves<kBytes>(block)));
+    if constexpr (kHasOffsets) {
+      _mm_storeu_ps(offsets, four_halves<kBytes>(block + 2));
+      offsets += 4;
+    }
+    block += 4 * kBytes;
+  }
+
+  // Half `half` of the bits of block i / 8 for word i.
+  static constexpr std::array<uint16_t, 32> bits_of_words(int half) {
+    std::array<uint16_t, 32> words{};
+    for (std::size_t i = 0; i < words.size(); ++i)
+      words[i] = static_cast<uint16_t>(2 * (i / 8) + static_cast<std::size_t>(half));
+    return words;
+  }
+  alignas(64) static constexpr std::array<uint16_t, 32> kFirstBits = bits_of_words(0),
+                                                        kLastBits = bits_of_words(1);
+
+  static constexpr float kZero = kHasOffsets ? 0 : 16;
+  NibbleWords low{kUnsignedNibbles, kZero}, high{kUnsignedNibbles, kZero - 16};
+  const uint8_t* block;
+  float* offsets;
+};
+
 struct Q80Row {
   static constexpr uint64_t kColumns = kDotColumns, kBytes = 34, kSumColumns = 32;
   Q80Row(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
@@ -260,6 +310,97 @@ struct Q6KRow {
   const uint8_t* block;
 };
 
+// What the low bits of words stand for, of which `mask` are the code's.
+NibbleWords low_bits(int mask, float zero) {
+  float numbers[16];
+  for (int i = 0; i < 16; ++i) numbers[i] = static_cast<float>(i & mask);
+  return NibbleWords(numbers, zero);
+}
+
+// 16 sub-blocks; the codes of columns 32 apart follow each other in a byte, two bits each.
+struct Q2KRow {
+  static constexpr uint64_t kColumns = 256, kBytes = 84;
+  static constexpr uint64_t kSumColumns = 16;
+  Q2KRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
+      : block(block_at<kColumns, kBytes>(weight, row, begin)), offsets(strip.offsets) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const __m512i bytes =
+        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block)));
+    const auto numbers_times = [](__m512i numbers, float factor) {
+      return _mm512_mul_ps(_mm512_cvtepi32_ps(numbers), _mm512_set1_ps(factor));
+    };
+    const __m512 scales =
+        numbers_times(_mm512_and_si512(bytes, _mm512_set1_epi32(15)), load_half(block + 80));
+    _mm512_storeu_ps(offsets, numbers_times(_mm512_srli_epi32(bytes, 4), -load_half(block + 82)));
+    add_half(block + 16, _mm512_castps512_ps128(scales), _mm512_extractf32x4_ps(scales, 1), to);
+    add_half(block + 48, _mm512_extractf32x4_ps(scales, 2), _mm512_extractf32x4_ps(scales, 3), to);
+    offsets += 16;
+    block += kBytes;
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add_half(const uint8_t* codes, __m128 first, __m128 last, To& to) {
+    const __m512i bits = twice_32_bytes(codes);
+    const __m512i low = _mm512_srlv_epi16(bits, half_shifts(0, 2));
+    const __m512i high = _mm512_srlv_epi16(bits, half_shifts(4, 6));
+    to.add(table[low], table[high], table[_mm512_srli_epi16(low, 8)],
+           table[_mm512_srli_epi16(high, 8)], four_scales(first), four_scales(last));
+  }
+  NibbleWords table{low_bits(3, 0)};
+  const uint8_t* block;
+  float* offsets;
+};
+
+// Q2KRow with a third bit of each code in 32 bytes before the others.
+struct Q3KRow {
+  static constexpr uint64_t kColumns = 256, kBytes = 110;
+  static constexpr uint64_t kSumColumns = 0;
+  Q3KRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
+      : block(block_at<kColumns, kBytes>(weight, row, begin)) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const __m512 scales = sub_block_scales();
+    // Bit i of a byte belongs to the column 32 i further on.
+    const __m512i bits = twice_32_bytes(block);
+    add_half(block + 32, _mm512_sllv_epi16(bits, half_shifts(2, 1)),
+             _mm512_srlv_epi16(bits, half_shifts(0, 1)), _mm512_castps512_ps128(scales),
+             _mm512_extractf32x4_ps(scales, 1), to);
+    add_half(block + 64, _mm512_srlv_epi16(bits, half_shifts(2, 3)),
+             _mm512_srlv_epi16(bits, half_shifts(4, 5)), _mm512_extractf32x4_ps(scales, 2),
+             _mm512_extractf32x4_ps(scales, 3), to);
+    block += kBytes;
+  }
+  // Six bits each: four in halves of eight bytes, two in a quarter of a byte.
+  __m512 sub_block_scales() const {
+    const uint64_t nibbles = load_u32(block + 96) | uint64_t{load_u32(block + 100)} << 32;
+    const __m128i low =
+        _mm_set_epi64x(static_cast<int64_t>(nibbles >> 4), static_cast<int64_t>(nibbles));
+    const __m128i high = _mm_srlv_epi32(_mm_set1_epi32(static_cast<int>(load_u32(block + 104))),
+                                        _mm_setr_epi32(0, 2, 4, 6));
+    const __m128i codes = _mm_or_si128(_mm_and_si128(low, _mm_set1_epi8(15)),
+                                       _mm_slli_epi16(_mm_and_si128(high, _mm_set1_epi8(3)), 4));
+    const __m512i numbers = _mm512_sub_epi32(_mm512_cvtepu8_epi32(codes), _mm512_set1_epi32(32));
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(numbers), _mm512_set1_ps(load_half(block + 108)));
+  }
+  // thirds: of the columns of the lower and of the upper pairs, as bit 2 of each byte.
+  template <typename To>
+  [[gnu::always_inline]] void add_half(const uint8_t* codes, __m512i lower_thirds,
+                                       __m512i upper_thirds, __m128 first, __m128 last, To& to) {
+    const __m512i bits = twice_32_bytes(codes);
+    const __m512i low = join_pairs(_mm512_srlv_epi16(bits, half_shifts(0, 2)), lower_thirds);
+    const __m512i high = join_pairs(_mm512_srlv_epi16(bits, half_shifts(4, 6)), upper_thirds);
+    to.add(table[low], table[high], table[_mm512_srli_epi16(low, 8)],
+           table[_mm512_srli_epi16(high, 8)], four_scales(first), four_scales(last));
+  }
+  // The low 2 bits of bytes of `low`, bits above them of `high`.
+  static __m512i join_pairs(__m512i low, __m512i high) {
+    constexpr int kSelect = 0xca;
+    return _mm512_ternarylogic_epi32(_mm512_set1_epi8(3), low, high, kSelect);
+  }
+  NibbleWords table{low_bits(7, 4)};
+  const uint8_t* block;
+};
+
 template <typename Row>
 void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
               float* sums) {
@@ -275,8 +416,12 @@ constexpr GgufRowDot kRowDots[] = {
     {"q4_1", dot<SplitRow<Q41>>(kSplitBlocks.data())},
     {"iq4_nl", dot<SplitRow<Iq4Nl>>(kSplitBlocks.data())},
     {"mxfp4", dot<SplitRow<Mxfp4>>(kSplitBlocks.data())},
+    {"q5_0", dot<FiveBitRow<false>>(kSplitBlocks.data())},
+    {"q5_1", dot<FiveBitRow<true>>(kSplitBlocks.data())},
     {"q8_0", dot<Q80Row>(kByteLanes.data())},
     {"iq4_xs", dot<Iq4XsRow>(kSplitBlocks.data())},
+    {"q2_k", dot<Q2KRow>(kBytePlanes.data())},
+    {"q3_k", dot<Q3KRow>(kBytePlanes.data())},
     {"q4_k", dot<Q4KRow>(kSubBlockPlanes.data())},
     {"q5_k", dot<Q5KRow>(kSubBlockPlanes.data())},
     {"q6_k", dot<Q6KRow>(kBytePlanes.data())},

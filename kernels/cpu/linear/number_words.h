@@ -18,6 +18,10 @@ class NibbleWords {
       : NibbleWords(_mm512_sub_ps(_mm512_loadu_ps(numbers), _mm512_set1_ps(zero))) {}
   // Of the low 4 bits of each word.
   __m512i operator[](__m512i words) const { return _mm512_permutexvar_epi16(words, twice_); }
+  // The same where `mask` is set, and `others` elsewhere.
+  __m512i where(__mmask32 mask, __m512i words, __m512i others) const {
+    return _mm512_mask_permutexvar_epi16(others, mask, words, twice_);
+  }
 
  private:
   explicit NibbleWords(__m512 numbers)
