@@ -27,12 +27,13 @@ std::unique_ptr<sdk::Linear> EetqQuantizer::prepare_linear(const precis_call&,
   weight.arithmetic = plugins::float_arithmetic(options);
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
-  weight.decode_floats = kernels::eetq_kernels(kernels::current_isa()).decode_floats;
-  return std::make_unique<plugins::Product<kernels::EetqProduct>>(
-      options, weight,
-      kernels::EetqProduct{sdk::data<const uint8_t>(*parts[kCodes]),
-                           sdk::data<const uint16_t>(*parts[kScales]), matrix.columns,
-                           plugins::decoded_type(weight.arithmetic)});
+  const auto& kernels = kernels::eetq_kernels(kernels::current_isa());
+  const kernels::EetqProduct stored{sdk::data<const uint8_t>(*parts[kCodes]),
+                                    sdk::data<const uint16_t>(*parts[kScales]), matrix.columns,
+                                    plugins::decoded_type(weight.arithmetic)};
+  weight.decode_floats = kernels.decode_floats;
+  weight.row_dot = kernels.row_dot(stored);
+  return std::make_unique<plugins::Product<kernels::EetqProduct>>(options, weight, stored);
 }
 
 }  // namespace precis::eetq

@@ -3,6 +3,6 @@
 
 namespace precis::kernels {
 
-PRECIS_DISPATCH(EetqKernels, eetq_kernels)
+PRECIS_DISPATCH_DOT(EetqKernels, eetq_kernels)
 
 }  // namespace precis::kernels

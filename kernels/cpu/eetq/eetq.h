@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/common/isa.h"
 #include "kernels/cpu/common/numbers.h"
+#include "kernels/cpu/linear/product.h"
 
 namespace precis::kernels {
 
@@ -33,6 +34,7 @@ struct EetqKernels {
                      uint64_t row_begin, uint64_t row_end, WeightType out_type, void* out);
   // LinearWeight::decode_floats over an EetqProduct: the values of dequantize.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
+  RowDot (*row_dot)(const EetqProduct& weight);
 };
 
 const EetqKernels& eetq_kernels(Isa isa);

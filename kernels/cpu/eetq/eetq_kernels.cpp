@@ -4,6 +4,8 @@
 #include <array>
 
 #include "kernels/cpu/common/byte_numbers.h"
+#include "kernels/cpu/linear/column_order.h"
+#include "kernels/cpu/linear/row_dot.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -94,10 +96,57 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
   decode_row<F32>(weight.codes, scale, weight.columns, row, begin, end, static_cast<float*>(out));
 }
 
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+// Of kByteLanes' places, the columns that stand there.
+constexpr ColumnOrder kStoredOrder = [] {
+  ColumnOrder order{};
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (uint8_t column = 0; column < order.size(); ++column) {
+      const auto place = column / kTogether * kTogether + kPlaces[column % kTogether];
+      if (place == kByteLanes[i]) order[i] = column;
+    }
+  }
+  return order;
+}();
+
+struct EetqRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kDotColumns;
+  EetqRow(const EetqProduct& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
+      : codes(weight.codes + run(weight.columns, row, begin)),
+        scale(half_to_float(weight.scales[row])) {
+    std::fill_n(strip.offsets, StripScales::kColumns / kSumColumns, -kIntegerShift * scale);
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    __m512i numbers[4];
+    words.look_up_lanes(_mm512_loadu_si512(codes), numbers);
+    words.look_up_lanes(_mm512_loadu_si512(codes + 2 * kTogether), numbers + 2);
+    to.add(numbers[0], numbers[2], numbers[1], numbers[3], _mm512_set1_ps(scale));
+    codes += 2 * kDotColumns;
+  }
+  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                       float* sums) {
+    multiply_rows<EetqRow>(*static_cast<const EetqProduct*>(format), rows, x, sums);
+  }
+  IntegerWords words{0x80};
+  const uint8_t* codes;
+  float scale;
+};
+
+RowDot row_dot(const EetqProduct& weight) {
+  if (weight.columns % kDotColumns != 0) return {};
+  return {EetqRow::multiply, kStoredOrder.data(), EetqRow::kSumColumns};
+}
+#else
+RowDot row_dot(const EetqProduct&) {
+  return {};
+}
+#endif
+
 }  // namespace
 
 const EetqKernels& eetq_kernels() {
-  static constexpr EetqKernels kernels{quantize, dequantize, decode_floats};
+  static constexpr EetqKernels kernels{quantize, dequantize, decode_floats, row_dot};
   return kernels;
 }
 

@@ -55,8 +55,48 @@ struct PlaneRow {
   const float* scales;
 };
 
+// Codes of 8 bits.
+template <int kGroup>
+struct ByteRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
+
+  ByteRow(const HqqProductWeight& product, uint64_t row, uint64_t begin, uint64_t end,
+          StripScales& strip)
+      : bytes(static_cast<const uint8_t*>(product.weight.packed) + row * product.in_features +
+              begin),
+        scales(strip.scales) {
+    const uint64_t from = row * product.in_features + begin, to = row * product.in_features + end;
+    const auto load = [&](const void* stored, float* out) {
+      load_group_numbers<kGroup>(from, to, product.weight.grid.columns, product.weight.meta_type,
+                                 stored, out);
+    };
+    load(product.weight.scales, strip.scales);
+    load(product.weight.zeros, strip.offsets);
+    constexpr float kNumberOfZero = -128 + kIntegerShift;
+    for (uint64_t i = 0; i < (to - from) / kGroup; ++i)
+      strip.offsets[i] = -strip.scales[i] * (strip.offsets[i] + kNumberOfZero);
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    add_bytes<kGroup>(words, bytes, to, scales);
+    bytes += kDotColumns;
+    scales += kDotColumns / kGroup;
+  }
+
+  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                       float* sums) {
+    multiply_rows<ByteRow>(*static_cast<const HqqProductWeight*>(format), rows, x, sums);
+  }
+
+  IntegerWords words{0x80};
+  const uint8_t* bytes;
+  const float* scales;
+};
+
 RowDot row_dot(const HqqProductWeight& product) {
   const HqqGrid& grid = product.weight.grid;
+  if (grid.bits == 8 && grid.axis == 1 && product.in_features % grid.columns == 0)
+    return grouped_row_dot<ByteRow>(product.in_features, grid.columns, kByteLanes.data());
   if ((grid.bits != 4 && grid.bits != 2) || grid.axis != 1 ||
       product.in_features % grid.columns != 0 || product.in_features % kDotColumns != 0)
     return {};
