@@ -351,6 +351,28 @@ struct Q2KRow {
   float* offsets;
 };
 
+// Q2KRow with one scale a block.
+struct Tq20Row {
+  static constexpr uint64_t kColumns = 256, kBytes = 66;
+  static constexpr uint64_t kSumColumns = 0;
+  Tq20Row(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
+      : block(block_at<kColumns, kBytes>(weight, row, begin)) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const __m512 scale = _mm512_set1_ps(load_half(block + 64));
+    for (int half = 0; half < 2; ++half) {
+      const __m512i bits = twice_32_bytes(block + 32 * half);
+      const __m512i low = _mm512_srlv_epi16(bits, half_shifts(0, 2));
+      const __m512i high = _mm512_srlv_epi16(bits, half_shifts(4, 6));
+      to.add(table[low], table[high], table[_mm512_srli_epi16(low, 8)],
+             table[_mm512_srli_epi16(high, 8)], scale);
+    }
+    block += kBytes;
+  }
+  NibbleWords table{low_bits(3, 1)};
+  const uint8_t* block;
+};
+
 // Q2KRow with a third bit of each code in 32 bytes before the others.
 struct Q3KRow {
   static constexpr uint64_t kColumns = 256, kBytes = 110;
@@ -421,6 +443,7 @@ constexpr GgufRowDot kRowDots[] = {
     {"q8_0", dot<Q80Row>(kByteLanes.data())},
     {"iq4_xs", dot<Iq4XsRow>(kSplitBlocks.data())},
     {"q2_k", dot<Q2KRow>(kBytePlanes.data())},
+    {"tq2_0", dot<Tq20Row>(kBytePlanes.data())},
     {"q3_k", dot<Q3KRow>(kBytePlanes.data())},
     {"q4_k", dot<Q4KRow>(kSubBlockPlanes.data())},
     {"q5_k", dot<Q5KRow>(kSubBlockPlanes.data())},

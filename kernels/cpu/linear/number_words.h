@@ -50,6 +50,23 @@ class CountedWords {
   __m512i low_, high_;
 };
 
+// 64 numbers that bfloat16 holds, for codes of 6 bits.
+class SixBitWords {
+ public:
+  explicit SixBitWords(float (*number)(uint8_t code)) {
+    alignas(64) uint16_t numbers[64];
+    for (uint8_t code = 0; code < 64; ++code)
+      numbers[code] = static_cast<uint16_t>(std::bit_cast<uint32_t>(number(code)) >> 16);
+    low_ = _mm512_load_si512(numbers);
+    high_ = _mm512_load_si512(numbers + 32);
+  }
+  // Of the low 6 bits of each word.
+  __m512i operator[](__m512i words) const { return _mm512_permutex2var_epi16(low_, words, high_); }
+
+ private:
+  __m512i low_, high_;
+};
+
 // 64 bytes, read once: g++ 12 reads them anew for every shift.
 inline __m512i load_words(const uint8_t* bytes) {
   __m512i words = _mm512_loadu_si512(bytes);

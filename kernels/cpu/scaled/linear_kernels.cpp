@@ -66,6 +66,56 @@ struct NibbleRow {
   const float* scales;
 };
 
+// Two rows to a byte.
+template <int kGroup, bool>
+struct RowPairRow {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
+
+  RowPairRow(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+             StripScales& strip)
+      : plane(_mm_cvtsi32_si128(row % 2 == 0 ? 0 : 4)),
+        bytes(static_cast<const uint8_t*>(weight.codes) + weight.rows.offset(row) + begin),
+        scales(strip.scales) {
+    load_strip<kGroup>(weight, row, begin, end, strip.scales);
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    add_plane(table, bytes, plane, to, half_scales<kGroup>(scales, 0),
+              half_scales<kGroup>(scales, 1));
+    bytes += kDotColumns;
+    scales += kDotColumns / kGroup;
+  }
+
+  NibbleWords table{kSignedNibbles};
+  __m128i plane;
+  const uint8_t* bytes;
+  const float* scales;
+};
+
+template <int kGroup, bool>
+struct Float6Row {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
+
+  Float6Row(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+            StripScales& strip)
+      : packed(codes_at(weight, row) + begin / 4 * 3), scales(strip.scales) {
+    load_strip<kGroup>(weight, row, begin, end, strip.scales);
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const __m512i first = six_bit_codes(packed), last = six_bit_codes(packed + 48);
+    to.add(table[first], table[last], table[_mm512_srli_epi16(first, 8)],
+           table[_mm512_srli_epi16(last, 8)], half_scales<kGroup>(scales, 0),
+           half_scales<kGroup>(scales, 1));
+    packed += 96;
+    scales += kDotColumns / kGroup;
+  }
+
+  SixBitWords table{float6_e2m3_to_float};
+  const uint8_t* packed;
+  const float* scales;
+};
+
 template <int kGroup, bool kHasZeros>
 struct ByteRow {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
@@ -142,6 +192,12 @@ RowDot row_dot(const ScaledWeight& weight) {
   if (rows.type == NarrowType::float8_e4m3fn && weight.zero_type == ZeroType::none)
     return grouped_row_dot<Rows<Float8Row, false>::Of>(rows.columns, weight.tiles.columns,
                                                        kByteLanes.data());
+  if (rows.type == NarrowType::float6_e2m3 && weight.zero_type == ZeroType::none)
+    return grouped_row_dot<Rows<Float6Row, false>::Of>(rows.columns, weight.tiles.columns,
+                                                       kBytePlanes.data());
+  if (rows.type == NarrowType::int4_row_pairs && weight.zero_type == ZeroType::none)
+    return grouped_row_dot<Rows<RowPairRow, false>::Of>(rows.columns, weight.tiles.columns,
+                                                        kBytePlanes.data());
   if (has_nibbles(weight) && weight.tiles.columns == 16 && weight.zero_type == ZeroType::none &&
       rows.columns % kDotColumns == 0)
     return {Rows<NibbleRow, false>::Of<16>::multiply, kLowNibbleFirst.data()};

@@ -66,20 +66,26 @@ inline void load_packed(const NarrowRows& rows, const uint8_t* row, uint64_t beg
   }
 }
 
-// A byte for each of `count` codes of 6 bits, four in three bytes.
-inline void unpack_six_bits(const uint8_t* packed, uint64_t count, uint8_t* codes) {
-  uint64_t i = 0;
 #if defined(__AVX512VBMI__)
+// The 64 codes of 6 bits in 48 bytes, a byte for each.
+inline __m512i six_bit_codes(const uint8_t* packed) {
   const __m512i eights =
       _mm512_setr_epi64(0x050403020100, 0x0b0a09080706, 0x11100f0e0d0c, 0x171615141312,
                         0x1d1c1b1a1918, 0x232221201f1e, 0x292827262524, 0x2f2e2d2c2b2a);
   const __m512i shifts = _mm512_set1_epi64(0x2a241e18120c0600);
-  for (; i + 64 <= count; i += 64, packed += 48) {
-    const __m512i bytes = _mm512_maskz_loadu_epi8((uint64_t{1} << 48) - 1, packed);
-    const __m512i spread =
-        _mm512_multishift_epi64_epi8(shifts, _mm512_permutexvar_epi8(eights, bytes));
-    _mm512_storeu_si512(codes + i, _mm512_and_si512(spread, _mm512_set1_epi8(63)));
-  }
+  const __m512i bytes = _mm512_maskz_loadu_epi8((uint64_t{1} << 48) - 1, packed);
+  const __m512i spread =
+      _mm512_multishift_epi64_epi8(shifts, _mm512_permutexvar_epi8(eights, bytes));
+  return _mm512_and_si512(spread, _mm512_set1_epi8(63));
+}
+#endif
+
+// A byte for each of `count` codes of 6 bits, four in three bytes.
+inline void unpack_six_bits(const uint8_t* packed, uint64_t count, uint8_t* codes) {
+  uint64_t i = 0;
+#if defined(__AVX512VBMI__)
+  for (; i + 64 <= count; i += 64, packed += 48)
+    _mm512_storeu_si512(codes + i, six_bit_codes(packed));
 #endif
   for (; i < count; i += 4, packed += 3) {
     const uint32_t word = packed[0] | uint32_t{packed[1]} << 8 | uint32_t{packed[2]} << 16;
