@@ -167,6 +167,9 @@ class Format {
     param_.module_kind = "Linear";
     param_.dtype = DType::bf16;
     param_.shape = {kFeatures, kFeatures};
+    // Types that must have an importance are planned with one.
+    if (random_parts)
+      param_.importance = std::make_shared<std::vector<float>>(kFeatures, 1.0f);
     plan_ = check(quantizer_->plan(param_));
     const precis::LinearOptions options{precis::kCpuDevice, DType::bf16, 512, round_activations};
     linear_plan_ = check(precis::Linear::plan(*quantizer_, options, param_));

@@ -20,16 +20,18 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
-# A format of linear_bench, and the peers of linear_peers.py that multiply the same weights.
-PRODUCTS = {
+# Formats of linear_bench with the peers of linear_peers.py that multiply the same weights; the other presets have none.
+PEERS = {
     "nf4": ["bitsandbytes nf4"], "fp4": ["bitsandbytes fp4"], "int8": ["bitsandbytes int8"],
     "qint8": ["quanto qint8"], "qfloat8": ["quanto qfloat8"], "qint4": ["quanto qint4"],
-    "int8wo": ["torchao int8wo", "torch int8 weights"], "int8dq": ["torchao int8dq"], "int4wo": [],
-    "gguf:type=q4_0": ["diffusers q4_0"], "gguf:type=q8_0": ["diffusers q8_0"], "gguf:type=q4_k": ["diffusers q4_k"],
-    "gguf:type=q6_k": ["diffusers q6_k"], "gguf:type=iq4_xs": [], "gptq:bits=4,group_size=128": [], "awq": [], "hqq-4bit": [],
-    "fp8": [], "fp8-dynamic": [], "w4a16": [], "w8a16": [], "w8a8": [], "mxfp4a16": [],
+    "int8wo": ["torchao int8wo", "torch int8 weights"], "int8dq": ["torchao int8dq"],
+    "q4_0": ["diffusers q4_0"], "q8_0": ["diffusers q8_0"], "q4_k": ["diffusers q4_k"], "q6_k": ["diffusers q6_k"],
 }
 FLOAT = "torch bfloat16"
+# Their encoders search for minutes, or need the importance of columns: stored numbers at random stand in.
+SLOW = re.compile("aqlm|vptq|iq[123]_")
+# Numbers that are not quantized, mixtures of types that are rows of their own, and experts, which are no Linear.
+LEFT_OUT = re.compile("^(f16|bf16|mxfp4-experts|q[2-5]_k_[sml])$")
 
 
 def lines_of_json(command):
@@ -46,17 +48,24 @@ def progress(text):
     print(f"\r\x1b[K{text}" if sys.stderr.isatty() else text, end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
 
 
+def presets(build):
+    backends = subprocess.run([build / "bin/precis", "backends", "--json"], capture_output=True, text=True, check=True)
+    names = [preset["name"] for plugin in json.loads(backends.stdout)["plugins"] for preset in plugin["presets"]]
+    return [name for name in names if not LEFT_OUT.match(name)]
+
+
 def products(arguments, threads, wanted):
     common = ["--threads", threads, "--rounds", arguments.rounds, "--json"]
     common += ["--processor-time"] if arguments.processor_time else []
     peers = [sys.executable, HERE / "linear_peers.py", *common]
     rows = []
-    for spec, own_peers in PRODUCTS.items():
+    for spec in presets(arguments.build):
         if not any(wanted(f"product {count} {spec}") for count in (1, 32, 512)):
             continue
         progress(f"products of {spec}, {threads} threads")
-        measured = lines_of_json([arguments.build / "bin/linear_bench", *common, spec])
-        others = lines_of_json([*peers, *own_peers, FLOAT])
+        stored = ["--random-parts"] if SLOW.match(spec) else []
+        measured = lines_of_json([arguments.build / "bin/linear_bench", *common, *stored, spec])
+        others = lines_of_json([*peers, *PEERS.get(spec, []), FLOAT])
         for row in measured:
             if not wanted(f"product {row['rows']} {spec}"):
                 continue
