@@ -109,88 +109,171 @@ void float_rows(const LinearWeight& weight, const PreparedActivations& x, uint64
 }
 
 #if defined(__AVX512BF16__)
-// sum += factor times weight . x, over `count` elements, a multiple of
-// kColumnPad.
-void add_group(const uint16_t* weight, const uint16_t* x, uint64_t count, float factor,
-               Floats& sum) {
+// sums[w * kFewRows + i] += factors[w * kRows + i] times weight[w] . x[i] for kWeights rows of the
+// weight and kRows of x over `count` elements, a multiple of kColumnPad.
+template <int kWeights, int kRows>
+[[gnu::noinline]] void add_group(const uint16_t* weight, uint64_t stride, const uint16_t* x,
+                                 uint64_t x_stride, uint64_t count, const float* factors,
+                                 Floats* sums) {
   constexpr uint64_t kStep = kWidth * DotBFloat16::kGroup;
-  Floats chains[2] = {};
-  for (uint64_t at = 0; at < count; at += 2 * kStep) {
+  // As many sums at once as hide the instruction's latency.
+  constexpr int kChains = kWeights == 1 ? 2 : 1;
+  Floats dots[kChains][kWeights][kRows];
 #pragma GCC unroll 2
-    for (uint64_t chain = 0; chain < 2; ++chain)
-      DotBFloat16::add(chains[chain], load<Ints>(weight + at + chain * kStep),
-                       load<Ints>(x + at + chain * kStep));
+  for (int chain = 0; chain < kChains; ++chain)
+#pragma GCC unroll 4
+    for (int w = 0; w < kWeights; ++w)
+#pragma GCC unroll 4
+      for (int row = 0; row < kRows; ++row) dots[chain][w][row] = Floats{};
+  for (uint64_t begin = 0; begin < count; begin += kChains * kStep) {
+#pragma GCC unroll 2
+    for (int chain = 0; chain < kChains; ++chain) {
+      const uint64_t at = begin + static_cast<uint64_t>(chain) * kStep;
+      Ints numbers[kWeights];
+#pragma GCC unroll 4
+      for (int w = 0; w < kWeights; ++w)
+        numbers[w] = load<Ints>(weight + static_cast<uint64_t>(w) * stride + at);
+#pragma GCC unroll 4
+      for (int row = 0; row < kRows; ++row) {
+        const Ints words = load<Ints>(x + static_cast<uint64_t>(row) * x_stride + at);
+#pragma GCC unroll 4
+        for (int w = 0; w < kWeights; ++w) DotBFloat16::add(dots[chain][w][row], numbers[w], words);
+      }
+    }
   }
-  sum = multiply_add(chains[0] + chains[1], broadcast(factor), sum);
+#pragma GCC unroll 4
+  for (int w = 0; w < kWeights; ++w) {
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      Floats dot = dots[0][w][row];
+      if constexpr (kChains == 2) dot += dots[1][w][row];
+      Floats& sum = sums[static_cast<uint64_t>(w) * kFewRows + static_cast<uint64_t>(row)];
+      sum = multiply_add(dot, broadcast(factors[w * kRows + row]), sum);
+    }
+  }
 }
 
-void groups_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
+// kWeights rows of the weight from `row` on.
+template <uint64_t kWeights>
+void groups_set(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
                 std::byte* scratch, float* values) {
-  auto* strip = reinterpret_cast<uint16_t*>(scratch);
-  float scales[kStrip / kColumnPad];
-  Floats sums[kFewRows] = {};
+  constexpr uint64_t kStride = kTileStride / sizeof(uint16_t);
+  auto* strips = reinterpret_cast<uint16_t*>(scratch);
+  float scales[kWeights][kStrip / kColumnPad];
+  Floats sums[kWeights * kFewRows] = {};
   const uint64_t row_groups = scale_blocks(weight, x.columns);
   for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
     const uint64_t end = std::min(weight.in_features, begin + kStrip);
-    weight.decode_groups(weight.format, row, begin, end, strip, scales);
     const uint64_t count = round_up(end - begin, kColumnPad);
-    std::fill(strip + (end - begin), strip + count, uint16_t{0});
-    for (uint64_t i = 0; i < x.rows; ++i) {
-      const auto* words = static_cast<const uint16_t*>(x.words) + i * x.columns + begin;
-      const float* x_scales = x.scales + i * row_groups + begin / weight.group;
-      for (uint64_t at = 0, group = 0; at < count; at += weight.group, ++group)
-        add_group(strip + at, words + at, std::min<uint64_t>(weight.group, count - at),
-                  scales[group] * x_scales[group], sums[i]);
+    for (uint64_t w = 0; w < kWeights; ++w) {
+      uint16_t* strip = strips + w * kStride;
+      weight.decode_groups(weight.format, row + w, begin, end, strip, scales[w]);
+      std::fill(strip + (end - begin), strip + count, uint16_t{0});
+    }
+    const auto* words = static_cast<const uint16_t*>(x.words) + begin;
+    for (uint64_t at = 0, group = 0; at < count; at += weight.group, ++group) {
+      const uint64_t here = std::min<uint64_t>(weight.group, count - at);
+      for_row_groups(x.rows, [&](auto rows, uint64_t first) {
+        constexpr uint64_t kRows = decltype(rows)::value;
+        float factors[kWeights * kRows];
+        for (uint64_t i = 0; i < kWeights * kRows; ++i) {
+          const float* x_scales = x.scales + (first + i % kRows) * row_groups;
+          factors[i] = scales[i / kRows][group] * x_scales[begin / weight.group + group];
+        }
+        add_group<kWeights, kRows>(strips + at, kStride, words + first * x.columns + at, x.columns,
+                                   here, factors, sums + first);
+      });
     }
   }
-  for (uint64_t i = 0; i < x.rows; ++i) values[i] = sum_of(sums[i]);
+  for (uint64_t w = 0; w < kWeights; ++w) {
+    for (uint64_t i = 0; i < x.rows; ++i) values[w * kFewRows + i] = sum_of(sums[w * kFewRows + i]);
+  }
 }
 #endif
 
+// sums[w * kFewRows + i] = (weight[w] + 128) . x[i] for kWeights rows of the weight and kRows of x:
+// the instruction wants one side unsigned. Rows of x are loaded once for all rows of the weight;
+// they come from the second-level cache.
 #if defined(__AVX512VNNI__)
-int32_t byte_dot(const int8_t* weight, const int8_t* x, uint64_t count) {
-  // The instruction wants one side unsigned: the codes become code + 128.
+template <int kWeights, int kRows>
+[[gnu::noinline]] void byte_dots(const int8_t* weight, uint64_t stride, const int8_t* x,
+                                 uint64_t x_stride, uint64_t count, int32_t* sums) {
   const Ints flip = broadcast(static_cast<int32_t>(0x80808080u));
-  Ints sums[4];
+  constexpr uint64_t kStep = 64;
+  Ints dots[kWeights][kRows];
 #pragma GCC unroll 4
-  for (Ints& sum : sums) sum = Ints{};
-  uint64_t i = 0;
-  for (; i + 256 <= count; i += 256) {
+  for (int w = 0; w < kWeights; ++w)
 #pragma GCC unroll 4
-    for (uint64_t chain = 0; chain < 4; ++chain) {
-      DotBytes::add(sums[chain], load<Ints>(weight + i + 64 * chain) ^ flip,
-                    load<Ints>(x + i + 64 * chain));
+    for (int row = 0; row < kRows; ++row) dots[w][row] = Ints{};
+  uint64_t at = 0;
+  for (; at + kStep <= count; at += kStep) {
+    Ints codes[kWeights];
+#pragma GCC unroll 4
+    for (int w = 0; w < kWeights; ++w)
+      codes[w] = load<Ints>(weight + static_cast<uint64_t>(w) * stride + at) ^ flip;
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      const Ints words = load<Ints>(x + static_cast<uint64_t>(row) * x_stride + at);
+#pragma GCC unroll 4
+      for (int w = 0; w < kWeights; ++w) DotBytes::add(dots[w][row], codes[w], words);
     }
   }
-  int32_t sum = 0;
-  for (; i + 64 <= count; i += 64)
-    DotBytes::add(sums[0], load<Ints>(weight + i) ^ flip, load<Ints>(x + i));
-  for (; i < count; ++i) sum += (weight[i] + 128) * x[i];
-  return sum + sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
+#pragma GCC unroll 4
+  for (int w = 0; w < kWeights; ++w) {
+    const int8_t* rest = weight + static_cast<uint64_t>(w) * stride;
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      sums[w * static_cast<int>(kFewRows) + row] = sum_of(dots[w][row]);
+      const int8_t* x_rest = x + static_cast<uint64_t>(row) * x_stride;
+      for (uint64_t i = at; i < count; ++i)
+        sums[w * static_cast<int>(kFewRows) + row] += (rest[i] + 128) * x_rest[i];
+    }
+  }
 }
 #else
-int32_t byte_dot(const int8_t* weight, const int8_t* x, uint64_t count) {
-  int32_t sum = 0;
-  for (uint64_t i = 0; i < count; ++i)
-    sum += (static_cast<int16_t>(weight[i]) + 128) * static_cast<int16_t>(x[i]);
-  return sum;
+template <int kWeights, int kRows>
+void byte_dots(const int8_t* weight, uint64_t stride, const int8_t* x, uint64_t x_stride,
+               uint64_t count, int32_t* sums) {
+  for (int w = 0; w < kWeights; ++w) {
+    for (int row = 0; row < kRows; ++row) {
+      const int8_t* codes = weight + static_cast<uint64_t>(w) * stride;
+      const int8_t* words = x + static_cast<uint64_t>(row) * x_stride;
+      int32_t sum = 0;
+      for (uint64_t i = 0; i < count; ++i)
+        sum += (static_cast<int16_t>(codes[i]) + 128) * static_cast<int16_t>(words[i]);
+      sums[w * static_cast<int>(kFewRows) + row] = sum;
+    }
+  }
 }
 #endif
 
-void int8_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
-              float* values) {
-  const int8_t* codes = weight.codes + row * weight.in_features;
+void finish_int8_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
+                     const int32_t* sums, float* values) {
   const float factor = sum_factor(weight);
   for (uint64_t i = 0; i < x.rows; ++i) {
-    const auto* words = static_cast<const int8_t*>(x.words) + i * x.columns;
-    const int32_t sum = byte_dot(codes, words, weight.in_features) + x.offsets[i];
-    values[i] = static_cast<float>(sum) * (x.scales[i] * weight.scb[row]) * factor;
+    values[i] =
+        static_cast<float>(sums[i] + x.offsets[i]) * (x.scales[i] * weight.scb[row]) * factor;
   }
   for (uint64_t j = 0; j < x.outlier_count; ++j) {
     const uint32_t column = x.outliers[j];
     const float decoded = outlier_weight(weight, x.source.type, row, column);
     for (uint64_t i = 0; i < x.rows; ++i) values[i] += decoded * activation_at(x.source, i, column);
   }
+}
+
+// kWeights rows of the weight from `row` on.
+template <int kWeights>
+void int8_set(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
+              float* values) {
+  int32_t sums[kWeights * kFewRows];
+  const int8_t* codes = weight.codes + row * weight.in_features;
+  for_row_groups(x.rows, [&](auto rows, uint64_t first) {
+    byte_dots<kWeights, decltype(rows)::value>(
+        codes, weight.in_features, static_cast<const int8_t*>(x.words) + first * x.columns,
+        x.columns, weight.in_features, sums + first);
+  });
+  for (uint64_t w = 0; w < kWeights; ++w)
+    finish_int8_row(weight, x, row + w, sums + w * kFewRows, values + w * kFewRows);
 }
 
 // Sums of blocks: sum += the products of the blocks' scales with the integer
@@ -287,11 +370,11 @@ constexpr uint64_t kDotBlock = 256;  // rows of the weight
 // Rows of a block that lie far apart are taken together: rows i, i + apart, i + 2 * apart and so
 // on, of the parts of the weight in turn where they share bytes.
 void dot_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
-               uint64_t count, uint64_t sharing, float (&values)[kDotBlock][kRowDotRows]) {
+               uint64_t count, uint64_t sharing, float (&values)[kDotBlock][kFewRows]) {
   const BFloat16Rows activations{static_cast<const uint16_t*>(x.words), x.columns, x.rows, x.sums};
   const auto multiply = [&](uint64_t from, uint64_t apart, uint64_t sets) {
     uint64_t rows[kDotRows], places[kDotRows];
-    float sums[kDotRows * kRowDotRows];
+    float sums[kDotRows * kFewRows];
     uint64_t taken = 0;
     for (uint64_t set = 0; set < sets; ++set) {
       for (uint64_t part = 0; part < sharing; ++part, ++taken) {
@@ -312,7 +395,7 @@ void dot_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t
   const uint64_t sharing = weight.row_dot.sharing;
   for (uint64_t first = begin; first < end; first += kDotBlock / sharing) {
     const uint64_t count = std::min(kDotBlock / sharing, end - first);
-    float values[kDotBlock][kRowDotRows];
+    float values[kDotBlock][kFewRows];
     dot_block(weight, x, first, count, sharing, values);
     if (weight.row_scales != nullptr) {
       for (uint64_t i = 0; i < count; ++i) {
@@ -347,12 +430,11 @@ void multiply_row(const LinearWeight& weight, const PreparedActivations& x, uint
       break;
     case Arithmetic::bfloat16_groups:
 #if defined(__AVX512BF16__)
-      groups_row(weight, x, row, scratch, values);
+      groups_set<1>(weight, x, row, scratch, values);
 #endif
       break;
     case Arithmetic::int8_rows:
-      int8_row(weight, x, row, values);
-      break;
+      return int8_set<1>(weight, x, row, values);
     case Arithmetic::int8_blocks:
       if (weight.block == 32)
         blocks_row<32>(weight, x, row, scratch, values);
@@ -364,8 +446,18 @@ void multiply_row(const LinearWeight& weight, const PreparedActivations& x, uint
 
 void multiply_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
                    uint64_t count, std::byte* scratch, float (&values)[kRowsAtOnce][kFewRows]) {
+  uint64_t i = 0;
+  if (weight.arithmetic == Arithmetic::int8_rows) {
+    for (; i + 4 <= count; i += 4) int8_set<4>(weight, x, first + i, values[i]);
+  }
+#if defined(__AVX512BF16__)
+  // One row of x gains nothing from several of the weight.
+  if (weight.arithmetic == Arithmetic::bfloat16_groups && x.rows > 1) {
+    for (; i + 4 <= count; i += 4) groups_set<4>(weight, x, first + i, scratch, values[i]);
+  }
+#endif
   if (weight.decode_rows == nullptr) {
-    for (uint64_t i = 0; i < count; ++i) multiply_row(weight, x, first + i, scratch, values[i]);
+    for (; i < count; ++i) multiply_row(weight, x, first + i, scratch, values[i]);
     return;
   }
 #if defined(__AVX512BF16__)

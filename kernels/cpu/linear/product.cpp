@@ -58,9 +58,8 @@ struct WorkspaceLayout {
     Layout layout;
     words = layout.take(padded_rows * columns * element);
     scales = layout.take(padded_rows * blocks * sizeof(float));
-    sums =
-        layout.take(arithmetic == Arithmetic::bfloat16 ? kRowDotRows * columns / 16 * sizeof(float)
-                                                       : padded_rows * blocks * sizeof(float));
+    sums = layout.take(arithmetic == Arithmetic::bfloat16 ? kFewRows * columns / 16 * sizeof(float)
+                                                          : padded_rows * blocks * sizeof(float));
     offsets = layout.take(padded_rows * blocks * sizeof(int32_t));
     const uint64_t marked = arithmetic == Arithmetic::int8_rows ? columns : 0;
     outlier_flags = layout.take(marked);

@@ -6,9 +6,8 @@
 
 namespace precis::kernels {
 
-// Up to so many rows of activations go through the matrix-vector kernel, or a format's RowDot,
-// which multiplies 4 at once.
-inline constexpr uint64_t kFewRows = 4, kRowDotRows = 12;
+// So many rows of activations go through the matrix-vector kernels at most.
+inline constexpr uint64_t kFewRows = 12;
 // Rows of the weight in one block of the matrix-matrix kernel, and of
 // activations in one turn.
 inline constexpr uint64_t kBlockRows = 96, kTurnRows = 512;
@@ -23,8 +22,10 @@ inline uint64_t round_up(uint64_t value, uint64_t multiple) {
 inline bool has_row_dot(const LinearWeight& weight) {
   return weight.arithmetic == Arithmetic::bfloat16 && weight.row_dot.multiply != nullptr;
 }
+// Where each row of the weight is decoded to memory, blocks of rows are faster from 5 rows of x on.
 inline bool is_few(const LinearWeight& weight, uint64_t rows) {
-  return rows <= (has_row_dot(weight) ? kRowDotRows : kFewRows);
+  if (has_row_dot(weight) || weight.arithmetic == Arithmetic::int8_rows) return rows <= kFewRows;
+  return rows <= (weight.arithmetic == Arithmetic::bfloat16_groups ? 8 : 4);
 }
 
 // How many scales a row of `columns` activations has.
