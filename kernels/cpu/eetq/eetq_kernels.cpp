@@ -31,13 +31,43 @@ uint64_t run(uint64_t columns, uint64_t row, uint64_t column) {
 }
 
 // Nearest integer, halves away from zero, within int8; NaN, the quotient of a row of zeros, is 127.
-int code_of(float quotient) {
+[[maybe_unused]] int code_of(float quotient) {
   if (quotient != quotient || quotient > 127.0f) return 127;
   if (quotient < -128.0f) return -128;
   const int whole = static_cast<int>(quotient);
   const float rest = quotient - static_cast<float>(whole);
   const int code = rest >= 0.5f ? whole + 1 : rest <= -0.5f ? whole - 1 : whole;
   return code > 127 ? 127 : code;
+}
+
+#if PRECIS_LANES > 1
+// code_of plus 128 of each lane.
+Ints stored_codes(Floats quotients) {
+  const Floats near = min(max(quotients, Floats::of(-129)), Floats::of(129));
+  const Floats whole = to_floats(truncate(near)), rest = near - whole, zero = Floats::of(0);
+  const Floats up = select(rest < Floats::of(0.5f), zero, Floats::of(1));
+  const Floats down = select(Floats::of(-0.5f) < rest, zero, Floats::of(1));
+  const Floats codes = min(max(whole + up - down, Floats::of(-128)), Floats::of(127));
+  return truncate(select(quotients == quotients, codes, Floats::of(127)) + Floats::of(128));
+}
+#endif
+
+// The codes, plus 128, of kTogether neighbours.
+template <typename Type>
+void encode_run(const typename Type::Stored* values, float scale, uint8_t* codes) {
+  uint8_t in_order[kTogether];
+#if PRECIS_LANES > 1
+  for (uint64_t i = 0; i < kTogether; i += kLanes) {
+    const Floats rounded = round_as<F16>(load_numbers<Type>(values + i));
+    store_bytes(in_order + i, stored_codes(rounded / Floats::of(scale)));
+  }
+#else
+  for (uint64_t i = 0; i < kTogether; ++i) {
+    const int code = code_of(F16::round(Type::load(values, i)) / scale);
+    in_order[i] = static_cast<uint8_t>(code + 128);
+  }
+#endif
+  for (uint64_t i = 0; i < kTogether; ++i) codes[kPlaces[i]] = in_order[i];
 }
 
 void quantize(WeightType type, const void* weight, uint64_t columns, uint64_t row_begin,
@@ -48,11 +78,8 @@ void quantize(WeightType type, const void* weight, uint64_t columns, uint64_t ro
       const auto* values = static_cast<const typename Type::Stored*>(weight) + row * columns;
       const float scale = F16::round(absmax_of<Type>(values, 0, columns)) * (1.0f / 128.0f);
       scales[row] = float_to_half(scale);
-      for (uint64_t i = 0; i < columns; ++i) {
-        const int code = code_of(F16::round(Type::load(values, i)) / scale);
-        codes[run(columns, row, i / kTogether * kTogether) + kPlaces[i % kTogether]] =
-            static_cast<uint8_t>(code + 128);
-      }
+      for (uint64_t i = 0; i < columns; i += kTogether)
+        encode_run<Type>(values + i, scale, codes + run(columns, row, i));
     }
   });
 }
