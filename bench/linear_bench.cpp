@@ -2,12 +2,13 @@
 // GEMM by the rate of the multiplying instruction, measured in turn in the same run.
 //
 //   linear_bench [--threads N] [--rounds N] [--rows N]... [--processor-time] [--round-activations]
-//                [--random-parts] [--json] [FORMAT...]
+//                [--random-parts] [--codecs] [--json] [FORMAT...]
 //
 // --rows: of the activations; 1, 32 and 512 where none are given.
 // --round-activations allows products that are less exact than the library's.
 // --random-parts fills the stored tensors with numbers at random instead of encoding a weight, for
 // methods that search for long.
+// --codecs measures encoding from bfloat16 and decoding to each dtype in place of products.
 //
 // Weights rotate through 256 MiB, so that a GEMV reads them from memory. Prints medians.
 // "decoding": the time to decode the weight to bfloat16, over that of the product.
@@ -63,6 +64,12 @@ __attribute__((target("avx512f"))) void read_all(const std::byte* from, uint64_t
   asm volatile("" ::"v"(sums[0]), "v"(sums[1]), "v"(sums[2]), "v"(sums[3]));
 }
 
+__attribute__((target("avx512f"))) void write_all(std::byte* to, uint64_t bytes) {
+  for (uint64_t i = 0; i + 64 <= bytes; i += 64)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_setzero_si512());
+  _mm_sfence();
+}
+
 constexpr uint64_t kDots = 1u << 20;  // of 64 lanes-times-words each, twelve chains
 
 #define PRECIS_DOT_CHAINS(name, instruction)                                              \
@@ -92,23 +99,32 @@ double on_all_threads(unsigned threads, const std::function<void(uint64_t)>& bod
   });
 }
 
-std::vector<Limit> limits(unsigned threads, const std::vector<std::byte>& memory) {
+// Calls work(first byte, bytes) on all threads, and gives GB/s.
+double memory_rate(unsigned threads, uint64_t bytes,
+                   const std::function<void(uint64_t, uint64_t)>& work) {
+  const uint64_t share = bytes / threads / 64 * 64;
+  const double time = on_all_threads(threads, [&](uint64_t i) { work(i * share, share); });
+  return static_cast<double>(share * threads) / time * 1e-9;
+}
+
+std::vector<Limit> limits(unsigned threads, std::vector<std::byte>& memory) {
+  // Streamed lines are aligned.
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  std::byte* first = memory.data() + (64 - address % 64) % 64;
+  const uint64_t bytes = memory.size() - 64;
   const auto dots = [threads](void (*run)(), double operations) {
     return [=] {
       return operations * 12 * kDots * threads / on_all_threads(threads, [&](uint64_t) { run(); }) *
              1e-9;
     };
   };
-  return {{"read", "GB/s",
-           [&memory, threads] {
-             const uint64_t share = memory.size() / threads;
-             const double time = on_all_threads(
-                 threads, [&](uint64_t i) { read_all(memory.data() + i * share, share); });
-             return static_cast<double>(memory.size()) / time * 1e-9;
-           }},
+  const auto read = [=](uint64_t at, uint64_t count) { read_all(first + at, count); };
+  const auto write = [=](uint64_t at, uint64_t count) { write_all(first + at, count); };
+  return {{"read", "GB/s", [=] { return memory_rate(threads, bytes, read); }},
           {"int8 dot", "GOP/s", dots(int8_dots, 128)},
           {"bf16 dot", "GFLOP/s", dots(bfloat16_dots, 64)},
-          {"f32 fma", "GFLOP/s", dots(float32_dots, 32)}};
+          {"f32 fma", "GFLOP/s", dots(float32_dots, 32)},
+          {"write", "GB/s", [=] { return memory_rate(threads, bytes, write); }}};
 }
 
 // ---- one format
@@ -168,8 +184,7 @@ class Format {
     param_.dtype = DType::bf16;
     param_.shape = {kFeatures, kFeatures};
     // Types that must have an importance are planned with one.
-    if (random_parts)
-      param_.importance = std::make_shared<std::vector<float>>(kFeatures, 1.0f);
+    if (random_parts) param_.importance = std::make_shared<std::vector<float>>(kFeatures, 1.0f);
     plan_ = check(quantizer_->plan(param_));
     const precis::LinearOptions options{precis::kCpuDevice, DType::bf16, 512, round_activations};
     linear_plan_ = check(precis::Linear::plan(*quantizer_, options, param_));
@@ -204,25 +219,31 @@ class Format {
            static_cast<double>(count);
   }
 
-  // Seconds of decoding a weight to bfloat16 on as many threads, which a product of decoded rows
-  // takes before it multiplies.
-  double decode() {
-    constexpr int64_t kRows = 64;
-    std::vector<std::byte> out(static_cast<std::size_t>(kFeatures * kFeatures) * 2);
+  // Seconds of decoding a weight, `rows` rows at once, on all threads; to bfloat16, a product of
+  // decoded rows takes them before it multiplies.
+  double decode(DType dtype, int64_t rows) {
+    const uint64_t row_bytes = static_cast<uint64_t>(kFeatures) * precis::dtype_bits(dtype) / 8;
+    decoded_.resize(static_cast<std::size_t>(kFeatures) * row_bytes);
     next_ = (next_ + 1) % weights_.size();
     const auto& memory = weights_[next_].memory;
     const std::vector<std::span<const std::byte>> parts(memory.begin(), memory.end());
     return seconds([&] {
-      process_host().pool().parallel_for(kFeatures / kRows, 1, [&](uint64_t begin, uint64_t end) {
+      process_host().pool().parallel_for(kFeatures / rows, 1, [&](uint64_t begin, uint64_t end) {
         for (uint64_t i = begin; i < end; ++i) {
-          constexpr std::size_t kBytes = static_cast<std::size_t>(kRows * kFeatures) * 2;
-          check(quantizer_->dequantize(param_, plan_.parts, parts, static_cast<int64_t>(i) * kRows,
-                                       kRows, DType::bf16,
-                                       std::span(out).subspan(i * kBytes, kBytes)));
+          const auto out = std::span(decoded_).subspan(i * rows * row_bytes, rows * row_bytes);
+          check(quantizer_->dequantize(param_, plan_.parts, parts, static_cast<int64_t>(i) * rows,
+                                       rows, dtype, out));
         }
       });
     });
   }
+
+  // Seconds of encoding a weight of bfloat16 on all threads.
+  double encode() {
+    std::vector<std::vector<std::byte>> made = weights_.front().memory;
+    return encode({made.begin(), made.end()});
+  }
+  bool has_random_parts() const { return random_parts_; }
 
  private:
   std::span<std::byte> workspace() {
@@ -230,10 +251,15 @@ class Format {
     return std::span(workspace_).subspan((64 - address % 64) % 64, linear_plan_.workspace_bytes);
   }
 
-  void encode(const std::vector<std::span<std::byte>>& parts) {
-    std::vector<std::byte> values(param_.elements() * 2), scratch(plan_.workspace_bytes);
-    fill_with_numbers(DType::bf16, values);
-    check(quantizer_->quantize(param_, values, plan_.parts, parts, scratch, nullptr));
+  double encode(const std::vector<std::span<std::byte>>& parts) {
+    std::vector<std::byte> scratch(plan_.workspace_bytes);
+    if (values_.empty()) {
+      values_.resize(param_.elements() * 2);
+      fill_with_numbers(DType::bf16, values_);
+    }
+    return seconds([&] {
+      check(quantizer_->quantize(param_, values_, plan_.parts, parts, scratch, nullptr));
+    });
   }
 
   void add_copy(const precis::LinearOptions& options) {
@@ -266,7 +292,7 @@ class Format {
   precis::Param param_;
   precis::PartPlan plan_;
   precis::LinearPlan linear_plan_;
-  std::vector<std::byte> workspace_;
+  std::vector<std::byte> workspace_, values_, decoded_;
   std::vector<Weight> weights_;
   uint64_t bytes_ = 0, next_ = 0;
 };
@@ -286,7 +312,8 @@ std::size_t bound_of(const std::string& spec, bool round_activations) {
 struct Options {
   unsigned threads = 1;
   int rounds = 5;
-  bool json = false, processor_time = false, round_activations = false, random_parts = false;
+  bool json = false, processor_time = false, round_activations = false, random_parts = false,
+       codecs = false;
   std::vector<int64_t> rows;
   std::vector<std::string> formats;
 };
@@ -309,6 +336,8 @@ Options parse(int argc, char** argv) {
       options.round_activations = true;
     else if (argument == "--random-parts")
       options.random_parts = true;
+    else if (argument == "--codecs")
+      options.codecs = true;
     else if (argument == "--processor-time")
       options.processor_time = true;
     else
@@ -344,7 +373,7 @@ void measure(precis::RegistryResolver& resolver, const std::string& spec, const 
       rates.push_back(reads ? format.weight_bytes() / time * 1e-9
                             : operations * static_cast<double>(rows) / time * 1e-9);
       shares.push_back(rates.back() / limit);
-      decodings.push_back(format.decode() / time);
+      decodings.push_back(format.decode(DType::bf16, 64) / time);
     }
     if (options.json) {
       fmt::print("{}\n", nlohmann::json{{"format", spec},
@@ -361,6 +390,51 @@ void measure(precis::RegistryResolver& resolver, const std::string& spec, const 
       fmt::print("{:<24} {:>4} rows {:>2} threads {:>8.1f} {:<8} {:.2f} of {}; decoding {:.2f}\n",
                  spec, rows, options.threads, median(rates), bounds[bound].unit, median(shares),
                  bounds[bound].name, median(decodings));
+    }
+    std::fflush(stdout);
+  }
+}
+
+struct Operation {
+  const char* name;
+  std::size_t bound;  // of limits()
+  double bytes;
+  std::function<double()> run;
+};
+
+void measure_codec(precis::RegistryResolver& resolver, const std::string& spec,
+                   const Options& options, const std::vector<Limit>& bounds) {
+  Format format(resolver, spec, options.round_activations, options.random_parts);
+  constexpr std::size_t kRead = 0, kWrite = 4;
+  constexpr double kElements = static_cast<double>(kFeatures) * kFeatures;
+  const int64_t share = kFeatures / options.threads;
+  std::vector<Operation> operations;
+  if (!format.has_random_parts())
+    operations.push_back({"quantize bf16", kRead, 2 * kElements, [&] { return format.encode(); }});
+  for (const auto& [name, dtype] : {std::pair{"dequantize f32", DType::f32},
+                                    {"dequantize bf16", DType::bf16},
+                                    {"dequantize f16", DType::f16}})
+    operations.push_back({name, kWrite, precis::dtype_bits(dtype) / 8 * kElements,
+                          [&format, share, dtype = dtype] { return format.decode(dtype, share); }});
+  for (const Operation& operation : operations) {
+    std::vector<double> rates, shares;
+    for (int round = 0; round < options.rounds; ++round) {
+      const double limit = bounds[operation.bound].measure();
+      rates.push_back(operation.bytes / operation.run() * 1e-9);
+      shares.push_back(rates.back() / limit);
+    }
+    if (options.json) {
+      fmt::print("{}\n", nlohmann::json{{"format", spec},
+                                        {"operation", operation.name},
+                                        {"threads", options.threads},
+                                        {"rate", median(rates)},
+                                        {"unit", "GB/s"},
+                                        {"limit", bounds[operation.bound].name},
+                                        {"share", median(shares)}}
+                             .dump());
+    } else {
+      fmt::print("{:<24} {:<16} {:>2} threads {:>8.1f} GB/s {:.2f} of {}\n", spec, operation.name,
+                 options.threads, median(rates), median(shares), bounds[operation.bound].name);
     }
     std::fflush(stdout);
   }
@@ -386,5 +460,10 @@ int main(int argc, char** argv) {
     std::memcpy(memory.data() + i, &value, 8);
   }
   const std::vector<Limit> bounds = limits(options.threads, memory);
-  for (const std::string& spec : options.formats) measure(resolver, spec, options, bounds);
+  for (const std::string& spec : options.formats) {
+    if (options.codecs)
+      measure_codec(resolver, spec, options, bounds);
+    else
+      measure(resolver, spec, options, bounds);
+  }
 }

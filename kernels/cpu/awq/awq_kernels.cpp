@@ -29,12 +29,39 @@ FastPlace fast_place(uint64_t row, uint64_t column) {
   return {64 * k + 16 * (row % 4) + 8 * h + 2 * b + column % 2, a};
 }
 
-Affine group_parameters(const float* values, uint64_t count) {
-  float low = values[0], high = values[0];
-  for (uint64_t i = 0; i < count; ++i) {
-    low = values[i] < low ? values[i] : low;
-    high = values[i] > high ? values[i] : high;
+struct Range {
+  float low, high;
+  void add(float value) {
+    low = value < low ? value : low;
+    high = value > high ? value : high;
   }
+};
+
+// NaNs count only as the first of the values.
+Range range_of(const float* values, uint64_t count) {
+  Range range{values[0], values[0]};
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  Floats low = Floats::of(values[0]), high = low;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats here = Floats::load(values + i);
+    low = min(here, low);
+    high = max(here, high);
+  }
+  float lows[kLanes], highs[kLanes];
+  low.store(lows);
+  high.store(highs);
+  for (int lane = 0; lane < kLanes; ++lane) {
+    range.add(lows[lane]);
+    range.add(highs[lane]);
+  }
+#endif
+  for (; i < count; ++i) range.add(values[i]);
+  return range;
+}
+
+Affine group_parameters(const float* values, uint64_t count) {
+  const auto [low, high] = range_of(values, count);
   const float smallest = F16::round(1e-5f), range = F16::round(high - low);
   const float scale = F16::round((range < smallest ? smallest : range) / 15.0f);
   const float quotient = F16::round(low / scale);
@@ -48,6 +75,30 @@ Code code_of(float value, const Affine& group) {
   const float bounded = quotient < -1024.0f ? -1024.0f : quotient > 1024.0f ? 1024.0f : quotient;
   const float code = (quotient == quotient ? round_to_even(bounded) : 0.0f) + group.zero;
   return {static_cast<uint8_t>(code < 0 ? 0.0f : code > 15.0f ? 15.0f : code)};
+}
+
+void codes_of(const float* values, uint64_t count, const Affine& group, Code* codes) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  const Floats zero = Floats::of(group.zero), none = Floats::of(0);
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats quotient = round_as<F16>(Floats::load(values + i) / Floats::of(group.scale));
+    const Floats bounded = min(Floats::of(1024.0f), max(Floats::of(-1024.0f), quotient));
+    const Floats code = select(quotient == quotient, round_to_even(bounded), none) + zero;
+    store_bytes(&codes[i].value, truncate(min(Floats::of(15.0f), max(none, code))));
+  }
+#endif
+  for (; i < count; ++i) codes[i] = code_of(values[i], group);
+}
+
+template <typename Type>
+void round_to_halves(const typename Type::Stored* in, uint64_t count, float* values) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  for (; i + kLanes <= count; i += kLanes)
+    round_as<F16>(load_numbers<Type>(in + i)).store(values + i);
+#endif
+  for (; i < count; ++i) values[i] = F16::round(Type::load(in, i));
 }
 
 void store_gemm(const AwqShape& shape, uint64_t row, const Code* codes, const Affine* groups,
@@ -132,14 +183,13 @@ void quantize_by(WeightType type, const void* weight, AwqLayout layout, AwqShape
       for (uint64_t i = 0; i < kTogether; ++i) {
         const auto* in =
             static_cast<const typename Type::Stored*>(weight) + (block + i) * shape.columns;
-        for (uint64_t k = 0; k < shape.columns; ++k)
-          values[k].value = F16::round(Type::load(in, k));
+        round_to_halves<Type>(in, shape.columns, &values[0].value);
         for (uint64_t group = 0; group < shape.groups(); ++group) {
           const float* first = &values[group * shape.group_size].value;
           const Affine affine = parameters(block + i, group, first);
           groups[i * shape.groups() + group] = affine;
-          for (uint64_t k = 0; k < shape.group_size; ++k)
-            codes[i * shape.columns + group * shape.group_size + k] = code_of(first[k], affine);
+          codes_of(first, shape.group_size, affine,
+                   &codes[i * shape.columns + group * shape.group_size]);
         }
       }
       if (layout == AwqLayout::gemm) {

@@ -25,6 +25,38 @@ constexpr std::array<uint8_t, kTogether> kPlaces = [] {
   return places;
 }();
 
+// kPlaces interleaves the first and the last 8 of every 16 columns.
+constexpr uint64_t interleaved_place(uint64_t column) {
+  return column / 16 * 16 + column % 8 * 2 + column / 8 % 2;
+}
+static_assert([] {
+  for (uint64_t i = 0; i < kTogether; ++i)
+    if (kPlaces[i] != interleaved_place(i)) return false;
+  return true;
+}());
+void interleave(const uint8_t* in_order, uint8_t* stored) {
+#if PRECIS_LANES > 1
+  for (uint64_t i = 0; i < kTogether; i += 16) {
+    const __m128i columns = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in_order + i));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(stored + i),
+                     _mm_unpacklo_epi8(columns, _mm_srli_si128(columns, 8)));
+  }
+#else
+  for (uint64_t i = 0; i < kTogether; ++i) stored[kPlaces[i]] = in_order[i];
+#endif
+}
+void deinterleave(const uint8_t* stored, uint8_t* in_order) {
+#if PRECIS_LANES > 1
+  const __m128i places = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+  for (uint64_t i = 0; i < kTogether; i += 16) {
+    const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(stored + i));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(in_order + i), _mm_shuffle_epi8(codes, places));
+  }
+#else
+  for (uint64_t i = 0; i < kTogether; ++i) in_order[i] = stored[kPlaces[i]];
+#endif
+}
+
 // Where columns [column, column + 64) of a row begin; `column` is a multiple of 64.
 uint64_t run(uint64_t columns, uint64_t row, uint64_t column) {
   return row / 2 * 2 * columns + 2 * column + kTogether * (row % 2);
@@ -67,7 +99,7 @@ void encode_run(const typename Type::Stored* values, float scale, uint8_t* codes
     in_order[i] = static_cast<uint8_t>(code + 128);
   }
 #endif
-  for (uint64_t i = 0; i < kTogether; ++i) codes[kPlaces[i]] = in_order[i];
+  interleave(in_order, codes);
 }
 
 void quantize(WeightType type, const void* weight, uint64_t columns, uint64_t row_begin,
@@ -96,7 +128,7 @@ void decode_row(const uint8_t* codes, float scale, uint64_t columns, uint64_t ro
     const uint64_t count = std::min<uint64_t>(end - first, sizeof in_order);
     for (uint64_t at = 0; at < count; at += kTogether) {
       const uint8_t* stored = codes + run(columns, row, first + at);
-      for (uint64_t i = 0; i < kTogether; ++i) in_order[at + i] = stored[kPlaces[i]];
+      deinterleave(stored, in_order + at);
     }
     decode_bytes<UnsignedBytes, Out>(in_order, count, value, out + (first - begin));
   }
