@@ -17,6 +17,21 @@ uint8_t encode(float value) {
   return float_to_float8_e4m3fn(value > kLargest ? kLargest : value);
 }
 
+// The codes of formula(number), which takes a float, or lanes of them.
+template <typename Type, typename Formula>
+void encode_numbers(const typename Type::Stored* numbers, uint64_t count, Formula formula,
+                    uint8_t* codes) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats value = formula(load_numbers<Type>(numbers + i));
+    const Ints sign = (as_ints(value) >> 24) & Ints::of(0x80);
+    store_bytes(codes + i, Float8E4M3FN::codes(value, 0x7f) | sign);
+  }
+#endif
+  for (; i < count; ++i) codes[i] = encode(formula(Type::load(numbers, i)));
+}
+
 // The biased exponent of the smallest power of two that is not below `scale`; the logarithm is
 // rounded to float32 before it is rounded up, as torch has it.
 uint8_t exponent_above(float scale) {
@@ -56,9 +71,10 @@ void quantize_tile_rows(const typename Type::Stored* weight, const Fp8Tiles& til
       static_cast<float*>(scales)[first + tile] = scale;
     }
     for (uint64_t row = row_begin; row < row_end; ++row) {
-      const auto* values = weight + row * tiles.columns;
-      uint8_t* out = codes + row * tiles.columns;
-      for (uint64_t i = begin; i < end; ++i) out[i] = encode(Type::load(values, i) * factor);
+      const uint64_t at = row * tiles.columns + begin;
+      encode_numbers<Type>(
+          weight + at, end - begin,
+          [factor](auto value) { return value * all_of<decltype(value)>(factor); }, codes + at);
     }
   }
 }
@@ -85,8 +101,9 @@ void quantize_rows(WeightType type, const void* weight, uint64_t columns, uint64
       const float wanted = absmax_of<Type>(values, 0, columns) / kLargest;
       const float scale = wanted < kSmallest ? kSmallest : wanted;
       scales[row] = scale;
-      uint8_t* out = codes + row * columns;
-      for (uint64_t i = 0; i < columns; ++i) out[i] = encode(Type::load(values, i) / scale);
+      encode_numbers<Type>(
+          values, columns, [scale](auto value) { return value / all_of<decltype(value)>(scale); },
+          codes + row * columns);
     }
   });
 }
@@ -98,10 +115,14 @@ void quantize_on(WeightType type, const void* weight, Fp8Tiles tiles, Fp8ScaleTy
     for (uint64_t row = row_begin; row < row_end; ++row) {
       const auto* values = static_cast<const typename Type::Stored*>(weight) + row * tiles.columns;
       const uint64_t first = row / tiles.tile_rows * tiles.tiles_per_row();
-      uint8_t* out = codes + row * tiles.columns;
-      for (uint64_t i = 0; i < tiles.columns; ++i)
-        out[i] = encode(Type::load(values, i) /
-                        load_fp8_scale(scale_type, scales, first + i / tiles.tile_columns));
+      for (uint64_t begin = 0; begin < tiles.columns; begin += tiles.tile_columns) {
+        const uint64_t end = std::min(begin + tiles.tile_columns, tiles.columns);
+        const float scale = load_fp8_scale(scale_type, scales, first + begin / tiles.tile_columns);
+        encode_numbers<Type>(
+            values + begin, end - begin,
+            [scale](auto value) { return value / all_of<decltype(value)>(scale); },
+            codes + row * tiles.columns + begin);
+      }
     }
   });
 }

@@ -131,6 +131,17 @@ inline void load_row(const NarrowRows& rows, const void* codes, uint64_t row, ui
   }
 }
 
+// Integers of 4 or 8 bits in whole words, as bytes from the low bits up; `count` is a multiple
+// of 8.
+inline void store_whole_codes(int bits, const int* numbers, uint64_t count, uint8_t* to) {
+  if (bits == 8) {
+    for (uint64_t i = 0; i < count; ++i) to[i] = static_cast<uint8_t>(numbers[i] + 128);
+    return;
+  }
+  for (uint64_t i = 0; i < count / 2; ++i)
+    to[i] = static_cast<uint8_t>((numbers[2 * i] + 8) | (numbers[2 * i + 1] + 8) << 4);
+}
+
 // Stores columns [begin, begin + count) of a row of integers, or of codes of a float format;
 // `begin` is a multiple of 32. Rows of a pair are stored in order.
 inline void store_row(const NarrowRows& rows, const int* numbers, uint64_t begin, uint64_t count,
@@ -142,10 +153,9 @@ inline void store_row(const NarrowRows& rows, const int* numbers, uint64_t begin
       for (uint64_t i = 0; i < count; ++i) to[begin + i] = static_cast<uint8_t>(numbers[i]);
       return;
     case NarrowType::float4_e2m1:
-      for (uint64_t i = 0; i < count; i += 2) {
-        const int high = i + 1 < count ? numbers[i + 1] : 0;
-        to[(begin + i) / 2] = static_cast<uint8_t>(numbers[i] | high << 4);
-      }
+      for (uint64_t i = 0; i < count / 2; ++i)
+        to[begin / 2 + i] = static_cast<uint8_t>(numbers[2 * i] | numbers[2 * i + 1] << 4);
+      if (count % 2 != 0) to[(begin + count) / 2] = static_cast<uint8_t>(numbers[count - 1]);
       return;
     case NarrowType::float6_e2m3:
       for (uint64_t i = 0; i < count; i += 4) {
@@ -167,7 +177,12 @@ inline void store_row(const NarrowRows& rows, const int* numbers, uint64_t begin
   }
   const auto bits = static_cast<uint64_t>(rows.bits);
   const int offset = 1 << (bits - 1);
-  for (uint64_t i = 0; i < count; i += 32) {
+  uint64_t i = 0;
+  if (bits == 4 || bits == 8) {
+    i = count / 32 * 32;
+    store_whole_codes(rows.bits, numbers, i, to + begin * bits / 8);
+  }
+  for (; i < count; i += 32) {
     uint32_t words[8] = {};
     for (uint64_t j = 0; j < std::min<uint64_t>(32, count - i); ++j) {
       const uint64_t word = j * bits / 32, bit = j * bits % 32;

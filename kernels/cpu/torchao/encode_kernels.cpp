@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "kernels/cpu/common/float8.h"
+#include "kernels/cpu/common/output.h"
 #include "kernels/cpu/torchao/tiles.h"
 #include "kernels/cpu/torchao/torchao.h"
 
@@ -10,12 +11,41 @@ inline namespace PRECIS_ISA {
 namespace {
 
 struct Range {
-  float low = 0, high = 0;
+  float low, high;
   void add(float value) {
     low = value < low || value != value ? value : low;
     high = value > high || value != value ? value : high;
   }
 };
+
+// Minimum and maximum of the values and `first`; a NaN wins.
+template <typename Type>
+Range range_of(float first, const typename Type::Stored* values, uint64_t count) {
+  Range range{first, first};
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  Floats low = Floats::of(first), high = low, sum = Floats::of(0);
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats here = load_numbers<Type>(values + i);
+    low = min(here, low);
+    high = max(here, high);
+    sum = sum + (here - here);  // a NaN where a number is not finite
+  }
+  if (any_nan(sum, sum)) {
+    i = 0;
+  } else {
+    float lows[kLanes], highs[kLanes];
+    low.store(lows);
+    high.store(highs);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      range.add(lows[lane]);
+      range.add(highs[lane]);
+    }
+  }
+#endif
+  for (; i < count; ++i) range.add(Type::load(values, i));
+  return range;
+}
 
 void ranges(WeightType type, const void* weight, const AoBlocks& blocks, uint64_t row_begin,
             uint64_t row_end, float* lows, float* highs) {
@@ -24,9 +54,7 @@ void ranges(WeightType type, const void* weight, const AoBlocks& blocks, uint64_
     const auto* values = static_cast<const typename Type::Stored*>(weight);
     for (uint64_t block = row_begin * blocks.per_row(); block < row_end * blocks.per_row();
          ++block) {
-      Range range;
-      for (uint64_t i = block * blocks.block; i < (block + 1) * blocks.block; ++i)
-        range.add(Type::load(values, i));
+      const Range range = range_of<Type>(0, values + block * blocks.block, blocks.block);
       lows[block] = range.low;
       highs[block] = range.high;
     }
@@ -97,14 +125,6 @@ void float8_codes(AoCodes format, WeightType type, const void* weight, const AoB
   });
 }
 
-// Minimum and maximum of the values themselves, 0 not included.
-template <typename Type>
-Range range_of(const typename Type::Stored* values, uint64_t count) {
-  Range range{Type::load(values, 0), Type::load(values, 0)};
-  for (uint64_t i = 1; i < count; ++i) range.add(Type::load(values, i));
-  return range;
-}
-
 void int4_pairs(WeightType type, const void* weight, uint64_t rows, uint64_t columns,
                 uint64_t block, uint64_t row_begin, uint64_t row_end, uint8_t* codes, void* scales,
                 void* zeros) {
@@ -115,7 +135,7 @@ void int4_pairs(WeightType type, const void* weight, uint64_t rows, uint64_t col
     for (uint64_t row = row_begin; row < row_end; ++row) {
       for (uint64_t first = 0; first < columns; first += block) {
         const Stored* from = values + row * columns + first;
-        const Range range = range_of<Type>(from, block);
+        const Range range = range_of<Type>(Type::load(from, 0), from, block);
         const float extent = range.high - range.low;
         const float scale = (extent < 1e-6f ? 1e-6f : extent) / 15.0f;
         const uint64_t index = first / block * rows + row;
