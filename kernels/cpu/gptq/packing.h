@@ -31,6 +31,16 @@ inline void pack_codes(const GptqFormat& format, const uint8_t* codes, uint32_t*
     });
     return;
   }
+  if (format.bits == 4) {
+    // Eight shifts of each word, one code at a time, are not vectorised.
+    uint8_t bytes[16];
+    for (int i = 0; i < 16; ++i)
+      bytes[i] = static_cast<uint8_t>(codes[2 * i] | codes[2 * i + 1] << 4);
+    for (int i = 0; i < 4; ++i)
+      words[i] = bytes[4 * i] | uint32_t{bytes[4 * i + 1]} << 8 | uint32_t{bytes[4 * i + 2]} << 16 |
+                 uint32_t{bytes[4 * i + 3]} << 24;
+    return;
+  }
   for (int i = 0; i < 32; ++i) {
     const int position = i * format.bits, word = position / 32, bit = position % 32;
     words[word] |= uint32_t{codes[i]} << bit;

@@ -34,13 +34,8 @@ Range range_of(float first, const typename Type::Stored* values, uint64_t count)
   if (any_nan(sum, sum)) {
     i = 0;
   } else {
-    float lows[kLanes], highs[kLanes];
-    low.store(lows);
-    high.store(highs);
-    for (int lane = 0; lane < kLanes; ++lane) {
-      range.add(lows[lane]);
-      range.add(highs[lane]);
-    }
+    range.add(smallest_of(low));
+    range.add(largest_of(high));
   }
 #endif
   for (; i < count; ++i) range.add(Type::load(values, i));
@@ -125,6 +120,34 @@ void float8_codes(AoCodes format, WeightType type, const void* weight, const AoB
   });
 }
 
+// Codes 0 to 15 of the steps of `scale` above `low`, less 8, two to a byte; `count` is even.
+template <typename Type>
+void pair_codes(const typename Type::Stored* values, uint64_t count, float low, float scale,
+                uint8_t* pairs) {
+  constexpr uint64_t kAtOnce = 64;
+  for (uint64_t begin = 0; begin < count; begin += kAtOnce) {
+    const uint64_t here = std::min(kAtOnce, count - begin);
+    uint8_t codes[kAtOnce];
+    uint64_t i = 0;
+#if PRECIS_LANES > 1
+    for (; i + kLanes <= here; i += kLanes) {
+      const Floats steps =
+          (load_numbers<Type>(values + begin + i) - Floats::of(low)) / Floats::of(scale);
+      const Floats bounded = min(max(steps, Floats::of(0)), Floats::of(15));
+      store_bytes(codes + i, truncate(round_to_even(bounded)));
+    }
+#endif
+    for (; i < here; ++i) {
+      const float steps = (Type::load(values, begin + i) - low) / scale;
+      codes[i] = static_cast<uint8_t>(nearest(steps, 0.0f, 15.0f));
+    }
+    for (uint64_t pair = 0; pair < here / 2; ++pair) {
+      const int both = ((codes[2 * pair] - 8) & 15) | ((codes[2 * pair + 1] - 8) & 15) << 4;
+      pairs[begin / 2 + pair] = static_cast<uint8_t>(both);
+    }
+  }
+}
+
 void int4_pairs(WeightType type, const void* weight, uint64_t rows, uint64_t columns,
                 uint64_t block, uint64_t row_begin, uint64_t row_end, uint8_t* codes, void* scales,
                 void* zeros) {
@@ -141,14 +164,7 @@ void int4_pairs(WeightType type, const void* weight, uint64_t rows, uint64_t col
         const uint64_t index = first / block * rows + row;
         Type::store(static_cast<Stored*>(scales), index, scale);
         Type::store(static_cast<Stored*>(zeros), index, range.low + 8.0f * scale);
-        uint8_t* pairs = codes + (row * columns + first) / 2;
-        for (uint64_t i = 0; i < block; i += 2) {
-          const auto code = [&](uint64_t at) {
-            const float steps = (Type::load(from, at) - range.low) / scale;
-            return static_cast<unsigned>(static_cast<int>(nearest(steps, 0.0f, 15.0f)) - 8) & 15u;
-          };
-          pairs[i / 2] = static_cast<uint8_t>(code(i) | code(i + 1) << 4);
-        }
+        pair_codes<Type>(from, block, range.low, scale, codes + (row * columns + first) / 2);
       }
     }
   });
