@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Codecs and products of every format beside the machine's limits and other libraries: text, JSON and a picture.
 
-    bench/table.py BUILD [--threads 1 2] [--rounds N] [--only codecs|products] [--filter REGEX] [--processor-time]
+    bench/table.py BUILD [--threads 1 2] [--rounds N] [--only codecs|products|presets] [--filter REGEX] [--processor-time]
                    [--ggml LIBRARY] [--bitsandbytes LIBRARY] [--markdown] [--json FILE] [--picture FILE.svg]
 
 BUILD has bin/codec_bench and bin/linear_bench (cmake --preset release -DPRECIS_BENCH=ON). Limits, precis and the peers
@@ -111,6 +111,20 @@ def codecs(arguments, threads, wanted):
     return rows
 
 
+def preset_codecs(arguments, threads, wanted):
+    """Encoding and decoding of every preset through its plugin; weights of bfloat16."""
+    rows = []
+    for spec in presets(arguments.build):
+        if not wanted(f"codec {spec}"):
+            continue
+        progress(f"codecs of {spec}, {threads} threads")
+        command = [arguments.build / "bin/linear_bench", "--codecs", "--json", "--threads", threads, "--rounds", arguments.rounds]
+        command += ["--processor-time"] if arguments.processor_time else []
+        command += ["--random-parts"] if SLOW.match(spec) else []
+        rows += [{**row, "peers": {}} for row in lines_of_json([*command, spec])]
+    return rows
+
+
 def text(rows):
     lines = [f"{'operation':<16} {'format':<26} {'threads':>7} {'rate':>9} {'':<8} {'share':>6}  others, and how many times their rate"]
     for row in rows:
@@ -120,7 +134,25 @@ def text(rows):
     return "\n".join(lines)
 
 
-def markdown(rows):
+def codecs_markdown(rows):
+    """A row a preset: encoding and decoding, GB/s of the numbers, and shares of the memory's limit."""
+    operations = ["quantize bf16", "dequantize f32", "dequantize bf16", "dequantize f16"]
+    lines = ["| weight | encode bf16, GB/s | of reading | decode to f32 | of writing | to bf16 | of writing | to f16 | of writing |",
+             "|---" * 9 + "|"]
+    found = {}
+    for row in rows:
+        if row["operation"] in operations and not row["peers"]:
+            found.setdefault((row["format"], row["threads"]), {})[row["operation"]] = row
+    for (spec, threads), own in found.items():
+        cells = [spec if threads == 1 else f"{spec}, {threads} threads"]
+        for operation in operations:
+            row = own.get(operation)
+            cells += [f"{row['rate']:.1f}", f"{row['share']:.2f}"] if row else ["", ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) if found else ""
+
+
+def products_markdown(rows):
     """A row a format: its products with 1, 32 and 512 rows."""
     lines = ["| weight | 1 row, GB/s | of reading | over the library | over bfloat16 | 32 rows, of the instruction | over the library "
              "| over bfloat16 | 512 rows, GFLOP/s | of the instruction | over the library | over bfloat16 |", "|---" * 12 + "|"]
@@ -140,7 +172,7 @@ def markdown(rows):
             cells += [] if count == 32 else [f"{row['rate']:.1f}"]
             cells += [f"{row['share']:.2f}" + ("" if count == 1 else f" of {row['limit'].split()[0]}"), *factors(row)]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) if found else ""
 
 
 def picture(rows, title):
@@ -182,7 +214,7 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--filter", default="", help='of "OPERATION FORMAT", such as "product 1 " or nf4')
-    parser.add_argument("--only", choices=("codecs", "products"))
+    parser.add_argument("--only", choices=("codecs", "products", "presets"))
     parser.add_argument("--processor-time", action="store_true", help="products by the time of the process")
     parser.add_argument("--ggml", help="libggml-base.so")
     parser.add_argument("--bitsandbytes", help="libbitsandbytes_cpu.so")
@@ -196,15 +228,18 @@ def main():
     wanted = lambda name: re.search(arguments.filter, name) is not None
     rows = []
     for threads in arguments.threads:
-        if arguments.only != "codecs":
+        if arguments.only in (None, "products"):
             rows += products(arguments, threads, wanted)
-        if arguments.only != "products":
+        if arguments.only in (None, "codecs"):
             rows += codecs(arguments, threads, wanted)
+        if arguments.only in (None, "presets"):
+            rows += preset_codecs(arguments, threads, wanted)
     progress("")
     rows.sort(key=lambda row: (row["threads"], row["operation"]))
     title = f"{processor()}, {datetime.date.today()}"
     print(title)
-    print(markdown(rows) if arguments.markdown else text(rows))
+    tables = [products_markdown(rows), codecs_markdown(rows)] if arguments.markdown else [text(rows)]
+    print("\n\n".join(table for table in tables if table))
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": processor(), "date": str(datetime.date.today()), "rows": rows}, indent=1))
     if arguments.picture:

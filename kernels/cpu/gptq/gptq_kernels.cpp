@@ -203,17 +203,55 @@ void load_codes(const GptqFormat& format, const GptqShape& shape, const uint32_t
   unpack_codes(format, words, codes);
 }
 
+constexpr uint64_t kTile = 16;
+// Rows at once: words of neighbouring rows lie in a page, those of neighbouring columns in others.
+constexpr uint64_t kPackedRows = 4 * kTile;
+
+// kTile neighbouring words of kTile rows, which stand word after word, to packed[row][words]. Rows
+// are powers of two apart as a rule: one word of each at a time, they would drive each other out of
+// the first-level cache.
+void turn_tile(const uint32_t* words, uint64_t rows, uint8_t* packed, uint64_t row_bytes) {
+  uint32_t tile[kTile * kTile];
+  for (uint64_t i = 0; i < kTile; ++i)
+    std::memcpy(tile + kTile * i, words + i * rows, kTile * sizeof(uint32_t));
+#if PRECIS_LANES > 1
+  int32_t places[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) places[lane] = lane * static_cast<int>(kTile);
+  const Ints column = Ints::load(places);
+  for (uint64_t row = 0; row < kTile; ++row) {
+    int32_t turned[kTile];
+    for (uint64_t i = 0; i < kTile; i += kLanes)
+      Ints::gather(tile + row + kTile * i, column).store(turned + i);
+    std::memcpy(packed + row * row_bytes, turned, sizeof turned);
+  }
+#else
+  for (uint64_t row = 0; row < kTile; ++row) {
+    for (uint64_t i = 0; i < kTile; ++i)
+      std::memcpy(packed + row * row_bytes + i * sizeof(uint32_t), tile + kTile * i + row,
+                  sizeof(uint32_t));
+  }
+#endif
+}
+
 // Rows [row_begin, row_end) of whole codes to packed[row - row_begin][columns * bits / 8].
 void pack_words(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
                 uint64_t row_begin, uint64_t row_end, uint8_t* packed) {
   const uint64_t words = shape.columns * static_cast<uint64_t>(format.bits) / 32;
-  // Rows that share lines of words together.
-  for (uint64_t block = row_begin; block < row_end; block += kTogether) {
-    const uint64_t end = std::min(row_end, block + kTogether);
-    for (uint64_t word = 0; word < words; ++word) {
-      for (uint64_t row = block; row < end; ++row)
-        std::memcpy(packed + ((row - row_begin) * words + word) * 4,
-                    qweight + word * shape.rows + row, 4);
+  const uint64_t row_bytes = words * sizeof(uint32_t);
+  for (uint64_t block = row_begin; block < row_end; block += kPackedRows) {
+    const uint64_t end = std::min(row_end, block + kPackedRows);
+    const uint64_t tiled_end = block + (end - block) / kTile * kTile;
+    for (uint64_t word = 0; word < words; word += kTile) {
+      const uint64_t count = std::min(kTile, words - word);
+      uint64_t row = block;
+      for (; count == kTile && row < tiled_end; row += kTile)
+        turn_tile(qweight + word * shape.rows + row, shape.rows,
+                  packed + (row - row_begin) * row_bytes + word * sizeof(uint32_t), row_bytes);
+      for (; row < end; ++row) {
+        for (uint64_t i = word; i < word + count; ++i)
+          std::memcpy(packed + (row - row_begin) * row_bytes + i * sizeof(uint32_t),
+                      qweight + i * shape.rows + row, sizeof(uint32_t));
+      }
     }
   }
 }
@@ -274,7 +312,7 @@ bool is_in_order(const GptqShape& shape, const int32_t* group_of) {
   return true;
 }
 
-// At most kTogether rows, which share lines of words.
+// At most kPackedRows rows.
 template <typename Scale, typename Out>
 void dequantize_rows(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
                      const int32_t* group_of, const std::vector<Affine>& groups, uint64_t row_begin,
@@ -305,8 +343,8 @@ void dequantize(GptqFormat format, GptqShape shape, const uint32_t* qweight, con
   with_types(scale_type, out_type, [&](auto scale_tag, auto out_tag) {
     using Scale = decltype(scale_tag);
     using Out = decltype(out_tag);
-    for (uint64_t begin = row_begin; begin < row_end; begin += kTogether) {
-      const uint64_t end = std::min(row_end, begin + kTogether);
+    for (uint64_t begin = row_begin; begin < row_end; begin += kPackedRows) {
+      const uint64_t end = std::min(row_end, begin + kPackedRows);
       const auto groups = load_groups<Scale>(
           format, shape, qzeros, static_cast<const typename Scale::Stored*>(scales), begin, end);
       dequantize_rows<Scale, Out>(
