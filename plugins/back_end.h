@@ -79,6 +79,13 @@ class BackEnd : public DeviceMethod<Quantizer> {
                                                const precis_linear_options& options,
                                                const sdk::ConstParts& parts,
                                                const sdk::Parts& packed) const = 0;
+
+  // For decode of what has no rows to begin with.
+  static void require_all_rows(const Work& work, sdk::RowRange rows) {
+    if (rows.count() != work.matrix().rows)
+      throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                             "on a device such weights are decoded all at once");
+  }
 };
 
 // Of weights that are decoded on a device and multiplied by whoever asks for them.
@@ -97,11 +104,6 @@ class Decoder : public BackEnd<Quantizer> {
     throw sdk::PluginError(
         PRECIS_UNSUPPORTED,
         "on a device such weights are decoded, and have no product of their own");
-  }
-  static void require_all_rows(const Work& work, sdk::RowRange rows) {
-    if (rows.count() != work.matrix().rows)
-      throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                             "on a device such weights are decoded all at once");
   }
 };
 

@@ -45,9 +45,7 @@ class ScaledBackEnd final : public BackEnd<Quantizer> {
  protected:
   void decode(const Quantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& weight) const override {
-    if (rows.count() != work.matrix().rows)
-      throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                             "on a device such weights are decoded all at once");
+    this->require_all_rows(work, rows);
     require_launched(device::dequantize_scaled(
         scaled_tensor(quantizer, work, parts), weight_type(weight.view.dtype),
         work.data<void>(weight, "the weight"), work.stream()));

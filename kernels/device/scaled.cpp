@@ -6,7 +6,8 @@
 #include <bit>
 
 #include "kernels/device/dequantize.h"
-#include "kernels/device/dequantize_scaled.h"
+#include "kernels/device/dequantize_elements.h"
+#include "kernels/device/formats/scaled_elements.h"
 #include "kernels/device/formats/scaled_numbers.h"
 #include "kernels/device/typed.h"
 
@@ -79,7 +80,7 @@ const char* dequantize_scaled(const ScaledTensor& weight, WeightType out_type, v
   const ScaledKernelWeight kernel = kernel_weight(weight);
   return with_element(out_type, [&](auto element) {
     auto* to = static_cast<decltype(element)*>(out);
-    if (!runs_share(weight)) return launch_dequantize_scaled(kernel, to, stream);
+    if (!runs_share(weight)) return launch_dequantize_elements<ScaledElements>(kernel, to, stream);
     return with_codes(weight.weight.rows, [&](auto format) {
       return launch_dequantize<decltype(format)>(kernel, to, stream);
     });

@@ -43,23 +43,27 @@ const char* with_activation(WeightType type, Body body) {
 inline constexpr uint32_t kWgmmaLeastRows = 128;
 
 // y[m][rows] = x[m][columns] W^T + bias.
+template <class Format, class Element>
+const char* launch_linear_of(const typename Format::Weight& weight, const Element* x,
+                             const Element* bias, Element* y, uint32_t m, void* stream) {
+  if (weight.columns % kRun != 0) return "products on a device: in_features is a multiple of 8";
+  if (m == 0 || weight.rows == 0) return nullptr;
+  if (m <= kGemvMaxBatch) return launch_gemv<Format>(weight, x, bias, y, m, stream);
+#if !defined(__HIP__)
+  if (m >= kWgmmaLeastRows && uint64_t{weight.columns} * 2 < kWgmmaRowBytes && wgmma_available())
+    return launch_wgmma_gemm<Format>(weight, x, bias, y, m, stream);
+#endif
+  return launch_gemm<Format>(weight, x, bias, y, m, stream);
+}
+
 template <class Format>
 const char* launch_linear(const typename Format::Weight& weight, WeightType activation,
                           const void* x, const void* bias, void* y, uint32_t m, void* stream) {
-  if (weight.columns % kRun != 0) return "products on a device: in_features is a multiple of 8";
-  if (m == 0 || weight.rows == 0) return nullptr;
   return with_activation(activation, [&](auto element) {
     using Element = decltype(element);
-    const auto* typed_x = static_cast<const Element*>(x);
-    const auto* typed_bias = static_cast<const Element*>(bias);
-    auto* typed_y = static_cast<Element*>(y);
-    if (m <= kGemvMaxBatch)
-      return launch_gemv<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
-#if !defined(__HIP__)
-    if (m >= kWgmmaLeastRows && uint64_t{weight.columns} * 2 < kWgmmaRowBytes && wgmma_available())
-      return launch_wgmma_gemm<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
-#endif
-    return launch_gemm<Format>(weight, typed_x, typed_bias, typed_y, m, stream);
+    return launch_linear_of<Format>(weight, static_cast<const Element*>(x),
+                                    static_cast<const Element*>(bias), static_cast<Element*>(y), m,
+                                    stream);
   });
 }
 

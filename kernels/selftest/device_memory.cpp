@@ -28,8 +28,17 @@ void* allocate(size_t bytes) {
 void release(void* memory) {
   std::free(memory);
 }
+Copies& copies() {
+  static Copies all;
+  return all;
+}
+// The byte is the upper one of a float, or has two codes of 4 bits.
 void copy_to_device(void* to, const void* from, size_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
+  if (bytes == 0) return;
+  std::memcpy(to, from, bytes);
+  const size_t upper = bytes / 2 | 3;
+  if (copies().count++ == copies().spoiled)
+    static_cast<unsigned char*>(to)[upper < bytes ? upper : bytes - 1] ^= 0x88;
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);

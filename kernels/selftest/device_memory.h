@@ -21,6 +21,15 @@ void release(void* memory);
 void copy_to_device(void* to, const void* from, size_t bytes);
 void copy_to_host(void* to, const void* from, size_t bytes);
 
+#if defined(PRECIS_DEVICE_SIMT)
+// For tests of the checks: counts copies to the device, and spoils one byte in the middle of the
+// copy whose number, from 0 on, is `spoiled`.
+struct Copies {
+  int count = 0, spoiled = -1;
+};
+Copies& copies();
+#endif
+
 // An array on the device, of exactly its size.
 template <class T>
 class DeviceArray {

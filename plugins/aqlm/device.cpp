@@ -28,9 +28,7 @@ class Aqlm final : public BackEnd<AqlmQuantizer> {
   void decode(const AqlmQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& weight) const override {
     check(quantizer, work.param());
-    if (rows.count() != work.matrix().rows)
-      throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                             "on a device such weights are decoded all at once");
+    require_all_rows(work, rows);
     require_launched(device::dequantize_aqlm(stored_weight(quantizer, work, parts),
                                              plugins::weight_type(weight.view.dtype),
                                              work.data<void>(weight, "the weight"), work.stream()));

@@ -10,9 +10,6 @@ using sdk::PluginError;
 
 namespace {
 
-constexpr std::size_t kWeight = 0, kScales = 1, kZeros = 2;  // of AWQ
-constexpr std::size_t kSmooth = 2, kDown = 3, kUp = 4;       // of SVDQuant, after kScales
-constexpr std::size_t kRowScales = 5, kScale = 6;            // of NVFP4
 constexpr float kFloat4[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
 
 // Number `index` of a tensor of floats.
@@ -66,8 +63,12 @@ bool NunchakuQuantizer::is_awq(std::string_view module) const {
   throw PluginError(PRECIS_UNSUPPORTED, "'" + std::string(module) + "' is no target of the config");
 }
 
+bool NunchakuQuantizer::is_awq(const precis_param& param) const {
+  return is_awq(sdk::module_of(sdk::view(param.name)));
+}
+
 std::vector<sdk::PartLayout> NunchakuQuantizer::layout(const precis_param& param) const {
-  const bool awq = is_awq(sdk::module_of(sdk::view(param.name)));
+  const bool awq = is_awq(param);
   const int64_t rows = param.ndim == 2 ? param.shape[0] : 0;
   const int64_t columns = param.ndim == 2 ? param.shape[1] : 0;
   const int64_t row_step = awq ? 4 : 128, column_step = awq ? 64 : 128;
@@ -165,19 +166,22 @@ void NunchakuQuantizer::awq_row(const sdk::ConstParts& parts, uint64_t rows, uin
   }
 }
 
+void NunchakuQuantizer::check_awq_groups(const precis_param& param,
+                                         const sdk::ConstParts& parts) const {
+  const uint64_t least = sdk::matrix(param).elements() / static_cast<uint64_t>(config_.awq_group);
+  for (const std::size_t part : {kScales, kZeros}) {
+    if (parts[part]->nbytes / (parts[part]->view.dtype.bits / 8u) < least)
+      throw PluginError(PRECIS_DATA_LOSS,
+                        part == kScales ? "'wscales' is too small" : "'wzeros' is too small");
+  }
+}
+
 void NunchakuQuantizer::decode(const precis_call&, const precis_param& param,
                                const sdk::ConstParts& parts, sdk::RowRange rows,
                                const precis_tensor& out) const {
   const sdk::Matrix matrix = sdk::matrix(param);
-  const bool awq = is_awq(sdk::module_of(sdk::view(param.name)));
-  if (awq) {
-    const uint64_t least = matrix.elements() / static_cast<uint64_t>(config_.awq_group);
-    for (const std::size_t part : {kScales, kZeros}) {
-      if (parts[part]->nbytes / (parts[part]->view.dtype.bits / 8u) < least)
-        throw PluginError(PRECIS_DATA_LOSS,
-                          part == kScales ? "'wscales' is too small" : "'wzeros' is too small");
-    }
-  }
+  const bool awq = is_awq(param);
+  if (awq) check_awq_groups(param, parts);
   std::vector<double> row(matrix.columns), smooth, down;
   if (!awq) {
     smooth = smooth_factors(*parts[kSmooth], matrix.columns);

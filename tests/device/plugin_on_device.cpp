@@ -190,16 +190,34 @@ std::vector<uint8_t> product(Prepared& prepared, Activations& with, int64_t rows
   return y.bytes();
 }
 
+// y of decoded weights, for methods whose product is a device's alone.
+std::vector<float> float_product(const std::vector<float>& weight, Activations& with,
+                                 WeightType activation, const DeviceCase& on) {
+  const auto x = kernels::decode(activation, with.x.bytes()),
+             bias = kernels::decode(activation, with.bias.bytes());
+  const auto rows = static_cast<size_t>(on.rows), columns = static_cast<size_t>(on.columns);
+  std::vector<float> y(x.size() / columns * rows);
+  for (size_t i = 0; i < y.size(); ++i) {
+    double sum = static_cast<double>(bias[i % rows]);
+    for (size_t k = 0; k < columns; ++k)
+      sum += static_cast<double>(weight[i % rows * columns + k]) *
+             static_cast<double>(x[i / rows * columns + k]);
+    y[i] = static_cast<float>(sum);
+  }
+  return y;
+}
+
 void expect_products(PluginOnDevice& plugin, Weight& weight, std::vector<OwnedTensor>& parts,
                      const DeviceCase& on, WeightType activation) {
   const std::vector<float> values =
       kernels::decode(WeightType::f32, decoded(plugin, weight, parts, WeightType::f32, kCpu));
   const auto cpu = prepare(plugin, weight, parts, activation, kCpu);
-  ASSERT_TRUE(cpu->answer.ok()) << cpu->answer.message;
+  ASSERT_TRUE(cpu->answer.ok() || on.devices_multiply) << cpu->answer.message;
   for (const int64_t m : {1, 5, 20}) {
     Activations with(activation, m, on.rows, on.columns);
     for (OwnedTensor& part : parts) part.move_to(kCpu);
-    const auto wanted = kernels::decode(activation, product(*cpu, with, on.rows));
+    const auto wanted = cpu->answer.ok() ? kernels::decode(activation, product(*cpu, with, on.rows))
+                                         : float_product(values, with, activation, on);
     const auto device = prepare(plugin, weight, parts, activation, kExecutor);
     ASSERT_TRUE(device->answer.ok()) << device->answer.message;
     const auto got = kernels::decode(activation, product(*device, with, on.rows));
@@ -213,7 +231,7 @@ void expect_products(PluginOnDevice& plugin, Weight& weight, std::vector<OwnedTe
       const auto at = static_cast<size_t>(i);
       ASSERT_LE(std::fabs(static_cast<double>(got[at]) - static_cast<double>(wanted[at])),
                 on.tolerance * magnitude)
-          << "y[" << i << "] of " << m << " rows: " << got[at] << ", on the CPU " << wanted[at];
+          << "y[" << i << "] of " << m << " rows: " << got[at] << ", wanted " << wanted[at];
     }
   }
 }

@@ -83,6 +83,8 @@ struct DeviceCase {
   bool multiplies = true;      // false: products are left to the host
   // The parts of a weight of this dtype, for methods that only read; null: the plugin makes them.
   std::function<std::vector<OwnedTensor>(precis_dtype)> stored = nullptr;
+  // Where the CPU has no product, y is compared with that of the decoded weight.
+  bool devices_multiply = false;
 };
 void expect_device_as_cpu(const DeviceCase& on);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/device/numbers.h"
+#include "kernels/device/stored_floats.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
 
@@ -17,6 +18,13 @@ PRECIS_FUNCTION float load_stored_scale(StoredScale type, const void* scales, ui
   return bits_as<float>(exponent == 255 ? 0x7fc00000u
                         : exponent == 0 ? 0x00400000u
                                         : exponent << 23);
+}
+
+PRECIS_FUNCTION float load_float(const StoredFloats& floats, uint64_t i) {
+  if (floats.type == WeightType::f32) return static_cast<const float*>(floats.data)[i];
+  const uint32_t bits = static_cast<const uint16_t*>(floats.data)[i];
+  return floats.type == WeightType::f16 ? half_value(static_cast<uint16_t>(bits))
+                                        : bits_as<float>(bits << 16);
 }
 
 // Scales of tiles whose sides are powers of two; a shift of 31 is a side that covers all.

@@ -1,0 +1,68 @@
+// As kernels_trace_test.cpp, of the formats that libraries store in orders of their own kernels.
+#define PRECIS_DEVICE device_simt
+#include "kernels/device/nunchaku.h"
+
+#include "kernels/device/traffic_test.h"
+
+namespace precis::kernels::device_simt {
+namespace {
+
+constexpr uint32_t kRows = 128, kColumns = 512;
+constexpr uint64_t kCount = uint64_t{kRows} * kColumns;
+
+// Scales of neighbouring groups stand a row of the weight apart; those of neighbouring rows share
+// sectors, which come from cache.
+TEST_F(DeviceTraffic, NunchakuAwq) {
+  const Array<uint16_t> codes(kCount / 4), scales(kCount / 64), zeros(kCount / 64),
+      x(40 * kColumns), y(40 * kRows), out(kCount);
+  const NunchakuAwqTensor weight{kRows,
+                                 kColumns,
+                                 64,
+                                 codes.data(),
+                                 {WeightType::f16, scales.data()},
+                                 {WeightType::f16, zeros.data()}};
+  expect(dequantize_nunchaku_awq(weight, WeightType::f16, out.data(), nullptr), {1.3, 1.0});
+  for (const uint32_t m : {1u, 40u}) {
+    simt::trace_reset();
+    expect(linear_nunchaku_awq(weight, WeightType::f16, x.data(), nullptr, y.data(), m, nullptr),
+           {m == 1 ? 1.3 : 1.6, 1.0});
+    EXPECT_EQ(simt::trace_report().global_bytes_read,
+              kCount / 2 + kCount / 64 * 4 + uint64_t{m} * kColumns * 2);
+  }
+}
+
+TEST_F(DeviceTraffic, Svdq) {
+  constexpr uint32_t kRank = 32, kM = 40;
+  const Array<uint32_t> codes(kCount / 8);
+  const Array<uint16_t> scales(kCount / 64), smooth(kColumns), down(kColumns * kRank),
+      up(kRows * kRank), x(kM * kColumns), y(kM * kRows), out(kCount), row_down(kColumns * kRank),
+      row_up(kRows * kRank);
+  const Array<float> row_smooth(kColumns), row_scales(kRows);
+  const Array<uint8_t> workspace(svdq_workspace(kM, kColumns, kRank));
+  SvdqTensor weight{};
+  weight.rows = kRows;
+  weight.columns = kColumns;
+  weight.rank = kRank;
+  weight.codes = codes.data();
+  weight.scales = {WeightType::f16, scales.data()};
+  weight.smooth = {WeightType::f16, smooth.data()};
+  weight.down = {WeightType::f16, down.data()};
+  weight.up = {WeightType::f16, up.data()};
+  expect(dequantize_svdq(weight, WeightType::f16, out.data(), nullptr), {1.7, 1.0});
+  const SvdqRows rows{row_down.data(), row_up.data(), row_smooth.data(), row_scales.data()};
+  simt::trace_reset();
+  expect(lay_out_svdq(weight, WeightType::f16, rows, nullptr), {1.5, 1.0});
+  for (const uint32_t m : {1u, kM}) {
+    simt::trace_reset();
+    expect(linear_svdq(weight, rows, WeightType::f16, x.data(), nullptr, y.data(), m,
+                       workspace.data(), nullptr),
+           {m == 1 ? 1.2 : 1.4, 1.0});
+    const uint64_t of_x =
+        uint64_t{m} * (2 * kColumns + 2 * kRank) * 2;  // divided and x down, again
+    EXPECT_EQ(simt::trace_report().global_bytes_read,
+              kCount / 2 + kCount / 64 * 2 + (kColumns + kRows) * kRank * 2 + kColumns * 4 + of_x);
+  }
+}
+
+}  // namespace
+}  // namespace precis::kernels::device_simt
