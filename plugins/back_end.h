@@ -114,6 +114,11 @@ struct ProductArguments {
   void* y;
   uint32_t m;
   kernels::WeightType activation;
+
+  void require_workspace(uint64_t bytes) const {
+    if (call.workspace_size < bytes)
+      throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
+  }
 };
 
 // Launch: const char*(const ProductArguments&), which enqueues the product on the call's stream: no

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/device/host_runtime.h"
+#include "kernels/device/stored_floats.h"
 #include "plugins/device.h"
 #include "plugins/parts.h"
 #include "plugins/weight_type.h"
@@ -65,6 +66,9 @@ class Work {
   template <typename T>
   T* data(const precis_tensor& tensor, const char* name) const {
     return device_data<T>(tensor, where_, name);
+  }
+  kernels::StoredFloats floats(const precis_tensor& part) const {
+    return {weight_type(part.view.dtype), data<const void>(part, "a part")};
   }
   template <typename T>
   T* workspace(uint64_t count) const {

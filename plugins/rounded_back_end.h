@@ -33,8 +33,7 @@ template <typename Code, typename Body>
 const char* with_rounded(const ProductArguments& a, uint64_t columns,
                          const kernels::ActivationRounding& rounding, Body body) {
   const RoundedActivations room(a.m, columns, rounding);
-  if (a.call.workspace_size < room.bytes)
-    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
+  a.require_workspace(room.bytes);
   auto* codes = static_cast<unsigned char*>(a.call.workspace);
   return body(reinterpret_cast<Code*>(codes), reinterpret_cast<float*>(codes + room.scales_at));
 }
@@ -55,8 +54,7 @@ inline void plan_numbers(const precis_linear_options& options, uint64_t columns,
 template <typename Launch>
 const char* with_numbers(const ProductArguments& a, uint64_t columns,
                          const kernels::ActivationRounding& rounding, Launch launch) {
-  if (a.call.workspace_size < numbers_bytes(a.m, columns))
-    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
+  a.require_workspace(numbers_bytes(a.m, columns));
   if (const char* error =
           device::round_activations(a.activation, a.x, a.m, static_cast<uint32_t>(columns),
                                     rounding, a.call.workspace, a.call.stream))

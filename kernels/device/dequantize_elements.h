@@ -6,12 +6,13 @@
 
 namespace precis::kernels::PRECIS_DEVICE {
 
-inline constexpr unsigned kElementThreads = 256;
+// Four blocks on a multiprocessor: without the number ptxas tries for eight and spills.
+inline constexpr unsigned kElementThreads = 256, kElementBlocks = 4;
 
 // out[rows][columns] of Source::value<Out>(weight, row, column). Grid: x over the columns, y over
 // the rows (and strides over what is left).
 template <class Source, class Out>
-__global__ void __launch_bounds__(kElementThreads)
+__global__ void __launch_bounds__(kElementThreads, kElementBlocks)
     dequantize_elements_kernel(PRECIS_PARAMETER typename Source::Weight weight, Out* out) {
   const uint32_t column = blockIdx.x * kElementThreads + threadIdx.x;
   if (column >= weight.columns) return;

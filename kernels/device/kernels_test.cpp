@@ -61,13 +61,16 @@ TEST_P(DeviceKernels, Aqlm) {
 TEST_P(DeviceKernels, Nunchaku) {
   run(device_simt::nunchaku_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Sdnq) {
+  run(device_simt::sdnq_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, Wgmma) {
   device_simt::executor_has_wgmma() = true;
   std::vector<Check> checks;
   for (auto* more :
        {device_simt::four_bit_checks, device_simt::int8_checks, device_simt::gguf_checks,
         device_simt::float8_checks, device_simt::grouped_checks, device_simt::scaled_checks,
-        device_simt::aqlm_checks, device_simt::nunchaku_checks})
+        device_simt::aqlm_checks, device_simt::nunchaku_checks, device_simt::sdnq_checks})
     for (Check& check : more(CheckSize::small))
       if (check.wgmma) checks.push_back(std::move(check));
   EXPECT_GE(checks.size(), 40u);

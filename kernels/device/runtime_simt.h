@@ -62,7 +62,7 @@ void async_wait() {
 
 // Not fused: software would take a hundred times as long, and sums are compared by bounds.
 inline float fused_multiply_add(float a, float b, float c) {
-  return a * b + c;
+  return std::fma(a, b, c);
 }
 
 inline float square_root(float value) {

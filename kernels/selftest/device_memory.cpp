@@ -32,13 +32,15 @@ Copies& copies() {
   static Copies all;
   return all;
 }
-// The byte is the upper one of a float, or has two codes of 4 bits.
+// The bytes are the lowest of a number of 8 bytes and the highest of a float; or have two codes of 4
+// bits each.
 void copy_to_device(void* to, const void* from, size_t bytes) {
   if (bytes == 0) return;
   std::memcpy(to, from, bytes);
-  const size_t upper = bytes / 2 | 3;
-  if (copies().count++ == copies().spoiled)
-    static_cast<unsigned char*>(to)[upper < bytes ? upper : bytes - 1] ^= 0x88;
+  if (copies().count++ != copies().spoiled) return;
+  const size_t word = bytes / 2 / 8 * 8;
+  for (const size_t byte : {word, word + 3 < bytes ? word + 3 : bytes - 1})
+    static_cast<unsigned char*>(to)[byte] ^= 0x88;
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);

@@ -22,8 +22,8 @@ void copy_to_device(void* to, const void* from, size_t bytes);
 void copy_to_host(void* to, const void* from, size_t bytes);
 
 #if defined(PRECIS_DEVICE_SIMT)
-// For tests of the checks: counts copies to the device, and spoils one byte in the middle of the
-// copy whose number, from 0 on, is `spoiled`.
+// For tests of the checks: counts copies to the device, and spoils two bytes of one in the middle:
+// of that whose number, from 0 on, is `spoiled`.
 struct Copies {
   int count = 0, spoiled = -1;
 };

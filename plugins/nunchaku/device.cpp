@@ -9,10 +9,6 @@ namespace {
 namespace device = kernels::PRECIS_DEVICE;
 using namespace plugins::PRECIS_DEVICE;
 
-kernels::StoredFloats floats(const Work& work, const precis_tensor& part) {
-  return {plugins::weight_type(part.view.dtype), work.data<const void>(part, "a part")};
-}
-
 device::NunchakuAwqTensor awq_tensor(const NunchakuQuantizer& quantizer, const Work& work,
                                      const sdk::ConstParts& parts) {
   quantizer.check_awq_groups(work.param(), parts);
@@ -20,8 +16,8 @@ device::NunchakuAwqTensor awq_tensor(const NunchakuQuantizer& quantizer, const W
           narrow(work.matrix().columns),
           narrow(static_cast<uint64_t>(quantizer.scheme().awq_group)),
           work.data<const uint16_t>(*parts[kWeight], "the codes"),
-          floats(work, *parts[kScales]),
-          floats(work, *parts[kZeros])};
+          work.floats(*parts[kScales]),
+          work.floats(*parts[kZeros])};
 }
 
 device::SvdqTensor svdq_tensor(const NunchakuQuantizer& quantizer, const Work& work,
@@ -33,15 +29,15 @@ device::SvdqTensor svdq_tensor(const NunchakuQuantizer& quantizer, const Work& w
   tensor.rank = narrow(static_cast<uint64_t>(config.rank));
   tensor.nvfp4 = config.nvfp4;
   tensor.codes = work.data<const uint32_t>(*parts[kWeight], "the codes");
-  tensor.smooth = floats(work, *parts[kSmooth]);
-  tensor.down = floats(work, *parts[kDown]);
-  tensor.up = floats(work, *parts[kUp]);
+  tensor.smooth = work.floats(*parts[kSmooth]);
+  tensor.down = work.floats(*parts[kDown]);
+  tensor.up = work.floats(*parts[kUp]);
   if (config.nvfp4) {
     tensor.micro_scales = work.data<const uint8_t>(*parts[kScales], "the scales");
-    tensor.row_scales = floats(work, *parts[kRowScales]);
-    tensor.scale = floats(work, *parts[kScale]);
+    tensor.row_scales = work.floats(*parts[kRowScales]);
+    tensor.scale = work.floats(*parts[kScale]);
   } else {
-    tensor.scales = floats(work, *parts[kScales]);
+    tensor.scales = work.floats(*parts[kScales]);
   }
   return tensor;
 }
@@ -120,8 +116,7 @@ class Nunchaku final : public BackEnd<NunchakuQuantizer> {
     require_launched(device::lay_out_svdq(tensor, plugins::weight_type(options.activation), rows,
                                           work.stream()));
     return device_product(options, work, [tensor, rows](const ProductArguments& a) -> const char* {
-      if (a.call.workspace_size < device::svdq_workspace(a.m, tensor.columns, tensor.rank))
-        throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the workspace is smaller than planned");
+      a.require_workspace(device::svdq_workspace(a.m, tensor.columns, tensor.rank));
       return device::linear_svdq(tensor, rows, a.activation, a.x, a.bias, a.y, a.m,
                                  a.call.workspace, a.call.stream);
     });

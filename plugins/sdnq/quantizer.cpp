@@ -12,8 +12,6 @@ using sdk::PluginError;
 
 namespace {
 
-constexpr std::size_t kCodes = 0, kScale = 1;
-
 // Throws PRECIS_UNSUPPORTED for numbers that are not read.
 void check_readable(const Scheme& scheme) {
   const Number& number = scheme.number;
@@ -57,36 +55,22 @@ struct Tables {
 
 Tables read_tables(const Scheme& scheme, const sdk::Matrix& matrix, const sdk::ConstParts& parts,
                    sdk::RowRange rows) {
+  const StoredShape shape = stored_shape(scheme, matrix, parts);
   Tables tables{};
-  const uint64_t scales = plugins::count_of(*parts[kScale]);
-  tables.levels = scheme.codebook ? uint64_t{1} << scheme.number.bits : 1;
-  tables.whole = scales == tables.levels;
+  tables.levels = shape.levels;
+  tables.whole = shape.whole;
   tables.first_row = rows.begin;
-  const uint64_t scaled_rows = tables.whole ? 1 : matrix.rows;
-  tables.groups = scales / (scaled_rows * tables.levels);
-  if (tables.groups == 0 || matrix.columns % tables.groups != 0 ||
-      scales != scaled_rows * tables.groups * tables.levels)
-    throw PluginError(PRECIS_DATA_LOSS, "'scale' has " + std::to_string(scales) +
-                                            " elements, no whole groups of each row");
-  tables.group_size = matrix.columns / tables.groups;
+  tables.groups = shape.groups;
+  tables.group_size = matrix.columns / shape.groups;
   const uint64_t of_row = tables.groups * tables.levels;
   const uint64_t begin = tables.whole ? 0 : rows.begin * of_row;
-  const uint64_t count = tables.whole ? scales : rows.count() * of_row;
+  const uint64_t count = tables.whole ? of_row : rows.count() * of_row;
   tables.scales = plugins::floats_of(*parts[kScale], begin, count);
-  std::size_t next = kScale + 1;
-  if (has_zero_points(scheme)) {
-    if (plugins::count_of(*parts[next]) != scales)
-      throw PluginError(PRECIS_DATA_LOSS, "'zero_point' has not the elements of 'scale'");
-    tables.zeros = plugins::floats_of(*parts[next++], begin, count);
-  }
-  if (parts.size() >= next + 2) {
-    const precis_tensor &up = *parts[next], &down = *parts[next + 1];
-    const uint64_t rank = plugins::count_of(up) / matrix.rows;
-    if (plugins::count_of(up) != rank * matrix.rows ||
-        plugins::count_of(down) != rank * matrix.columns)
-      throw PluginError(PRECIS_DATA_LOSS, "'svd_up' and 'svd_down' are of different ranks");
-    tables.up = plugins::floats_of(up, rows.begin * rank, rows.count() * rank);
-    tables.down = plugins::floats_of(down, 0, rank * matrix.columns);
+  if (shape.zeros != 0) tables.zeros = plugins::floats_of(*parts[shape.zeros], begin, count);
+  if (shape.up != 0) {
+    tables.up =
+        plugins::floats_of(*parts[shape.up], rows.begin * shape.rank, rows.count() * shape.rank);
+    tables.down = plugins::floats_of(*parts[shape.up + 1], 0, shape.rank * matrix.columns);
   }
   return tables;
 }
@@ -133,6 +117,33 @@ void rotate_back(std::vector<float>& row, uint64_t size, std::vector<double>& tu
 }
 
 }  // namespace
+
+StoredShape stored_shape(const Scheme& scheme, const sdk::Matrix& matrix,
+                         const sdk::ConstParts& parts) {
+  StoredShape shape{};
+  const uint64_t scales = plugins::count_of(*parts[kScale]);
+  shape.levels = scheme.codebook ? uint64_t{1} << scheme.number.bits : 1;
+  shape.whole = scales == shape.levels;
+  const uint64_t scaled_rows = shape.whole ? 1 : matrix.rows;
+  shape.groups = scales / (scaled_rows * shape.levels);
+  if (shape.groups == 0 || matrix.columns % shape.groups != 0 ||
+      scales != scaled_rows * shape.groups * shape.levels)
+    throw PluginError(PRECIS_DATA_LOSS, "'scale' has " + std::to_string(scales) +
+                                            " elements, no whole groups of each row");
+  std::size_t next = kScale + 1;
+  if (has_zero_points(scheme)) {
+    if (plugins::count_of(*parts[next]) != scales)
+      throw PluginError(PRECIS_DATA_LOSS, "'zero_point' has not the elements of 'scale'");
+    shape.zeros = next++;
+  }
+  if (parts.size() < next + 2) return shape;
+  shape.up = next;
+  shape.rank = plugins::count_of(*parts[next]) / matrix.rows;
+  if (plugins::count_of(*parts[next]) != shape.rank * matrix.rows ||
+      plugins::count_of(*parts[next + 1]) != shape.rank * matrix.columns)
+    throw PluginError(PRECIS_DATA_LOSS, "'svd_up' and 'svd_down' are of different ranks");
+  return shape;
+}
 
 Scheme SdnqQuantizer::scheme_of(const precis_param& param) const {
   return config_.scheme(std::string(sdk::module_of(sdk::view(param.name))));

@@ -17,6 +17,7 @@ PRECIS_FUNCTION float svdq_number(bool nvfp4, uint32_t code) {
 
 template <class Element>
 struct SvdqBlocks {
+  static constexpr int kInFlight = 2;  // eight words each
   struct Weight {
     uint32_t rows, columns;  // with those of the low-rank part
     uint32_t coded;          // columns of codes
