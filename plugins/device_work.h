@@ -105,6 +105,36 @@ class Work {
   sdk::Matrix matrix_;
 };
 
+// Parts of which the host reads some: those are copies, the others the device's.
+class HostCopies {
+ public:
+  // reads(i): whether part i is read.
+  template <typename Reads>
+  HostCopies(const Work& work, const sdk::ConstParts& parts, Reads reads)
+      : bytes_(parts.size()), copies_(parts.size()), parts_(parts) {
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      work.data<const void>(*parts[i], "a part");
+      if (!reads(i)) continue;
+      bytes_[i] = work.read(*parts[i]);
+      copies_[i] = *parts[i];
+      copies_[i].view.data = bytes_[i].data();
+      copies_[i].view.byte_offset = 0;
+      parts_[i] = &copies_[i];
+    }
+  }
+  HostCopies(const HostCopies&) = delete;
+  HostCopies& operator=(const HostCopies&) = delete;
+
+  const sdk::ConstParts& parts() const { return parts_; }
+  // Null for a part that is not read.
+  const void* copy(std::size_t i) const { return copies_[i].view.data; }
+
+ private:
+  std::vector<std::string> bytes_;
+  std::vector<precis_tensor> copies_;
+  sdk::ConstParts parts_;
+};
+
 // Throws PRECIS_UNSUPPORTED for rows whose decoding does not begin where kernels can load.
 inline void require_aligned(uint64_t bytes) {
   if (bytes % 16 != 0)

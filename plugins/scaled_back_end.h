@@ -16,21 +16,10 @@ inline device::ScaledTensor scaled_tensor(const ScaledQuantizer& quantizer, cons
   quantizer.check_parts(param, parts);
   quantizer.check_stored(param, parts);
   narrow(work.matrix().columns);
-  std::vector<std::string> bytes(parts.size());
-  std::vector<precis_tensor> copies(parts.size());
-  sdk::ConstParts readable = parts;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    work.data<const void>(*parts[i], "a part");
-    if (!quantizer.reads(param, i)) continue;
-    bytes[i] = work.read(*parts[i]);
-    copies[i] = *parts[i];
-    copies[i].view.data = bytes[i].data();
-    copies[i].view.byte_offset = 0;
-    readable[i] = &copies[i];
-  }
-  device::ScaledTensor tensor{narrow(work.matrix().rows), quantizer.stored(param, readable)};
+  const HostCopies copies(work, parts, [&](std::size_t i) { return quantizer.reads(param, i); });
+  device::ScaledTensor tensor{narrow(work.matrix().rows), quantizer.stored(param, copies.parts())};
   for (std::size_t i = 0; i < parts.size() && tensor.weight.tile_of != nullptr; ++i)
-    if (static_cast<const void*>(tensor.weight.tile_of) == bytes[i].data())
+    if (static_cast<const void*>(tensor.weight.tile_of) == copies.copy(i))
       tensor.weight.tile_of = work.data<const int32_t>(*parts[i], "the groups of columns");
   return tensor;
 }

@@ -101,6 +101,9 @@ __global__ void __launch_bounds__(kGemmThreads, kGemmBlocks<Format>)
 }
 
 inline constexpr int kGemmTileN = 128;
+// Rows of x that the tile of a large product takes: fewer where a format's runs leave no registers.
+template <class Format>
+inline constexpr int kMostTileM = kLargeTileM;
 
 template <class Format, class Activation, class Unit, int TileM>
 const char* launch_gemm_tile(const typename Format::Weight& weight, const Activation* x,
@@ -118,8 +121,8 @@ const char* launch_gemm(const typename Format::Weight& weight, const Activation*
   if (m <= 32)
     return launch_gemm_tile<Format, Activation, DeviceMatrixUnit, 32>(weight, x, bias, y, m,
                                                                       stream);
-  return launch_gemm_tile<Format, Activation, DeviceMatrixUnit, kLargeTileM>(weight, x, bias, y, m,
-                                                                             stream);
+  return launch_gemm_tile<Format, Activation, DeviceMatrixUnit, kMostTileM<Format>>(weight, x, bias,
+                                                                                    y, m, stream);
 }
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -64,6 +64,9 @@ TEST_P(DeviceKernels, Nunchaku) {
 TEST_P(DeviceKernels, Sdnq) {
   run(device_simt::sdnq_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Vptq) {
+  run(device_simt::vptq_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, Wgmma) {
   device_simt::executor_has_wgmma() = true;
   std::vector<Check> checks;

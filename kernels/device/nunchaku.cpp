@@ -11,6 +11,13 @@
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
+
+#if defined(__HIP__)
+// Tiles of 64 rows spill on gfx1100.
+template <class Element>
+inline constexpr int kMostTileM<SvdqBlocks<Element>> = 32;
+#endif
+
 namespace {
 
 const char* check(const NunchakuAwqTensor& weight) {
@@ -21,6 +28,8 @@ const char* check(const NunchakuAwqTensor& weight) {
 }
 
 const char* check(const SvdqTensor& weight) {
+  if (uint64_t{weight.rows} * weight.columns >> 34 != 0)
+    return "nunchaku: svdq's weights are below 2^34 elements";
   return weight.rows % 128 == 0 && weight.columns % 128 == 0 && weight.rank % 16 == 0
              ? nullptr
              : "nunchaku: svdq's sides are multiples of 128, the rank of 16";

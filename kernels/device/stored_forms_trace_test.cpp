@@ -2,6 +2,7 @@
 #define PRECIS_DEVICE device_simt
 #include "kernels/device/nunchaku.h"
 #include "kernels/device/sdnq.h"
+#include "kernels/device/vptq.h"
 
 #include "kernels/device/traffic_test.h"
 
@@ -99,6 +100,33 @@ TEST_F(DeviceTraffic, Sdnq) {
             kCount * bits / 8 + kCount / 64 * 8 + uint64_t{m} * kColumns * (rotated == 0 ? 2 : 4));
       }
     }
+  }
+}
+
+// Rows of a vector ask for the same words of indices.
+TEST_F(DeviceTraffic, Vptq) {
+  const Array<uint32_t> indices(kCount / 8 / 4);
+  const Array<uint16_t> centroids(256 * 8), scales(kColumns), biases(kColumns), x(40 * kColumns),
+      y(40 * kRows), out(kCount);
+  VptqWeight weight{};
+  weight.rows = kRows;
+  weight.columns = kColumns;
+  weight.type = WeightType::f16;
+  weight.vector = 8;
+  weight.groups = 1;
+  weight.group_size = kColumns;
+  weight.bits = 8;
+  weight.indices = indices.data();
+  weight.centroids = centroids.data();
+  weight.scales = scales.data();
+  weight.biases = biases.data();
+  expect(dequantize_vptq(weight, WeightType::f16, out.data(), nullptr), {4.0, 1.0});
+  for (const uint32_t m : {1u, 40u}) {
+    simt::trace_reset();
+    expect(linear_vptq(weight, WeightType::f16, x.data(), nullptr, y.data(), m, nullptr),
+           {1.8, 1.0});
+    EXPECT_EQ(simt::trace_report().global_bytes_read,
+              kCount / 8 + 32 + kColumns * 4 + uint64_t{m} * kColumns * 2);
   }
 }
 

@@ -38,6 +38,11 @@ struct SvdqElements {
 
 inline constexpr unsigned kSvdqThreads = 256;
 
+// NaNs are one NaN (SvdqBlocks::kCodes).
+PRECIS_FUNCTION float without_payload(float value) {
+  return value == value ? value : bits_as<float>(0x7fc00000u);
+}
+
 // A thread an element of rows.down, then of rows.up, of rows.smooth and of rows.row_scales.
 template <class Element>
 __global__ void __launch_bounds__(kSvdqThreads)
@@ -55,7 +60,7 @@ __global__ void __launch_bounds__(kSvdqThreads)
   if (i < up) {
     const auto row = static_cast<uint32_t>(i / w.rank), r = static_cast<uint32_t>(i % w.rank);
     static_cast<Element*>(rows.up)[i] =
-        from_float<Element>(load_float(w.up, svdq_up(w.rank, row, r)));
+        from_float<Element>(without_payload(load_float(w.up, svdq_up(w.rank, row, r))));
     return;
   }
   i -= up;

@@ -14,11 +14,8 @@ class BitNet final : public Decoder<BitNetQuantizer> {
   void decode(const BitNetQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& weight) const override {
     require_all_rows(work, rows);
-    const std::string bytes = work.read(*parts[kScale]);
-    precis_tensor scale = *parts[kScale];
-    scale.view.data = const_cast<char*>(bytes.data());
-    scale.view.byte_offset = 0;
-    const float step = quantizer.step(plugins::floats_of(scale, 0, 1).front());
+    const HostCopies copies(work, parts, [](std::size_t i) { return i == kScale; });
+    const float step = quantizer.step(plugins::floats_of(*copies.parts()[kScale], 0, 1).front());
     require_launched(device::dequantize_ternary(
         work.data<const uint8_t>(*parts[kCodes], "the codes"), step, narrow(work.matrix().rows),
         narrow(work.matrix().columns), plugins::weight_type(weight.view.dtype),

@@ -11,6 +11,9 @@ class VptqQuantizer : public sdk::WeightQuantizer {
  public:
   explicit VptqQuantizer(Config config);
 
+  // How the weight is stored, with its shape filled in.
+  Layer layer_of(const precis_param& param) const;
+
   // Over the frame's: an entry for every module that is written.
   std::string config(const precis_component& component) const override;
 
@@ -40,8 +43,6 @@ class VptqQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
-  Layer layer_of(const precis_param& param) const;
-
   Config config_;
 };
 

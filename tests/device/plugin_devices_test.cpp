@@ -133,6 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair{"torchao", R"({"quant_method": "torchao", "quant_type": "int8_weight_only"})"},
         std::pair{"fp8", R"({"quant_method": "fp8", "weight_block_size": null})"},
         std::pair{"aqlm", R"({"quant_method": "aqlm"})"},
+        std::pair{"vptq", R"({"quant_method": "vptq"})"},
         std::pair{"bitnet", R"({"quant_method": "bitnet"})"},
         std::pair{"eetq", R"({"quant_method": "eetq"})"},
         std::pair{"modelopt", R"({"quant_method": "modelopt", "quant_algo": "FP8"})"},

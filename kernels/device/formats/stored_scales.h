@@ -27,6 +27,13 @@ PRECIS_FUNCTION float load_float(const StoredFloats& floats, uint64_t i) {
                                         : bits_as<float>(bits << 16);
 }
 
+PRECIS_FUNCTION float round_to(WeightType type, float value) {
+  return round_to(type == WeightType::f16    ? Rounding::half
+                  : type == WeightType::bf16 ? Rounding::bfloat16
+                                             : Rounding::none,
+                  value);
+}
+
 // Scales of tiles whose sides are powers of two; a shift of 31 is a side that covers all.
 struct TileScales {
   StoredScale type;

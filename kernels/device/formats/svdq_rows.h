@@ -35,16 +35,17 @@ struct SvdqBlocks {
     if (threadIdx.x < 16) table.numbers[threadIdx.x] = svdq_number(weight.nvfp4, threadIdx.x);
   }
 
+  // A word of codes, which kCodes follows, or eight numbers. Two numbers are never kCodes, which
+  // would be NaNs that lay_out_svdq does not write.
+  static constexpr uint32_t kCodes = 0xffffffffu;
   struct Run {
-    Words4 words;  // a word of codes, or eight numbers
+    Words4 words;
     float scale;
-    bool coded;
   };
   static PRECIS_FUNCTION Run load(const Weight& weight, uint32_t row, uint32_t column) {
     if (column >= weight.coded) {
       const uint64_t rank = weight.columns - weight.coded;
-      return Run{load_vector<Words4>(weight.up + row * rank + (column - weight.coded)), 1.0f,
-                 false};
+      return Run{load_vector<Words4>(weight.up + row * rank + (column - weight.coded)), 1.0f};
     }
     const uint32_t word = weight.codes[svdq_word(weight.coded, row, column)];
     float scale;
@@ -54,7 +55,7 @@ struct SvdqBlocks {
           weight.row_scales[row];
     else
       scale = load_float(weight.scales, svdq_scale(weight.coded / 64, row, column / 64));
-    return Run{Words4{{word, 0, 0, 0}}, scale, true};
+    return Run{Words4{{word, kCodes, 0, 0}}, scale};
   }
   // Rows are whole runs.
   static PRECIS_FUNCTION Run load_part(const Weight& weight, uint32_t row, uint32_t column,
@@ -62,12 +63,15 @@ struct SvdqBlocks {
     return load(weight, row, column);
   }
   static PRECIS_FUNCTION void unpack(const Table& table, const Run& run, float (&levels)[kRun]) {
+    if (run.words.words[1] == kCodes) {
+      PRECIS_UNROLL
+      for (int i = 0; i < kRun; ++i) levels[i] = table.numbers[run.words.words[0] >> (4 * i) & 15u];
+      return;
+    }
     PRECIS_UNROLL
     for (int i = 0; i < kRun; ++i)
       levels[i] =
-          run.coded
-              ? table.numbers[run.words.words[0] >> (4 * i) & 15u]
-              : to_float(Element{static_cast<uint16_t>(run.words.words[i / 2] >> (16 * (i % 2)))});
+          to_float(Element{static_cast<uint16_t>(run.words.words[i / 2] >> (16 * (i % 2)))});
   }
   static PRECIS_FUNCTION Scale scale(const Weight&, const Run& run) {
     return Scale{run.scale, 0.0f};
