@@ -121,6 +121,11 @@ struct ProductArguments {
   }
 };
 
+// The workspace of activations that stay numbers of their dtype.
+inline uint64_t numbers_bytes(uint64_t m, uint64_t columns) {
+  return m * columns * sizeof(uint16_t);
+}
+
 // Launch: const char*(const ProductArguments&), which enqueues the product on the call's stream: no
 // allocation, no synchronisation.
 template <typename Launch>

@@ -92,13 +92,13 @@ class Work {
     require_launched(device::write_device(data<void>(part, "a part"), from, bytes, call_.stream));
   }
 
- private:
   void require_may_wait() const {
     if ((call_.flags & PRECIS_CALL_STREAM_CAPTURING) != 0)
       throw sdk::PluginError(PRECIS_UNSUPPORTED,
                              "the call waits for its stream, which is being captured");
   }
 
+ private:
   const precis_call& call_;
   const precis_param& param_;
   precis_device where_;
@@ -133,6 +133,29 @@ class HostCopies {
   std::vector<std::string> bytes_;
   std::vector<precis_tensor> copies_;
   sdk::ConstParts parts_;
+};
+
+// Numbers of the host's in the device's memory while it lives, behind what stands in the stream,
+// for which it waits.
+class Uploaded {
+ public:
+  Uploaded(const Work& work, const std::vector<uint32_t>& numbers)
+      : memory_(numbers.size() * sizeof(uint32_t), work.stream()), none_(numbers.empty()) {
+    require_launched(memory_.error());
+    if (none_) return;
+    work.require_may_wait();
+    require_launched(device::write_device(memory_.data(), numbers.data(),
+                                          numbers.size() * sizeof(uint32_t), work.stream()));
+  }
+
+  // Null where there are none.
+  const uint32_t* data() const {
+    return none_ ? nullptr : static_cast<const uint32_t*>(memory_.data());
+  }
+
+ private:
+  device::StreamMemory memory_;
+  bool none_;
 };
 
 // Throws PRECIS_UNSUPPORTED for rows whose decoding does not begin where kernels can load.

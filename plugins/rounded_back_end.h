@@ -39,9 +39,6 @@ const char* with_rounded(const ProductArguments& a, uint64_t columns,
 }
 
 // Activations rounded in their own dtype stay numbers, which are multiplied as x is.
-inline uint64_t numbers_bytes(uint64_t m, uint64_t columns) {
-  return m * columns * sizeof(uint16_t);
-}
 inline void plan_numbers(const precis_linear_options& options, uint64_t columns,
                          const kernels::ActivationRounding& rounding, sdk::PlanWriter& plan) {
   if (!kernels::in_own_dtype(rounding.rule))

@@ -4,8 +4,10 @@
 #include "kernels/device/decoders.h"
 
 #include "kernels/device/dequantize.h"
+#include "kernels/device/dequantize_elements.h"
 #include "kernels/device/dequantize_experts.h"
 #include "kernels/device/formats/eetq_rows.h"
+#include "kernels/device/formats/spqr_elements.h"
 #include "kernels/device/formats/ternary_rows.h"
 #include "kernels/device/typed.h"
 
@@ -36,6 +38,14 @@ const char* dequantize_experts(const uint8_t* blocks, const uint8_t* scales, uin
   return with_element(out_type, [&](auto element) {
     return launch_dequantize_experts(ExpertsWeight{rows, columns, blocks, scales}, experts,
                                      static_cast<decltype(element)*>(out), stream);
+  });
+}
+
+const char* dequantize_spqr(const SpqrTensor& weight, WeightType out_type, void* out,
+                            void* stream) {
+  return with_element(out_type, [&](auto element) {
+    return launch_dequantize_elements<SpqrElements>(weight, static_cast<decltype(element)*>(out),
+                                                    stream);
   });
 }
 

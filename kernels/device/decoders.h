@@ -1,5 +1,5 @@
-// Weights that devices decode and do not multiply: EETQ's, BitNet's and MXFP4's experts. The rules
-// of kernels/device/bitsandbytes.h hold.
+// Weights that devices decode and do not multiply: EETQ's, BitNet's, SpQR's and MXFP4's experts.
+// The rules of kernels/device/bitsandbytes.h hold.
 #pragma once
 
 #include <cstdint>
@@ -27,5 +27,20 @@ const char* dequantize_ternary(const uint8_t* codes, float step, uint32_t rows, 
 const char* dequantize_experts(const uint8_t* blocks, const uint8_t* scales, uint32_t experts,
                                uint32_t rows, uint32_t columns, WeightType out_type, void* out,
                                void* stream);
+
+// SpQR: of each row of a tile of 16 x 16, from bit 0 up, 3 bits each: the scale, the zero point, 16
+// weights; from bit 54 a byte of the tile's numbers.
+struct SpqrTensor {
+  uint32_t rows, columns;
+  const uint64_t* dense;  // [rows / 16][ceil(columns / 16)][16]
+  // Outliers from starts[i] up to starts[i + 1] are of row i, or of 16 rows in turn.
+  const int32_t* starts;
+  bool in_turn;
+  const uint32_t* outliers;  // the column in the lower half, a float16 in the upper
+  const uint32_t* places;    // the stored place of each column; null: they are in order
+};
+
+// out[rows][columns]; every value is one of float16.
+const char* dequantize_spqr(const SpqrTensor& weight, WeightType out_type, void* out, void* stream);
 
 }  // namespace precis::kernels::PRECIS_DEVICE

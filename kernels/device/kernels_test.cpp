@@ -67,6 +67,12 @@ TEST_P(DeviceKernels, Sdnq) {
 TEST_P(DeviceKernels, Vptq) {
   run(device_simt::vptq_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Rotated) {
+  run(device_simt::rotated_checks(CheckSize::small));
+}
+TEST_P(DeviceKernels, Higgs) {
+  run(device_simt::higgs_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, Wgmma) {
   device_simt::executor_has_wgmma() = true;
   std::vector<Check> checks;

@@ -88,17 +88,4 @@ const char* launch_rotate(const typename Source::Weight& weight, const Rotation&
                        piece * sizeof(double), stream, weight, rotation, piece, out);
 }
 
-// Rows of activations as they are.
-template <class Element>
-struct ActivationElements {
-  struct Weight {
-    uint32_t rows, columns;
-    const Element* x;  // [rows][columns]
-  };
-  template <class Out>
-  static PRECIS_FUNCTION float value(const Weight& weight, uint32_t row, uint32_t column) {
-    return to_float(weight.x[uint64_t{row} * weight.columns + column]);
-  }
-};
-
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -9,6 +9,7 @@
 #include "kernels/device/dequantize_elements.h"
 #include "kernels/device/formats/scaled_elements.h"
 #include "kernels/device/formats/scaled_numbers.h"
+#include "kernels/device/rotate.h"
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
@@ -84,6 +85,14 @@ const char* dequantize_scaled(const ScaledTensor& weight, WeightType out_type, v
     return with_codes(weight.weight.rows, [&](auto format) {
       return launch_dequantize<decltype(format)>(kernel, to, stream);
     });
+  });
+}
+
+const char* dequantize_rotated_scaled(const ScaledTensor& weight, const Rotation& rotation,
+                                      WeightType out_type, void* out, void* stream) {
+  return with_element(out_type, [&](auto element) {
+    return launch_rotate<ScaledElements>(kernel_weight(weight), rotation,
+                                         static_cast<decltype(element)*>(out), stream);
   });
 }
 

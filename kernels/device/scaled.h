@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/scaled/scaled.h"
+#include "kernels/device/rotation.h"
 
 #if !defined(PRECIS_DEVICE)
 #error "include kernels/device/runtime.h, or define PRECIS_DEVICE as the back end to declare"
@@ -21,6 +22,10 @@ struct ScaledTensor {
 // out[rows][columns] of out_type: kernels/cpu/scaled's dequantize.
 const char* dequantize_scaled(const ScaledTensor& weight, WeightType out_type, void* out,
                               void* stream);
+
+// The same, and each block of columns rotated.
+const char* dequantize_rotated_scaled(const ScaledTensor& weight, const Rotation& rotation,
+                                      WeightType out_type, void* out, void* stream);
 
 // Null where linear_scaled takes the weight: eight neighbours of a row have one scale.
 const char* check_scaled_product(const ScaledTensor& weight);

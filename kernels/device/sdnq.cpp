@@ -7,6 +7,7 @@
 #include "kernels/device/dequantize_elements.h"
 #include "kernels/device/formats/sdnq_runs.h"
 #include "kernels/device/rotate.h"
+#include "kernels/device/rotated.h"
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
@@ -60,13 +61,9 @@ const char* linear_sdnq(const SdnqTensor& weight, WeightType activation, const v
                         const void* bias, void* y, uint32_t m, void* workspace, void* stream) {
   if (const char* error = check_sdnq_product(weight)) return error;
   if (weight.rotation.size != 0) {
-    const char* error = with_activation(activation, [&](auto element) {
-      using Element = decltype(element);
-      return launch_rotate<ActivationElements<Element>>(
-          {m, weight.columns, static_cast<const Element*>(x)}, weight.rotation,
-          static_cast<Element*>(workspace), stream);
-    });
-    if (error != nullptr) return error;
+    if (const char* error = rotate_activations(activation, x, m, weight.columns, weight.rotation,
+                                               workspace, stream))
+      return error;
     x = workspace;
   }
   return with_runs(weight, [&](auto format) {

@@ -18,9 +18,9 @@ class SpoiledInputs : public testing::TestWithParam<std::vector<Check> (*)(Check
 
 // Of products with few rows and over the matrix units one each, where the rounding of y hides
 // least.
-// What names columns or centroids would lead nowhere.
+// Most of 65536 centroids are not named.
 bool is_tried(const Check& check) {
-  if (check.name.find("outliers") != std::string::npos) return false;
+  if (check.name.find("of 32 bits") != std::string::npos) return false;
   if (check.name.find(" linear ") == std::string::npos) return true;
   return check.name.find(" f16 4 rows") != std::string::npos ||
          check.name.find(" f16 17 rows") != std::string::npos;
@@ -44,7 +44,8 @@ TEST_P(SpoiledInputs, AreFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Checks, SpoiledInputs,
-                         testing::Values(&nunchaku_checks, &vptq_checks, &sdnq_checks));
+                         testing::Values(&nunchaku_checks, &decoders_checks, &higgs_checks,
+                                         &rotated_checks, &vptq_checks, &sdnq_checks));
 
 }  // namespace
 }  // namespace precis::kernels::device_simt

@@ -1,6 +1,9 @@
 // As kernels_trace_test.cpp, of the formats that libraries store in orders of their own kernels.
 #define PRECIS_DEVICE device_simt
+#include "kernels/device/decoders.h"
+#include "kernels/device/higgs.h"
 #include "kernels/device/nunchaku.h"
+#include "kernels/device/rotated.h"
 #include "kernels/device/sdnq.h"
 #include "kernels/device/vptq.h"
 
@@ -128,6 +131,66 @@ TEST_F(DeviceTraffic, Vptq) {
     EXPECT_EQ(simt::trace_report().global_bytes_read,
               kCount / 8 + 32 + kColumns * 4 + uint64_t{m} * kColumns * 2);
   }
+}
+
+// Neighbouring threads read lines of the matrix, or columns of it: whole sectors, all but the first
+// time from cache.
+TEST_F(DeviceTraffic, StoredRotation) {
+  const Array<uint16_t> matrix(32 * 32), numbers(8 * kColumns), out(8 * kColumns);
+  for (const bool transposed : {false, true}) {
+    simt::trace_reset();
+    expect(dequantize_rotated(
+               {WeightType::f16, numbers.data()}, 8, kColumns,
+               {RotationKind::matrix, 32, 1, {WeightType::f16, matrix.data()}, transposed},
+               WeightType::f16, out.data(), nullptr),
+           {transposed ? 1.1 : 15.2, 1.0});
+    EXPECT_EQ(simt::trace_report().global_bytes_read, 32u * 32 * 2 + 8 * kColumns * 2);
+  }
+}
+
+// Of three bits the last of sixteen rows are of three words.
+TEST_F(DeviceTraffic, Higgs) {
+  for (const uint32_t bits : {3u, 4u}) {
+    SCOPED_TRACE(bits);
+    constexpr uint32_t kHiggsRows = 512, kHiggsColumns = 128;
+    const Array<uint16_t> words(kHiggsRows * bits / 16 * kHiggsColumns), scales(kHiggsRows * 2),
+        x(40 * kHiggsColumns), y(40 * kHiggsRows), workspace(40 * kHiggsColumns),
+        out(kHiggsRows * kHiggsColumns);
+    const Array<uint32_t> pairs(256);
+    const HiggsTensor weight{kHiggsRows,
+                             kHiggsColumns,
+                             bits,
+                             32,
+                             64,
+                             words.data(),
+                             {WeightType::f16, scales.data()},
+                             pairs.data(),
+                             {RotationKind::twos, 128, 0.0625, {}, false}};
+    simt::trace_reset();
+    expect(dequantize_higgs(weight, WeightType::f16, out.data(), nullptr), {1.0, 1.5});
+    for (const uint32_t m : {1u, 40u}) {
+      simt::trace_reset();
+      expect(linear_higgs(weight, WeightType::f16, x.data(), nullptr, y.data(), m, workspace.data(),
+                          nullptr),
+             {1.1, 1.5});
+      EXPECT_EQ(simt::trace_report().global_bytes_read,
+                kHiggsRows * bits / 8 * kHiggsColumns + kHiggsRows * 4 + (1u << (2 * bits)) * 4 +
+                    uint64_t{m} * kHiggsColumns * 4);
+    }
+  }
+}
+
+// Each thread looks through its row's outliers; the threads of a row share what they read.
+TEST_F(DeviceTraffic, Spqr) {
+  const Array<uint64_t> dense(kRows * kColumns / 16);
+  const Array<int32_t> starts(kRows + 1);
+  for (uint32_t i = 0; i <= kRows; ++i) starts.data()[i] = static_cast<int32_t>(8 * i);
+  const Array<uint32_t> outliers(8 * kRows);
+  const Array<uint16_t> out(kCount);
+  expect(dequantize_spqr(
+             {kRows, kColumns, dense.data(), starts.data(), false, outliers.data(), nullptr},
+             WeightType::f16, out.data(), nullptr),
+         {1.5, 1.0});
 }
 
 }  // namespace

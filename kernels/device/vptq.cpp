@@ -3,7 +3,7 @@
 
 #include "kernels/device/vptq.h"
 
-#include "kernels/device/dequantize.h"
+#include "kernels/device/dequantize_elements.h"
 #include "kernels/device/formats/vptq_vectors.h"
 #include "kernels/device/typed.h"
 
@@ -39,8 +39,8 @@ VptqVectors::Weight kernel_weight(const VptqWeight& w) {
 const char* dequantize_vptq(const VptqWeight& weight, WeightType out_type, void* out,
                             void* stream) {
   return with_element(out_type, [&](auto element) {
-    return launch_dequantize<VptqVectors>(kernel_weight(weight),
-                                          static_cast<decltype(element)*>(out), stream);
+    return launch_dequantize_elements<VptqElements>(kernel_weight(weight),
+                                                    static_cast<decltype(element)*>(out), stream);
   });
 }
 

@@ -30,6 +30,8 @@ struct Check {
   std::vector<Check> decoders_checks(CheckSize size);        \
   std::vector<Check> aqlm_checks(CheckSize size);            \
   std::vector<Check> nunchaku_checks(CheckSize size);        \
+  std::vector<Check> higgs_checks(CheckSize size);           \
+  std::vector<Check> rotated_checks(CheckSize size);         \
   std::vector<Check> vptq_checks(CheckSize size);            \
   std::vector<Check> sdnq_checks(CheckSize size);            \
   std::vector<Check> activations_checks(CheckSize size);     \

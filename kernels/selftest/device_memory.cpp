@@ -32,12 +32,12 @@ Copies& copies() {
   static Copies all;
   return all;
 }
-// The bytes are the lowest of a number of 8 bytes and the highest of a float; or have two codes of 4
-// bits each.
-void copy_to_device(void* to, const void* from, size_t bytes) {
+// The bytes are the lowest of a number of 8 bytes and the highest of a float; or have two codes of
+// 4 bits each.
+void copy_to_device(void* to, const void* from, size_t bytes, Content content) {
   if (bytes == 0) return;
   std::memcpy(to, from, bytes);
-  if (copies().count++ != copies().spoiled) return;
+  if (content == Content::places || copies().count++ != copies().spoiled) return;
   const size_t word = bytes / 2 / 8 * 8;
   for (const size_t byte : {word, word + 3 < bytes ? word + 3 : bytes - 1})
     static_cast<unsigned char*>(to)[byte] ^= 0x88;
@@ -71,7 +71,7 @@ void* allocate(size_t bytes) {
 void release(void* memory) {
   cudaFree(memory);
 }
-void copy_to_device(void* to, const void* from, size_t bytes) {
+void copy_to_device(void* to, const void* from, size_t bytes, Content) {
   require(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
@@ -105,7 +105,7 @@ void* allocate(size_t bytes) {
 void release(void* memory) {
   hip::runtime().hipFree(memory);
 }
-void copy_to_device(void* to, const void* from, size_t bytes) {
+void copy_to_device(void* to, const void* from, size_t bytes, Content) {
   require(write_device(to, from, bytes, nullptr));
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {

@@ -18,12 +18,14 @@ namespace precis::kernels::PRECIS_DEVICE {
 std::string device_name();
 void* allocate(size_t bytes);
 void release(void* memory);
-void copy_to_device(void* to, const void* from, size_t bytes);
+// places: of what is somewhere else.
+enum class Content { numbers, places };
+void copy_to_device(void* to, const void* from, size_t bytes, Content content = Content::numbers);
 void copy_to_host(void* to, const void* from, size_t bytes);
 
 #if defined(PRECIS_DEVICE_SIMT)
-// For tests of the checks: counts copies to the device, and spoils two bytes of one in the middle:
-// of that whose number, from 0 on, is `spoiled`.
+// For tests of the checks: counts copies of numbers to the device, and spoils two bytes of one in
+// the middle: of that whose number, from 0 on, is `spoiled`.
 struct Copies {
   int count = 0, spoiled = -1;
 };
@@ -36,8 +38,9 @@ class DeviceArray {
  public:
   explicit DeviceArray(size_t count)
       : count_(count), data_(static_cast<T*>(allocate(count * sizeof(T)))) {}
-  explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) {
-    copy_to_device(data_, values.data(), count_ * sizeof(T));
+  explicit DeviceArray(const std::vector<T>& values, Content content = Content::numbers)
+      : DeviceArray(values.size()) {
+    copy_to_device(data_, values.data(), count_ * sizeof(T), content);
   }
   ~DeviceArray() { release(data_); }
   DeviceArray(const DeviceArray&) = delete;

@@ -63,6 +63,42 @@ std::vector<float> normal_values(Random& random, uint64_t count) {
   return values;
 }
 
+float rounded(WeightType type, float value) {
+  return decode(type, encode(type, {value}))[0];
+}
+
+// A digit of the index after the other, the lowest first.
+void add_rotated(std::vector<double>& block, uint64_t base) {
+  for (uint64_t apart = 1; apart < block.size(); apart *= base) {
+    std::vector<double> next(block.size());
+    for (uint64_t i = 0; i < block.size(); ++i) {
+      const uint64_t digit = i / apart % base, first = i - digit * apart;
+      double sum = 0;
+      for (uint64_t j = 0; j < base; ++j) {
+        const bool minus = base == 2 ? digit + j == 2 : digit + j == 3;
+        const double value = block[first + j * apart];
+        sum = j == 0 && base == 2 ? value : sum + (minus ? -value : value);
+      }
+      next[i] = sum;
+    }
+    block = next;
+  }
+}
+
+std::vector<float> rotated(std::vector<float> values, uint64_t size, uint64_t base,
+                           WeightType type) {
+  for (uint64_t begin = 0; size != 0 && begin < values.size(); begin += size) {
+    std::vector<double> block;
+    for (uint64_t i = 0; i < size; ++i)
+      block.push_back(static_cast<double>(rounded(type, values[begin + i])));
+    add_rotated(block, base);
+    const double factor = 1 / std::sqrt(static_cast<double>(size));
+    for (uint64_t i = 0; i < size; ++i)
+      values[begin + i] = rounded(type, static_cast<float>(block[i] * factor));
+  }
+  return values;
+}
+
 std::string compare_bits(WeightType type, const std::vector<uint8_t>& expected,
                          const std::vector<uint8_t>& actual) {
   const std::vector<float> wanted = decode(type, expected), got = decode(type, actual);

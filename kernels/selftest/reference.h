@@ -29,6 +29,16 @@ const char* name_of(WeightType type);
 
 std::vector<float> normal_values(Random& random, uint64_t count);
 
+float rounded(WeightType type, float value);
+
+// Each block of `size` numbers, rounded to `type`, times the Hadamard matrix that is a power of
+// [[1, 1], [1, -1]] (base 2) or of [[1,1,1,-1], [1,1,-1,1], [1,-1,1,1], [-1,1,1,1]] (base 4), over
+// the root of its size, and rounded again; a size of 0: as they are.
+std::vector<float> rotated(std::vector<float> values, uint64_t size, uint64_t base,
+                           WeightType type);
+// In double, before the root and the rounding.
+void add_rotated(std::vector<double>& block, uint64_t base);
+
 // Empty when both hold the same bits, NaNs compared as NaNs.
 std::string compare_bits(WeightType type, const std::vector<uint8_t>& expected,
                          const std::vector<uint8_t>& actual);

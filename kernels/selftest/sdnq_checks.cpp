@@ -60,10 +60,6 @@ double number_of(const SdnqNumber& number, uint32_t code) {
   return number.sign && code >> (number.bits - 1) != 0 ? -value : value;
 }
 
-float rounded(WeightType type, float value) {
-  return decode(type, encode(type, {value}))[0];
-}
-
 struct Stored {
   Form form;
   uint32_t levels;
@@ -105,6 +101,7 @@ struct Stored {
             {},
             false};
   }
+  uint64_t base() const { return form.rotation == RotationKind::twos ? 2 : 4; }
   // Rows before a rotation is undone.
   std::vector<float> numbers(WeightType out) const {
     std::vector<float> values;
@@ -132,39 +129,8 @@ struct Stored {
   std::vector<float> values(WeightType out) const;
 };
 
-// A digit of the index after the other, the lowest first.
-void rotate(std::vector<double>& block, RotationKind kind) {
-  const uint64_t base = kind == RotationKind::twos ? 2 : 4;
-  for (uint64_t apart = 1; apart < block.size(); apart *= base) {
-    std::vector<double> next(block.size());
-    for (uint64_t i = 0; i < block.size(); ++i) {
-      const uint64_t digit = i / apart % base, first = i - digit * apart;
-      double sum = 0;
-      for (uint64_t j = 0; j < base; ++j) {
-        const bool minus = base == 2 ? digit + j == 2 : digit + j == 3;
-        const double value = block[first + j * apart];
-        sum = j == 0 && base == 2 ? value : sum + (minus ? -value : value);
-      }
-      next[i] = sum;
-    }
-    block = next;
-  }
-}
-
-std::vector<float> rotated(std::vector<float> values, const Rotation& by, WeightType out) {
-  for (uint64_t begin = 0; by.size != 0 && begin < values.size(); begin += by.size) {
-    std::vector<double> block;
-    for (uint64_t i = 0; i < by.size; ++i)
-      block.push_back(static_cast<double>(rounded(out, values[begin + i])));
-    rotate(block, by.kind);
-    for (uint64_t i = 0; i < by.size; ++i)
-      values[begin + i] = rounded(out, static_cast<float>(block[i] * by.factor));
-  }
-  return values;
-}
-
 std::vector<float> Stored::values(WeightType out) const {
-  return rotated(numbers(out), rotation(), out);
+  return rotated(numbers(out), form.rotated, base(), out);
 }
 
 struct OnDevice {
@@ -208,7 +174,7 @@ std::string check_linear(const Form& form, WeightType activation, uint32_t m) {
   if (m > 8) linear.weight = decode(activation, encode(activation, linear.weight));
   const std::vector<uint8_t> x =
       encode(activation, normal_values(random, uint64_t{m} * form.columns));
-  linear.x = rotated(decode(activation, x), stored.rotation(), activation);
+  linear.x = rotated(decode(activation, x), form.rotated, stored.base(), activation);
   const std::vector<uint8_t> bias = encode(activation, normal_values(random, form.rows));
   linear.bias = decode(activation, bias);
   const DeviceArray<uint8_t> device_x(x), device_bias(bias), y(uint64_t{m} * form.rows * 2),

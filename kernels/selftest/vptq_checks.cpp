@@ -16,7 +16,7 @@ struct Form {
   uint64_t outliers = 0, outlier_vector = 4;
   bool permuted = false, norm = false;
 };
-constexpr uint64_t kOutlierCentroids = 37;
+constexpr uint64_t kOutlierCentroids = 9;
 
 struct Stored {
   Form form;
@@ -87,8 +87,8 @@ struct OnDevice {
   VptqWeight weight;
   explicit OnDevice(const Stored& stored)
       : indices(stored.indices),
-        places(stored.places),
-        outlier_indices(stored.outlier_indices),
+        places(stored.places, Content::places),
+        outlier_indices(stored.outlier_indices, Content::places),
         centroids(stored.centroids),
         residual(stored.residual),
         outlier_centroids(stored.outlier_centroids),

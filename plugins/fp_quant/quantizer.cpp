@@ -6,13 +6,6 @@ namespace precis::fp_quant {
 
 using sdk::PluginError;
 
-namespace {
-
-constexpr std::size_t kNumbers = 0, kRotation = 1;  // of both forms
-constexpr std::size_t kScales = 2, kGlobalScale = 3;
-
-}  // namespace
-
 std::vector<sdk::PartLayout> FpQuantQuantizer::layout(const precis_param& param) const {
   if (param.ndim != 2 || param.shape[1] % config_.rotated != 0)
     throw PluginError(PRECIS_UNSUPPORTED, "in_features must be a multiple of hadamard_group_size " +
@@ -74,6 +67,14 @@ void FpQuantQuantizer::rotated_rows(const precis_param& param, const sdk::ConstP
     });
     return;
   }
+  kernels::scaled_kernels(kernels::current_isa())
+      .dequantize(rotated_weight(param, parts), rows.begin, rows.end, kernels::WeightType::f32,
+                  out);
+}
+
+kernels::ScaledWeight FpQuantQuantizer::rotated_weight(const precis_param& param,
+                                                       const sdk::ConstParts& parts) const {
+  const sdk::Matrix matrix = sdk::matrix(param);
   const precis_view& scales = parts[kScales]->view;
   const uint64_t groups = matrix.columns / columns_of_a_scale();
   if (scales.ndim != 2 || static_cast<uint64_t>(scales.shape[0]) < matrix.rows ||
@@ -81,13 +82,12 @@ void FpQuantQuantizer::rotated_rows(const precis_param& param, const sdk::ConstP
     throw PluginError(PRECIS_DATA_LOSS, "'scales' is smaller than the weight's shape needs");
   kernels::ScaledWeight weight{};
   weight.rows = {kernels::NarrowType::float4_e2m1, 8, false, matrix.columns};
-  weight.codes = sdk::data<const void>(numbers);
+  weight.codes = sdk::data<const void>(*parts[kNumbers]);
   weight.scale_type = config_.exponents ? kernels::ScaleType::e8m0 : kernels::ScaleType::e4m3fn;
   weight.scales = sdk::data<const void>(*parts[kScales]);
   weight.tiles = {1, columns_of_a_scale(), static_cast<uint64_t>(scales.shape[1])};
   weight.divisor = plugins::floats_of(*parts[kGlobalScale], 0, 1)[0];
-  kernels::scaled_kernels(kernels::current_isa())
-      .dequantize(weight, rows.begin, rows.end, kernels::WeightType::f32, out);
+  return weight;
 }
 
 // The model multiplies rotated activations x H with the stored w H: together x (w H) H'.

@@ -7,10 +7,21 @@
 
 namespace precis::fp_quant {
 
+// Parts of both forms, and those of 4-bit floats.
+inline constexpr std::size_t kNumbers = 0, kRotation = 1;
+inline constexpr std::size_t kScales = 2, kGlobalScale = 3;
+
 class FpQuantQuantizer : public sdk::WeightQuantizer {
  public:
   explicit FpQuantQuantizer(Config config)
       : WeightQuantizer(config.normalized, config.skip), config_(std::move(config)) {}
+
+  bool has_floats() const { return config_.floats; }
+  uint64_t rotated_columns() const { return static_cast<uint64_t>(config_.rotated); }
+  // Of 4-bit floats, before the rotation; reads the scale of scales. Throws PRECIS_DATA_LOSS for
+  // too few scales.
+  kernels::ScaledWeight rotated_weight(const precis_param& param,
+                                       const sdk::ConstParts& parts) const;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;

@@ -12,8 +12,6 @@ using sdk::PluginError;
 
 namespace {
 
-constexpr std::size_t kWeight = 0, kScales = 1, kTables = 2;
-
 // The normalized Hadamard matrix of Sylvester's order times each block, in place.
 void rotate(std::vector<double>& row, uint64_t size) {
   const double factor = 1 / std::sqrt(static_cast<double>(size));

@@ -5,10 +5,16 @@
 
 namespace precis::higgs {
 
+inline constexpr std::size_t kWeight = 0, kScales = 1, kTables = 2;  // parts
+
 class HiggsQuantizer : public sdk::WeightQuantizer {
  public:
   explicit HiggsQuantizer(Config config)
       : WeightQuantizer(config.normalized, config.skip), config_(std::move(config)) {}
+
+  const Config& scheme() const { return config_; }
+  // Of the module's template. Throws PRECIS_DATA_LOSS where the config does not tell it.
+  uint64_t tile(std::string_view module) const;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
@@ -21,9 +27,6 @@ class HiggsQuantizer : public sdk::WeightQuantizer {
               sdk::RowRange rows, const precis_tensor& out) const override;
 
  private:
-  // Of the module's template. Throws PRECIS_DATA_LOSS where the config does not tell it.
-  uint64_t tile(std::string_view module) const;
-
   Config config_;
 };
 

@@ -96,7 +96,7 @@ class Sdnq final : public BackEnd<SdnqQuantizer> {
                              "on a device weights with a low-rank part are decoded");
     const uint64_t columns = sdk::matrix(param).columns;
     if (rotation_of(scheme, columns).size != 0)
-      plan.workspace(static_cast<uint64_t>(options.max_rows) * columns * sizeof(uint16_t));
+      plan.workspace(numbers_bytes(static_cast<uint64_t>(options.max_rows), columns));
   }
 
   std::unique_ptr<sdk::Linear> prepare(const SdnqQuantizer& quantizer, const Work& work,

@@ -33,14 +33,8 @@ class Vptq final : public BackEnd<VptqQuantizer> {
               sdk::RowRange rows, const precis_tensor& weight) const override {
     require_all_rows(work, rows);
     Stored stored = stored_on_device(quantizer, work, parts);
-    const uint64_t bytes = stored.places.size() * sizeof(uint32_t);
-    const device::StreamMemory places(bytes, work.stream());
-    require_launched(places.error());
-    if (bytes != 0) {
-      require_launched(
-          device::write_device(places.data(), stored.places.data(), bytes, work.stream()));
-      stored.weight.places = static_cast<const uint32_t*>(places.data());
-    }
+    const Uploaded places(work, stored.places);
+    stored.weight.places = places.data();
     require_launched(device::dequantize_vptq(stored.weight, plugins::weight_type(weight.view.dtype),
                                              work.data<void>(weight, "the weight"), work.stream()));
   }

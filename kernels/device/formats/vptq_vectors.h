@@ -58,6 +58,14 @@ struct VptqVectors {
     const uint64_t second = (uint64_t{group} << w.residual_bits) + (both >> w.bits);
     return round_to(w.type, number + load_float({w.type, w.residual}, second * w.vector + part));
   }
+  static PRECIS_FUNCTION float element(const Weight& w, uint32_t row, uint32_t column) {
+    float value = number_at(w, row, w.places == nullptr ? column : w.places[column]);
+    if (w.scales != nullptr)
+      value = round_to(w.type, value * load_float({w.type, w.scales}, column));
+    if (w.biases != nullptr)
+      value = round_to(w.type, value + load_float({w.type, w.biases}, column));
+    return value;
+  }
   static PRECIS_FUNCTION Run load(const Weight& weight, uint32_t row, uint32_t column) {
     return load_part(weight, row, column, kRun);
   }
@@ -67,13 +75,7 @@ struct VptqVectors {
     PRECIS_UNROLL
     for (uint32_t i = 0; i < kRun; ++i) {
       if (i >= count) break;
-      const uint32_t at = column + i;
-      float value = number_at(weight, row, weight.places == nullptr ? at : weight.places[at]);
-      if (weight.scales != nullptr)
-        value = round_to(weight.type, value * load_float({weight.type, weight.scales}, at));
-      if (weight.biases != nullptr)
-        value = round_to(weight.type, value + load_float({weight.type, weight.biases}, at));
-      run.values[i] = value;
+      run.values[i] = element(weight, row, column + i);
     }
     return run;
   }
@@ -85,6 +87,15 @@ struct VptqVectors {
   static PRECIS_FUNCTION float value(const Weight&, float level, Scale) { return level; }
   static constexpr bool kShifted = false;
   static PRECIS_FUNCTION float factor(Scale scale) { return scale.scale; }
+};
+
+// For dequantize_elements.h.
+struct VptqElements {
+  using Weight = VptqVectors::Weight;
+  template <class Out>
+  static PRECIS_FUNCTION float value(const Weight& weight, uint32_t row, uint32_t column) {
+    return VptqVectors::element(weight, row, column);
+  }
 };
 
 }  // namespace precis::kernels::PRECIS_DEVICE
