@@ -79,4 +79,32 @@ inline std::unique_ptr<sdk::Linear> groups_product(const Work& work,
   });
 }
 
+// Of a quantizer whose weights are all such.
+template <typename Quantizer>
+class GroupedBackEnd : public BackEnd<Quantizer> {
+ protected:
+  // Without its parts, for a product.
+  virtual device::GroupedTensor planned(const Quantizer& quantizer,
+                                        const precis_param& param) const = 0;
+  // With the device's addresses.
+  virtual device::GroupedTensor stored(const Quantizer& quantizer, const Work& work,
+                                       const sdk::ConstParts& parts) const = 0;
+
+  void decode(const Quantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
+              sdk::RowRange rows, const precis_tensor& weight) const final {
+    decode_groups(work, stored(quantizer, work, parts), rows, weight);
+  }
+  void plan_product(const Quantizer& quantizer, const precis_linear_options&,
+                    const precis_param& param, sdk::PlanWriter& plan) const final {
+    plan_groups(planned(quantizer, param), plan);
+  }
+  std::unique_ptr<sdk::Linear> prepare(const Quantizer& quantizer, const Work& work,
+                                       const precis_linear_options& options,
+                                       const sdk::ConstParts& parts,
+                                       const sdk::Parts& packed) const final {
+    quantizer.check_parts(work.param(), parts);
+    return groups_product(work, options, stored(quantizer, work, parts), packed);
+  }
+};
+
 }  // namespace precis::plugins::PRECIS_DEVICE

@@ -49,24 +49,15 @@ device::GroupedTensor stored_tensor(const AutoRoundQuantizer& quantizer, const W
   return tensor;
 }
 
-class AutoRound final : public BackEnd<AutoRoundQuantizer> {
+class AutoRound final : public GroupedBackEnd<AutoRoundQuantizer> {
  protected:
-  void decode(const AutoRoundQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
-              sdk::RowRange rows, const precis_tensor& weight) const override {
-    decode_groups(work, stored_tensor(quantizer, work, parts), rows, weight);
+  device::GroupedTensor planned(const AutoRoundQuantizer& quantizer,
+                                const precis_param& param) const override {
+    return tensor_of(quantizer, param);
   }
-
-  void plan_product(const AutoRoundQuantizer& quantizer, const precis_linear_options&,
-                    const precis_param& param, sdk::PlanWriter& plan) const override {
-    plan_groups(tensor_of(quantizer, param), plan);
-  }
-
-  std::unique_ptr<sdk::Linear> prepare(const AutoRoundQuantizer& quantizer, const Work& work,
-                                       const precis_linear_options& options,
-                                       const sdk::ConstParts& parts,
-                                       const sdk::Parts& packed) const override {
-    quantizer.check_parts(work.param(), parts);
-    return groups_product(work, options, stored_tensor(quantizer, work, parts), packed);
+  device::GroupedTensor stored(const AutoRoundQuantizer& quantizer, const Work& work,
+                               const sdk::ConstParts& parts) const override {
+    return stored_tensor(quantizer, work, parts);
   }
 };
 

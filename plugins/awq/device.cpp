@@ -26,7 +26,7 @@ device::AwqTensor stored_tensor(const AwqQuantizer& quantizer, const Work& work,
   return tensor;
 }
 
-class Awq final : public BackEnd<AwqQuantizer> {
+class Awq final : public GroupedBackEnd<AwqQuantizer> {
  protected:
   void encode(const AwqQuantizer& quantizer, const Work& work, const precis_tensor& weight,
               const sdk::Parts& parts) const override {
@@ -40,22 +40,13 @@ class Awq final : public BackEnd<AwqQuantizer> {
         work.data<uint16_t>(*parts[kScales], "scales"), work.stream()));
   }
 
-  void decode(const AwqQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
-              sdk::RowRange rows, const precis_tensor& weight) const override {
-    decode_groups(work, stored_tensor(quantizer, work, parts), rows, weight);
+  device::GroupedTensor planned(const AwqQuantizer& quantizer,
+                                const precis_param& param) const override {
+    return tensor_of(quantizer, param);
   }
-
-  void plan_product(const AwqQuantizer& quantizer, const precis_linear_options&,
-                    const precis_param& param, sdk::PlanWriter& plan) const override {
-    plan_groups(tensor_of(quantizer, param), plan);
-  }
-
-  std::unique_ptr<sdk::Linear> prepare(const AwqQuantizer& quantizer, const Work& work,
-                                       const precis_linear_options& options,
-                                       const sdk::ConstParts& parts,
-                                       const sdk::Parts& packed) const override {
-    quantizer.check_parts(work.param(), parts);
-    return groups_product(work, options, stored_tensor(quantizer, work, parts), packed);
+  device::GroupedTensor stored(const AwqQuantizer& quantizer, const Work& work,
+                               const sdk::ConstParts& parts) const override {
+    return stored_tensor(quantizer, work, parts);
   }
 };
 

@@ -30,7 +30,7 @@ device::GptqTensor stored_tensor(const GptqQuantizer& quantizer, const Work& wor
   return tensor;
 }
 
-class Gptq final : public BackEnd<GptqQuantizer> {
+class Gptq final : public GroupedBackEnd<GptqQuantizer> {
  protected:
   void encode(const GptqQuantizer& quantizer, const Work& work, const precis_tensor& weight,
               const sdk::Parts& parts) const override {
@@ -48,23 +48,14 @@ class Gptq final : public BackEnd<GptqQuantizer> {
     work.write(*parts[kGroups], group_of.data(), group_of.size() * sizeof(int32_t));
   }
 
-  void decode(const GptqQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
-              sdk::RowRange rows, const precis_tensor& weight) const override {
-    decode_groups(work, stored_tensor(quantizer, work, parts), rows, weight);
-  }
-
-  void plan_product(const GptqQuantizer& quantizer, const precis_linear_options&,
-                    const precis_param& param, sdk::PlanWriter& plan) const override {
+  device::GroupedTensor planned(const GptqQuantizer& quantizer,
+                                const precis_param& param) const override {
     quantizer.check_layout(param);
-    plan_groups(tensor_of(quantizer, param), plan);
+    return tensor_of(quantizer, param);
   }
-
-  std::unique_ptr<sdk::Linear> prepare(const GptqQuantizer& quantizer, const Work& work,
-                                       const precis_linear_options& options,
-                                       const sdk::ConstParts& parts,
-                                       const sdk::Parts& packed) const override {
-    quantizer.check_parts(work.param(), parts);
-    return groups_product(work, options, stored_tensor(quantizer, work, parts), packed);
+  device::GroupedTensor stored(const GptqQuantizer& quantizer, const Work& work,
+                               const sdk::ConstParts& parts) const override {
+    return stored_tensor(quantizer, work, parts);
   }
 };
 

@@ -24,29 +24,19 @@ device::HqqTensor stored_tensor(const Work& work, const sdk::ConstParts& parts) 
 
 // The solver's fit is over when the error of the whole weight no longer falls: weights are encoded
 // on the CPU.
-class Hqq final : public BackEnd<HqqQuantizer> {
+class Hqq final : public GroupedBackEnd<HqqQuantizer> {
  protected:
-  void decode(const HqqQuantizer&, const Work& work, const sdk::ConstParts& parts,
-              sdk::RowRange rows, const precis_tensor& weight) const override {
-    decode_groups(work, stored_tensor(work, parts), rows, weight);
-  }
-
-  void plan_product(const HqqQuantizer& quantizer, const precis_linear_options&,
-                    const precis_param& param, sdk::PlanWriter& plan) const override {
+  device::GroupedTensor planned(const HqqQuantizer& quantizer,
+                                const precis_param& param) const override {
     const sdk::Matrix matrix = sdk::matrix(param);
-    plan_groups(
-        device::HqqTensor{{quantizer.description_of(param).grid(), nullptr,
-                           kernels::WeightType::f32, kernels::WeightType::f32, nullptr, nullptr},
-                          narrow(matrix.rows),
-                          narrow(matrix.columns)},
-        plan);
+    return device::HqqTensor{{quantizer.description_of(param).grid(), nullptr,
+                              kernels::WeightType::f32, kernels::WeightType::f32, nullptr, nullptr},
+                             narrow(matrix.rows),
+                             narrow(matrix.columns)};
   }
-
-  std::unique_ptr<sdk::Linear> prepare(const HqqQuantizer&, const Work& work,
-                                       const precis_linear_options& options,
-                                       const sdk::ConstParts& parts,
-                                       const sdk::Parts& packed) const override {
-    return groups_product(work, options, stored_tensor(work, parts), packed);
+  device::GroupedTensor stored(const HqqQuantizer&, const Work& work,
+                               const sdk::ConstParts& parts) const override {
+    return stored_tensor(work, parts);
   }
 };
 
