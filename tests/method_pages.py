@@ -112,11 +112,15 @@ def speed_table(plugin):
 
 
 def speed(plugin):
-    source = (ROOT / "plugins" / plugin["id"]).glob("*.cpp")
-    if any("Products::linear" in path.read_text() for path in source):
-        return ("Products multiply with the stored numbers, decoded a part of a row at a time: the float matrix never exists.\n"
-                "[benchmarks](../benchmarks.md) has what was measured." + speed_table(plugin))
-    return "No products of its own: a weight is decoded to numbers before it is multiplied."
+    folder = ROOT / "plugins" / plugin["id"]
+    source = [path.read_text() for path in [*folder.glob("*.cpp"), *folder.glob("*.h")] if path.stem != "device"]
+    if not any("Products::linear" in text for text in source):
+        return "No products of its own: a weight is decoded to numbers before it is multiplied."
+    if not any(own in text for text in source for own in ("plan_linear", "ScaledQuantizer")):
+        return ("Products on CUDA and HIP devices multiply with the stored numbers; on a CPU a weight is decoded to numbers before it\n"
+                "is multiplied.")
+    return ("Products multiply with the stored numbers, decoded a part of a row at a time: the float matrix never exists.\n"
+            "[benchmarks](../benchmarks.md) has what was measured." + speed_table(plugin))
 
 
 def page(plugin, measured):
