@@ -44,9 +44,7 @@ int usage() {
   std::fprintf(stderr, "usage: precis-selftest --device NAME [--json]\nThis build has:");
   for (const SelftestBackend& backend : backends())
     std::fprintf(stderr, " %s", backend.name.c_str());
-  std::fprintf(stderr,
-               "\ncuda needs nvcc, hip clang 19: cmake --preset kernels-only && cmake --build "
-               "build-kernels\n");
+  std::fprintf(stderr, "\ncuda needs nvcc, hip clang 19: cmake --workflow --preset kernels-only\n");
   return 2;
 }
 

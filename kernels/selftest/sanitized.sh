@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Builds the kernels for the executor with AddressSanitizer and UBSan and runs their tests, those of many orders of threads
+# in one.
+#
+# Usage: sanitized.sh SOURCE_DIR BUILD_DIR GENERATOR TEST_PROGRAM...     the programs that this build has
+set -euo pipefail
+source=$1 build=$2 generator=$3
+shift 3
+cmake --preset asan -S "$source" -B "$build" -G "$generator" -DPRECIS_WERROR=OFF -DPRECIS_KERNELS_ONLY=ON \
+  -DPRECIS_CUDA=OFF -DPRECIS_HIP=OFF
+cmake --build "$build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" --target "$@"
+GTEST_FILTER='-*/Forward:*/Reverse:*/Random2:*/Random4:*/Random5' \
+  ctest --test-dir "$build" --output-on-failure -R '^(simt_test|device_kernels_test|selftest_simt)$'
