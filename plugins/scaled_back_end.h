@@ -32,6 +32,26 @@ class ScaledBackEnd final : public BackEnd<Quantizer> {
   }
 
  protected:
+  void encode(const Quantizer& quantizer, const Work& work, const precis_tensor& weight,
+              const sdk::Parts& parts) const override {
+    const auto plan = quantizer.encoding(work.param(), parts);
+    if (!plan) return BackEnd<Quantizer>::encode(quantizer, work, weight, parts);
+    narrow(work.matrix().columns);
+    const auto part = [&](int i, const char* name) -> void* {
+      return i < 0 ? nullptr : work.data<void>(*parts.at(static_cast<std::size_t>(i)), name);
+    };
+    require_launched(device::quantize_scaled(
+        work.type(), work.data<const void>(weight, "the weight"), narrow(work.matrix().rows),
+        plan->encoding,
+        {plan->one_tile, plan->whole_divisor,
+         static_cast<float*>(part(plan->whole_scale, "the scale of the whole weight"))},
+        {part(plan->codes, "the codes"), part(plan->scales, "the scales"),
+         part(plan->zeros, "the zero points"), widens_scales(*plan, work.param(), parts)},
+        work.stream()));
+    for (const auto& [i, bytes] : plan->constants)
+      work.write(*parts.at(static_cast<std::size_t>(i)), bytes.data(), bytes.size());
+  }
+
   void decode(const Quantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& weight) const override {
     this->require_all_rows(work, rows);

@@ -1,6 +1,7 @@
 #include "plugins/scaled_quantizer.h"
 
 #include <cmath>
+#include <cstring>
 #include <mutex>
 
 #include "kernels/cpu/scaled/linear.h"
@@ -8,6 +9,17 @@
 
 namespace precis::plugins {
 
+bool widens_scales(const ScaledEncodingPlan& plan, const precis_param& param,
+                   const sdk::Parts& parts) {
+  const auto rule = plan.encoding.scale_rule;
+  const precis_dtype stored = parts.at(static_cast<std::size_t>(plan.scales))->view.dtype;
+  return (rule == kernels::ScaleRule::own || rule == kernels::ScaleRule::own_reciprocal) &&
+         !sdk::same(stored, param.dtype);
+}
+
+namespace {
+
+// The range of a whole weight, found on the host's threads.
 kernels::ValueRange whole_range(const precis_call& call, const sdk::Matrix& matrix,
                                 kernels::WeightType type, const void* weight) {
   kernels::ValueRange whole;
@@ -24,7 +36,20 @@ kernels::ValueRange whole_range(const precis_call& call, const sdk::Matrix& matr
   return whole;
 }
 
-namespace {
+// What the scales of tiles are relative to.
+float scale_of_whole(const ScaledEncodingPlan& plan, kernels::WeightType type,
+                     kernels::ValueRange whole) {
+  if (plan.encoding.scale_rule != kernels::ScaleRule::two_levels_product)
+    return scaled_kernel().global_scale(type, whole);
+  const float absmax = std::isnan(whole.low) ? whole.low : std::max(whole.high, -whole.low);
+  return absmax == 0 ? 1.0f : absmax / plan.whole_divisor;
+}
+
+// Rows that have to be encoded together.
+uint64_t rows_together(const kernels::ScaledEncoding& encoding) {
+  if (encoding.zero_type == kernels::ZeroType::packed) return 32;
+  return encoding.rows.type == kernels::NarrowType::int4_row_pairs ? 2 : encoding.tiles.rows;
+}
 
 // Without zero points, and one scale for a whole row or more.
 bool is_rows_of(kernels::NarrowType type, const kernels::ScaledWeight& weight) {
@@ -99,6 +124,45 @@ std::unique_ptr<sdk::Linear> ScaledQuantizer::prepare_linear(const precis_call&,
   auto product = float_product(inner, matrix, numbers);
   if (!rounding) return product;
   return std::make_unique<RoundedProduct>(options, *rounding, matrix, std::move(product));
+}
+
+void ScaledQuantizer::encode(const precis_call& call, const precis_param& param,
+                             const precis_tensor& weight, const sdk::Parts& parts) const {
+  encode_numbers(call, param, weight, parts, encoding(param, parts).value());
+}
+
+void ScaledQuantizer::encode_numbers(const precis_call& call, const precis_param& param,
+                                     const precis_tensor& weight, const sdk::Parts& parts,
+                                     const ScaledEncodingPlan& plan) {
+  const sdk::Matrix matrix = sdk::matrix(param);
+  const auto type = weight_type(param.dtype);
+  const void* values = sdk::data<const void>(weight);
+  const auto part = [&](int i) -> const precis_tensor& {
+    return *parts.at(static_cast<std::size_t>(i));
+  };
+  const auto data = [&](int i) { return i < 0 ? nullptr : sdk::data<void>(part(i)); };
+  for (const auto& [i, bytes] : plan.constants) std::memcpy(data(i), bytes.data(), bytes.size());
+  kernels::ValueRange whole;
+  float global = 1;
+  if (plan.one_tile || plan.whole_scale >= 0) whole = whole_range(call, matrix, type, values);
+  if (plan.whole_scale >= 0) {
+    global = scale_of_whole(plan, type, whole);
+    *sdk::data<float>(part(plan.whole_scale)) = global;
+  }
+  const auto run = [&](sdk::RowRange rows, void* scales) {
+    scaled_kernel().quantize(type, values, plan.encoding, plan.one_tile ? &whole : nullptr, global,
+                             rows.begin, rows.end, data(plan.codes), scales, data(plan.zeros));
+  };
+  if (!plan.one_tile)
+    return sdk::for_rows(call, matrix, rows_together(plan.encoding),
+                         [&](sdk::RowRange rows) { run(rows, data(plan.scales)); });
+  if (!widens_scales(plan, param, parts)) return run({0, matrix.rows}, data(plan.scales));
+  kernels::with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    typename Type::Stored scale;
+    run({0, matrix.rows}, &scale);
+    *sdk::data<float>(part(plan.scales)) = Type::load(&scale, 0);
+  });
 }
 
 void ScaledQuantizer::decode(const precis_call&, const precis_param& param,

@@ -47,9 +47,19 @@ inline const int32_t* checked_tiles(const precis_tensor& part, uint64_t columns,
   return map;
 }
 
-// The range of a whole weight, found on the host's threads.
-kernels::ValueRange whole_range(const precis_call& call, const sdk::Matrix& matrix,
-                                kernels::WeightType type, const void* weight);
+// How a weight is encoded, and where its parts stand; -1: it has none.
+struct ScaledEncodingPlan {
+  kernels::ScaledEncoding encoding;
+  bool one_tile = false;    // the scale of a tile is that of the whole weight
+  float whole_divisor = 0;  // of ScaleRule::two_levels_product: absmax over the scale of the whole
+  int codes = 0, scales = 1, zeros = -1, whole_scale = -1;
+  // Parts that do not depend on the weight's numbers, as bytes.
+  std::vector<std::pair<int, std::string>> constants = {};
+};
+
+// Whether scales in the weight's dtype are stored as float32.
+bool widens_scales(const ScaledEncodingPlan& plan, const precis_param& param,
+                   const sdk::Parts& parts);
 
 class ScaledQuantizer : public sdk::WeightQuantizer {
  public:
@@ -74,12 +84,20 @@ class ScaledQuantizer : public sdk::WeightQuantizer {
                                        const sdk::ConstParts& parts) const = 0;
   // Whether stored() reads a part, rather than refer to it.
   virtual bool reads(const precis_param& /*param*/, std::size_t /*part*/) const { return false; }
+  // What encode() writes; nothing: it goes another way.
+  virtual std::optional<ScaledEncodingPlan> encoding(const precis_param& param,
+                                                     const sdk::Parts& parts) const = 0;
   // Throws PRECIS_UNSUPPORTED for a weight that is stored as something else.
   virtual void check_numbers(const precis_param&) const {}
   // The same where the parts are more than stored() tells.
   virtual void check_stored(const precis_param&, const sdk::ConstParts&) const {}
 
  protected:
+  void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
+              const sdk::Parts& parts) const override;
+  static void encode_numbers(const precis_call& call, const precis_param& param,
+                             const precis_tensor& weight, const sdk::Parts& parts,
+                             const ScaledEncodingPlan& plan);
   void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& out) const override;
 };

@@ -31,6 +31,22 @@ PRECIS_FUNCTION float e4m3fn_value(uint32_t code) {
   return float8_value(kCodes, code);
 }
 
+// The biased exponent of the power of two that is not below a normal number. The logarithm is
+// rounded to float32 before it is rounded up, as torch has it: so much above 2^e counts as 2^e.
+PRECIS_FUNCTION uint32_t exponent_not_below(float normal) {
+  const uint32_t bits = bits_as<uint32_t>(normal), mantissa = bits & 0x7fffffu;
+  const int exponent = static_cast<int>(bits >> 23) - 127;
+  // Half the distance from e to the next float32 above it is 2^(j - 24), j the exponent of e, or
+  // one less where e is the negative of a power of two.
+  const uint32_t magnitude = static_cast<uint32_t>(exponent < 0 ? -exponent - 1 : exponent);
+  uint32_t as_two = magnitude >= 4 ? 1 : 0;  // ln 2 * 2^(j - 1), in units of the mantissa
+  as_two = magnitude >= 8 ? 2 : as_two;
+  as_two = magnitude >= 16 ? 5 : as_two;
+  as_two = magnitude >= 32 ? 11 : as_two;
+  as_two = magnitude >= 64 ? 22 : as_two;
+  return (bits >> 23) + (mantissa > as_two ? 1u : 0u);
+}
+
 // A format as encoders need it. Nothing saturates: beyond the largest number comes `overflow`.
 struct Float8Encoder {
   uint32_t dropped;          // bits that the mantissa of a float32 loses
@@ -55,6 +71,11 @@ PRECIS_FUNCTION uint8_t float8_code(const Float8Encoder& encoder, float value) {
   const uint32_t rounded = magnitude + ((1u << (encoder.dropped - 1)) - 1u) + odd;
   const uint32_t code = (rounded >> encoder.dropped) - encoder.bias;
   return static_cast<uint8_t>(sign | (code > encoder.largest ? encoder.overflow : code));
+}
+
+PRECIS_FUNCTION uint32_t e4m3fn_code(float value) {
+  constexpr Float8Encoder kEncoder = kE4M3FNEncoder;
+  return float8_code(kEncoder, value);
 }
 
 }  // namespace precis::kernels::PRECIS_DEVICE

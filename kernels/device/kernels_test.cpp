@@ -46,6 +46,9 @@ TEST_P(DeviceKernels, Grouped) {
 TEST_P(DeviceKernels, QuantizeGroups) {
   run(device_simt::quantize_groups_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, QuantizeScaled) {
+  run(device_simt::quantize_scaled_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, Scaled) {
   run(device_simt::scaled_checks(CheckSize::small));
 }

@@ -38,21 +38,9 @@ inline constexpr Rounding kRoundingOf = std::is_same_v<Element, Half>       ? Ro
                                         : std::is_same_v<Element, BFloat16> ? Rounding::bfloat16
                                                                             : Rounding::none;
 
-// The power of two that is not below `scale`, NaN beyond 2^127. The logarithm is rounded to float32
-// before it is rounded up, as torch has it: so much above 2^e counts as 2^e.
+// The power of two that is not below `scale`, NaN beyond 2^127.
 PRECIS_FUNCTION float power_of_two_above(float scale) {
-  const float normal = scale < 0x1p-126f ? 0x1p-126f : scale;
-  const uint32_t bits = bits_as<uint32_t>(normal), mantissa = bits & 0x7fffffu;
-  const int exponent = static_cast<int>(bits >> 23) - 127;
-  // Half the distance from e to the next float32 above it is 2^(j - 24), j the exponent of e, or
-  // one less where e is the negative of a power of two.
-  const uint32_t magnitude = static_cast<uint32_t>(exponent < 0 ? -exponent - 1 : exponent);
-  uint32_t as_two = magnitude >= 4 ? 1 : 0;  // ln 2 * 2^(j - 1), in units of the mantissa
-  as_two = magnitude >= 8 ? 2 : as_two;
-  as_two = magnitude >= 16 ? 5 : as_two;
-  as_two = magnitude >= 32 ? 11 : as_two;
-  as_two = magnitude >= 64 ? 22 : as_two;
-  const uint32_t rounded = (bits >> 23) + (mantissa > as_two ? 1u : 0u);
+  const uint32_t rounded = exponent_not_below(scale < 0x1p-126f ? 0x1p-126f : scale);
   return bits_as<float>(rounded >= 255 ? 0x7fc00000u : rounded << 23);
 }
 

@@ -3,8 +3,6 @@
 
 #include "kernels/device/scaled.h"
 
-#include <bit>
-
 #include "kernels/device/dequantize.h"
 #include "kernels/device/dequantize_elements.h"
 #include "kernels/device/formats/scaled_elements.h"
@@ -20,13 +18,6 @@ inline constexpr int kGemmBlocks<ScaledNumbers<Codes>> = 1;
 
 namespace {
 
-TileSide side_of(uint64_t size, uint64_t extent) {
-  if (size >= extent) return {1, 31};
-  const auto narrow = static_cast<uint32_t>(size);
-  return {narrow,
-          std::has_single_bit(narrow) ? static_cast<uint32_t>(std::countr_zero(narrow)) : 32};
-}
-
 ScaledKernelWeight kernel_weight(const ScaledTensor& tensor) {
   const ScaledWeight& w = tensor.weight;
   ScaledKernelWeight out{};
@@ -39,8 +30,8 @@ ScaledKernelWeight kernel_weight(const ScaledTensor& tensor) {
   out.codes = static_cast<const uint8_t*>(w.codes);
   out.scale_type = w.scale_type;
   out.scales = w.scales;
-  out.tile_rows = side_of(w.tiles.rows, tensor.rows);
-  out.tile_columns = side_of(w.tiles.columns, w.rows.columns);
+  out.tile_rows = tile_side(w.tiles.rows, tensor.rows);
+  out.tile_columns = tile_side(w.tiles.columns, w.rows.columns);
   out.tiles_per_row = static_cast<uint32_t>(w.tiles.per_row);
   out.divisor = w.divisor;
   out.factor = w.factor;

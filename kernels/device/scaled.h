@@ -26,6 +26,21 @@ const char* dequantize_scaled(const ScaledTensor& weight, WeightType out_type, v
 // The same, and each block of columns rotated.
 const char* dequantize_rotated_scaled(const ScaledTensor& weight, const Rotation& rotation,
                                       WeightType out_type, void* out, void* stream);
+// Where the numbers go: codes, scales and zero points as kernels/cpu/scaled has them.
+struct ScaledParts {
+  void *codes, *scales, *zeros;
+  bool float_scales = false;  // float32 instead of the weight's dtype
+};
+// What is found over all of a weight.
+struct ScaledWhole {
+  bool one_tile = false;   // it is the only tile
+  float divisor = 0;       // of ScaleRule::two_levels_product: absmax over the scale of the whole
+  float* scale = nullptr;  // where that scale goes, and that of ScaleRule::two_levels
+};
+// matrix[rows][columns] of `type`: kernels/cpu/scaled's quantize, of scales that it finds itself.
+const char* quantize_scaled(WeightType type, const void* matrix, uint32_t rows,
+                            const ScaledEncoding& encoding, const ScaledWhole& whole,
+                            const ScaledParts& parts, void* stream);
 
 // Null where linear_scaled takes the weight: eight neighbours of a row have one scale.
 const char* check_scaled_product(const ScaledTensor& weight);

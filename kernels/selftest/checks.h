@@ -26,6 +26,7 @@ struct Check {
   std::vector<Check> float8_checks(CheckSize size);          \
   std::vector<Check> grouped_checks(CheckSize size);         \
   std::vector<Check> quantize_groups_checks(CheckSize size); \
+  std::vector<Check> quantize_scaled_checks(CheckSize size); \
   std::vector<Check> scaled_checks(CheckSize size);          \
   std::vector<Check> decoders_checks(CheckSize size);        \
   std::vector<Check> aqlm_checks(CheckSize size);            \

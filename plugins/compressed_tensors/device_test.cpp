@@ -10,8 +10,7 @@ std::string config_of(const std::string& group) {
          group + "}}}";
 }
 DeviceCase weights(const std::string& args, int64_t columns = 256) {
-  return {
-      "compressed-tensors", config_of(R"("weights": {)" + args + "}"), 24, columns, 0x1p-7, false};
+  return {"compressed-tensors", config_of(R"("weights": {)" + args + "}"), 24, columns, 0x1p-7};
 }
 DeviceCase integers(int bits, bool symmetric, const std::string& rest, int64_t columns = 256) {
   return weights(R"("num_bits": )" + std::to_string(bits) + R"(, "type": "int", "symmetric": )" +
@@ -36,6 +35,10 @@ TEST(CompressedTensorsOnDevice, Floats) {
        {R"("group_size": 16, "strategy": "tensor_group", "scale_dtype": "torch.float8_e4m3fn")",
         R"("group_size": 32, "strategy": "group", "scale_dtype": "torch.uint8")"})
     expect_device_as_cpu(weights(std::string(R"("num_bits": 4, "type": "float", )") + group));
+  for (const int bits : {6, 8})
+    expect_device_as_cpu(weights(
+        R"("num_bits": )" + std::to_string(bits) +
+        R"(, "type": "float", "group_size": 32, "strategy": "group", "scale_dtype": "torch.uint8")"));
 }
 
 TEST(CompressedTensorsOnDevice, RoundedActivations) {
@@ -43,10 +46,7 @@ TEST(CompressedTensorsOnDevice, RoundedActivations) {
     return DeviceCase{"compressed-tensors",
                       config_of(R"("weights": {)" + args +
                                 R"(}, "input_activations": {"dynamic": true, )" + inputs + "}"),
-                      24,
-                      256,
-                      0x1p-6,
-                      false};
+                      24, 256, 0x1p-6};
   };
   const std::string channel = R"("num_bits": 8, "strategy": "channel", "type": )";
   expect_device_as_cpu(
@@ -60,7 +60,6 @@ TEST(CompressedTensorsOnDevice, RoundedActivations) {
 
 TEST(CompressedTensorsOnDevice, Refused) {
   expect_other_devices_refused(integers(8, true, R"("strategy": "channel")"));
-  expect_encoding_refused(integers(8, true, R"("strategy": "channel")"));
 }
 
 }  // namespace

@@ -76,7 +76,10 @@ void CompressedTensorsQuantizer::write_grid(const precis_call& call, const preci
   if (zeros != nullptr) {
     for (uint64_t i = 0; i < tiles.count(); ++i) zeros[i] -= middle_of(weights);
   }
-  encode_with(call, param, weight, parts, room.scales, zeros);
+  plugins::ScaledEncodingPlan plan = encoding(param, parts).value();
+  plan.encoding.given_scales = room.scales;
+  plan.encoding.given_zeros = zeros;
+  encode_numbers(call, param, weight, parts, plan);
 }
 
 uint64_t CompressedTensorsQuantizer::workspace(const precis_param& param) const {

@@ -141,58 +141,29 @@ sdk::StoredWeight CompressedTensorsQuantizer::describe(const sdk::StoredModule& 
   return {dtype, {codes.shape[0], columns}};
 }
 
-void CompressedTensorsQuantizer::encode(const precis_call& call, const precis_param& param,
-                                        const precis_tensor& weight,
-                                        const sdk::Parts& parts) const {
-  encode_with(call, param, weight, parts, nullptr, nullptr);
-}
-
-void CompressedTensorsQuantizer::encode_with(const precis_call& call, const precis_param& param,
-                                             const precis_tensor& weight, const sdk::Parts& parts,
-                                             const float* given_scales,
-                                             const int32_t* given_zeros) const {
+std::optional<plugins::ScaledEncodingPlan> CompressedTensorsQuantizer::encoding(
+    const precis_param& param, const sdk::Parts& parts) const {
   const QuantizationScheme& scheme = this->scheme(param);
-  const sdk::Matrix matrix = sdk::matrix(param);
-  const StoredShape shape = stored_shape(config_, scheme, matrix);
+  const StoredShape shape = stored_shape(config_, scheme, sdk::matrix(param));
   const PartPlaces places = part_places(config_, scheme);
-  const auto type = plugins::weight_type(param.dtype);
-  const void* values = sdk::data<const void>(weight);
-  const auto data = [&](int place) {
-    return place < 0 ? nullptr : sdk::data<void>(*parts.at(static_cast<std::size_t>(place)));
-  };
-  kernels::ScaledEncoding encoding{shape.rows, shape.tiles};
-  encoding.scale_rule = scale_rule(storage_of(format_of(config_, scheme)));
-  encoding.symmetric = scheme.weights->symmetric;
-  encoding.bits = static_cast<int>(scheme.weights->bits);
-  encoding.given_scales = given_scales;
-  encoding.given_zeros = given_zeros;
+  plugins::ScaledEncodingPlan plan{{shape.rows, shape.tiles}};
+  plan.encoding.scale_rule = scale_rule(storage_of(format_of(config_, scheme)));
+  plan.encoding.symmetric = scheme.weights->symmetric;
+  plan.encoding.bits = static_cast<int>(scheme.weights->bits);
   if (places.zeros >= 0) {
     const auto& zeros = *parts.at(static_cast<std::size_t>(places.zeros));
-    encoding.zero_type = sdk::same(zeros.view.dtype, sdk::kInt8) ? kernels::ZeroType::int8
-                                                                 : kernels::ZeroType::packed;
+    plan.encoding.zero_type = sdk::same(zeros.view.dtype, sdk::kInt8) ? kernels::ZeroType::int8
+                                                                      : kernels::ZeroType::packed;
   }
-  if (places.shape >= 0) {
-    auto* stored = static_cast<int64_t*>(data(places.shape));
-    stored[0] = param.shape[0];
-    stored[1] = param.shape[1];
-  }
-  const bool whole_tensor = scheme.weights->strategy == Strategy::tensor;
-  kernels::ValueRange whole;
-  if (whole_tensor || places.global_scale >= 0)
-    whole = plugins::whole_range(call, matrix, type, values);
-  float global = 1;
-  if (places.global_scale >= 0) {
-    global = plugins::scaled_kernel().global_scale(type, whole);
-    *static_cast<float*>(data(places.global_scale)) = global;
-  }
-  const auto run = [&](sdk::RowRange rows) {
-    plugins::scaled_kernel().quantize(type, values, encoding, whole_tensor ? &whole : nullptr,
-                                      global, rows.begin, rows.end, data(places.codes),
-                                      data(places.scales), data(places.zeros));
-  };
-  if (whole_tensor) return run({0, matrix.rows});
-  const bool packed = encoding.zero_type == kernels::ZeroType::packed;
-  sdk::for_rows(call, matrix, packed ? 32 : shape.tiles.rows, run);
+  plan.one_tile = scheme.weights->strategy == Strategy::tensor;
+  plan.codes = places.codes;
+  plan.scales = places.scales;
+  plan.zeros = places.zeros;
+  plan.whole_scale = places.global_scale;
+  if (places.shape >= 0)
+    plan.constants.emplace_back(
+        places.shape, std::string(reinterpret_cast<const char*>(param.shape), 2 * sizeof(int64_t)));
+  return plan;
 }
 
 kernels::ScaledWeight CompressedTensorsQuantizer::stored(const precis_param& param,

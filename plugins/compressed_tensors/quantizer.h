@@ -29,6 +29,8 @@ class CompressedTensorsQuantizer : public plugins::ScaledQuantizer {
                                const sdk::ConstParts& parts) const override;
   std::optional<kernels::ActivationRounding> activations(const precis_param& param) const override;
   bool reads(const precis_param& param, std::size_t part) const override;
+  std::optional<plugins::ScaledEncodingPlan> encoding(const precis_param& param,
+                                                      const sdk::Parts& parts) const override;
   // Weights behind a mask are no such numbers.
   void check_numbers(const precis_param& param) const override;
 
@@ -39,8 +41,6 @@ class CompressedTensorsQuantizer : public plugins::ScaledQuantizer {
   std::vector<std::string_view> anchors() const override { return {"weight_scale", "bitmask"}; }
   bool is_quantized(const sdk::StoredModule& module) const override;
   sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
-  void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
-              const sdk::Parts& parts) const override;
   void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& out) const override;
   void write_skip_list(const sdk::ModuleList& modules, sdk::Json& config) const override;
@@ -50,10 +50,6 @@ class CompressedTensorsQuantizer : public plugins::ScaledQuantizer {
   bool is_sparse(std::string_view module) const;
   void decode_sparse(const precis_param& param, const sdk::ConstParts& parts, sdk::RowRange rows,
                      const precis_tensor& out) const;
-  // Encodes by the scheme, on a grid or without.
-  void encode_with(const precis_call& call, const precis_param& param, const precis_tensor& weight,
-                   const sdk::Parts& parts, const float* given_scales,
-                   const int32_t* given_zeros) const;
   // Throws PRECIS_UNSUPPORTED for a scheme whose scales are not those of precis.grid/1.
   plugins::GridTiles tiles_of(const precis_param& param) const;
   // The scheme of a module's weight, or null.

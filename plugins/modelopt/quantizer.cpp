@@ -139,33 +139,19 @@ sdk::StoredWeight ModelOptQuantizer::describe(const sdk::StoredModule& module) c
   return {sdk::kBFloat16, std::move(shape)};
 }
 
-void ModelOptQuantizer::encode(const precis_call& call, const precis_param& param,
-                               const precis_tensor& weight, const sdk::Parts& parts) const {
+std::optional<plugins::ScaledEncodingPlan> ModelOptQuantizer::encoding(const precis_param& param,
+                                                                       const sdk::Parts&) const {
   const Form form = form_of(scheme(param));
   const sdk::Matrix matrix = sdk::matrix(param);
-  const auto type = plugins::weight_type(param.dtype);
-  const void* values = sdk::data<const void>(weight);
-  kernels::ScaledEncoding encoding{rows_of(form, matrix), tiles_of(form, matrix)};
-  encoding.scale_rule = form.rule;
-  encoding.bits = form.bits;
-  const bool whole_tensor = form.tile_rows == 0;
-  kernels::ValueRange whole;
-  float global = 1;
-  if (whole_tensor || form.whole_divisor > 0)
-    whole = plugins::whole_range(call, matrix, type, values);
-  if (form.whole_divisor > 0) {
-    const float absmax = std::isnan(whole.low) ? whole.low : std::max(whole.high, -whole.low);
-    global = absmax == 0 ? 1.0f : absmax / form.whole_divisor;
-    *sdk::data<float>(*parts[kScaleOfScales]) = global;
-  }
-  const auto run = [&](sdk::RowRange rows) {
-    plugins::scaled_kernel().quantize(type, values, encoding, whole_tensor ? &whole : nullptr,
-                                      global, rows.begin, rows.end, sdk::data<void>(*parts[kCodes]),
-                                      sdk::data<void>(*parts[kScales]), nullptr);
-  };
-  if (whole_tensor) return run({0, matrix.rows});
-  const bool pairs = form.type == NarrowType::int4_row_pairs;
-  sdk::for_rows(call, matrix, pairs ? 2 : encoding.tiles.rows, run);
+  plugins::ScaledEncodingPlan plan{{rows_of(form, matrix), tiles_of(form, matrix)}};
+  plan.encoding.scale_rule = form.rule;
+  plan.encoding.bits = form.bits;
+  plan.one_tile = form.tile_rows == 0;
+  plan.whole_divisor = form.whole_divisor;
+  plan.codes = kCodes;
+  plan.scales = kScales;
+  if (form.whole_divisor > 0) plan.whole_scale = kScaleOfScales;
+  return plan;
 }
 
 kernels::ScaledWeight ModelOptQuantizer::stored(const precis_param& param,

@@ -26,6 +26,8 @@ class ModelOptQuantizer : public plugins::ScaledQuantizer {
   kernels::ScaledWeight stored(const precis_param& param,
                                const sdk::ConstParts& parts) const override;
   bool reads(const precis_param& param, std::size_t part) const override;
+  std::optional<plugins::ScaledEncodingPlan> encoding(const precis_param& param,
+                                                      const sdk::Parts& parts) const override;
   // Throws PRECIS_UNSUPPORTED for weights with a scale for each column, or rounded to float8.
   void check_stored(const precis_param& param, const sdk::ConstParts& parts) const override;
 
@@ -35,8 +37,6 @@ class ModelOptQuantizer : public plugins::ScaledQuantizer {
   std::string_view anchor() const override { return "weight_scale"; }
   bool is_quantized(const sdk::StoredModule& module) const override;
   sdk::StoredWeight describe(const sdk::StoredModule& module) const override;
-  void encode(const precis_call& call, const precis_param& param, const precis_tensor& weight,
-              const sdk::Parts& parts) const override;
   void decode(const precis_call& call, const precis_param& param, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& out) const override;
 

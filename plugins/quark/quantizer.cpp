@@ -127,35 +127,25 @@ void QuarkQuantizer::encode(const precis_call& call, const precis_param& param,
                             const precis_tensor& weight, const sdk::Parts& parts) const {
   const TensorConfig& weights = weights_of(param);
   if (is_packed_integers(weights)) return encode_packed(call, weights, param, weight, parts);
+  ScaledQuantizer::encode(call, param, weight, parts);
+}
+
+std::optional<plugins::ScaledEncodingPlan> QuarkQuantizer::encoding(const precis_param& param,
+                                                                    const sdk::Parts& parts) const {
+  const TensorConfig& weights = weights_of(param);
+  if (is_packed_integers(weights)) return std::nullopt;
   const sdk::Matrix matrix = sdk::matrix(param);
-  const auto type = plugins::weight_type(param.dtype);
-  const void* values = sdk::data<const void>(weight);
-  kernels::ScaledEncoding encoding{{narrow_type(weights), 8, false, matrix.columns},
-                                   tiles_of(weights, matrix)};
-  const bool floats = encoding.rows.type == NarrowType::float4_e2m1;
-  encoding.scale_rule =
-      floats ? kernels::ScaleRule::exponent_positive_zero : kernels::ScaleRule::own_reciprocal;
-  const bool whole_tensor = weights.scheme == "per_tensor";
-  kernels::ValueRange whole;
-  if (whole_tensor) whole = plugins::whole_range(call, matrix, type, values);
-  if (parts.size() > kZeros) std::memset(sdk::data<void>(*parts[kZeros]), 0, parts[kZeros]->nbytes);
-  const auto run = [&](sdk::RowRange rows, void* scales) {
-    plugins::scaled_kernel().quantize(type, values, encoding, whole_tensor ? &whole : nullptr, 1,
-                                      rows.begin, rows.end, sdk::data<void>(*parts[kCodes]), scales,
-                                      nullptr);
-  };
-  const precis_tensor& scales = *parts[kScales];
-  if (!whole_tensor)
-    return sdk::for_rows(call, matrix, 1,
-                         [&](sdk::RowRange rows) { run(rows, sdk::data<void>(scales)); });
-  if (sdk::same(scales.view.dtype, param.dtype))
-    return run({0, matrix.rows}, sdk::data<void>(scales));
-  kernels::with_type(type, [&](auto tag) {
-    using Type = decltype(tag);
-    typename Type::Stored scale;
-    run({0, matrix.rows}, &scale);
-    *sdk::data<float>(scales) = Type::load(&scale, 0);
-  });
+  plugins::ScaledEncodingPlan plan{
+      {{narrow_type(weights), 8, false, matrix.columns}, tiles_of(weights, matrix)}};
+  plan.encoding.scale_rule = plan.encoding.rows.type == NarrowType::float4_e2m1
+                                 ? kernels::ScaleRule::exponent_positive_zero
+                                 : kernels::ScaleRule::own_reciprocal;
+  plan.one_tile = weights.scheme == "per_tensor";
+  plan.codes = kCodes;
+  plan.scales = kScales;
+  if (parts.size() > kZeros)
+    plan.constants.emplace_back(kZeros, std::string(parts[kZeros]->nbytes, '\0'));
+  return plan;
 }
 
 kernels::ScaledWeight QuarkQuantizer::stored(const precis_param& param,

@@ -22,6 +22,8 @@ class QuarkQuantizer : public plugins::ScaledQuantizer {
 
   kernels::ScaledWeight stored(const precis_param& param,
                                const sdk::ConstParts& parts) const override;
+  std::optional<plugins::ScaledEncodingPlan> encoding(const precis_param& param,
+                                                      const sdk::Parts& parts) const override;
   // Throws PRECIS_UNSUPPORTED for integers that are packed as AWQ's.
   void check_numbers(const precis_param& param) const override;
 

@@ -1,6 +1,8 @@
 // Narrow numbers, scales and zero points one by one: kernels/cpu/scaled/scaled.h has the formats.
 #pragma once
 
+#include <bit>
+
 #include "kernels/cpu/scaled/scaled.h"
 #include "kernels/device/float8_numbers.h"
 
@@ -10,6 +12,12 @@ namespace precis::kernels::PRECIS_DEVICE {
 struct TileSide {
   uint32_t size, shift;
 };
+inline TileSide tile_side(uint64_t size, uint64_t extent) {
+  if (size >= extent) return {1, 31};
+  const auto narrow = static_cast<uint32_t>(size);
+  return {narrow,
+          std::has_single_bit(narrow) ? static_cast<uint32_t>(std::countr_zero(narrow)) : 32};
+}
 PRECIS_FUNCTION uint32_t tile_at(TileSide side, uint32_t place) {
   return side.shift < 32 ? place >> side.shift : place / side.size;
 }
