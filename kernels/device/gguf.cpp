@@ -7,33 +7,31 @@
 #include "kernels/device/formats/dense.h"
 #include "kernels/device/formats/gguf_blocks.h"
 #include "kernels/device/gguf_levels.h"
-#include "kernels/device/quantize_gguf.h"
-#include "kernels/device/quantize_q4_k.h"
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
 namespace {
 
-constexpr GgufTypeShape kTypes[] = {{GgufType::f16, "f16", 1, 2, false, false},
-                                    {GgufType::bf16, "bf16", 1, 2, false, false},
+constexpr GgufTypeShape kTypes[] = {{GgufType::f16, "f16", 1, 2, true, false},
+                                    {GgufType::bf16, "bf16", 1, 2, true, false},
                                     {GgufType::q8_0, "q8_0", 32, 34, true, false},
                                     {GgufType::q4_0, "q4_0", 32, 18, true, false},
                                     {GgufType::q4_k, "q4_k", 256, 144, true, true},
-                                    {GgufType::q4_1, "q4_1", 32, 20, false, true},
-                                    {GgufType::q5_0, "q5_0", 32, 22, false, false},
-                                    {GgufType::q5_1, "q5_1", 32, 24, false, true},
-                                    {GgufType::iq4_nl, "iq4_nl", 32, 18, false, false},
-                                    {GgufType::mxfp4, "mxfp4", 32, 17, false, false},
+                                    {GgufType::q4_1, "q4_1", 32, 20, true, true},
+                                    {GgufType::q5_0, "q5_0", 32, 22, true, false},
+                                    {GgufType::q5_1, "q5_1", 32, 24, true, true},
+                                    {GgufType::iq4_nl, "iq4_nl", 32, 18, true, false},
+                                    {GgufType::mxfp4, "mxfp4", 32, 17, true, false},
                                     {GgufType::nvfp4, "nvfp4", 64, 36, false, false},
                                     {GgufType::q1_0, "q1_0", 128, 18, false, false},
                                     {GgufType::q2_0, "q2_0", 64, 18, false, false},
-                                    {GgufType::tq1_0, "tq1_0", 256, 54, false, false},
-                                    {GgufType::tq2_0, "tq2_0", 256, 66, false, false},
-                                    {GgufType::q2_k, "q2_k", 256, 84, false, true},
-                                    {GgufType::q3_k, "q3_k", 256, 110, false, false},
-                                    {GgufType::q5_k, "q5_k", 256, 176, false, true},
-                                    {GgufType::q6_k, "q6_k", 256, 210, false, false},
-                                    {GgufType::iq4_xs, "iq4_xs", 256, 136, false, false},
+                                    {GgufType::tq1_0, "tq1_0", 256, 54, true, false},
+                                    {GgufType::tq2_0, "tq2_0", 256, 66, true, false},
+                                    {GgufType::q2_k, "q2_k", 256, 84, true, true},
+                                    {GgufType::q3_k, "q3_k", 256, 110, true, false},
+                                    {GgufType::q5_k, "q5_k", 256, 176, true, true},
+                                    {GgufType::q6_k, "q6_k", 256, 210, true, false},
+                                    {GgufType::iq4_xs, "iq4_xs", 256, 136, true, false},
                                     {GgufType::iq1_s, "iq1_s", 256, 50, false, false},
                                     {GgufType::iq1_m, "iq1_m", 256, 56, false, false},
                                     {GgufType::iq2_xxs, "iq2_xxs", 256, 66, false, false},
@@ -91,27 +89,6 @@ const GgufTypeShape* find_gguf_type(std::string_view name) {
   for (const GgufTypeShape& shape : kTypes)
     if (shape.name == name) return &shape;
   return nullptr;
-}
-
-const char* quantize_gguf(GgufType type, WeightType matrix_type, const void* matrix, uint32_t rows,
-                          uint32_t columns, uint8_t* blocks, void* stream) {
-  const uint64_t count = uint64_t{rows} * columns;
-  if (count == 0) return nullptr;
-  if (columns % shape_of(type).block_elements != 0) return kBroken;
-  return with_element(matrix_type, [&](auto element) -> const char* {
-    using Element = decltype(element);
-    const auto* values = static_cast<const Element*>(matrix);
-    switch (type) {
-      case GgufType::q8_0:
-        return launch_quantize_gguf<EncodeQ8_0>(values, count / 32, blocks, stream);
-      case GgufType::q4_0:
-        return launch_quantize_gguf<EncodeQ4_0>(values, count / 32, blocks, stream);
-      case GgufType::q4_k:
-        return launch_quantize_q4_k(values, count / 256, blocks, stream);
-      default:
-        return "gguf: this type is encoded on the CPU";
-    }
-  });
 }
 
 const char* dequantize_gguf(const GgufTensor& weight, WeightType out_type, void* out,

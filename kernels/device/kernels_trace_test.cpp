@@ -284,60 +284,6 @@ TEST_F(DeviceTraffic, CodesInPlace) {
   }
 }
 
-// GPTQ's and AWQ's gemv read a group again from cache, a row a thread.
-TEST_F(DeviceTraffic, Encoders) {
-  constexpr uint32_t kRows = 64, kColumns = 512;
-  constexpr uint64_t kCount = uint64_t{kRows} * kColumns;
-  const Array<uint16_t> matrix(kCount), scales(kCount / 16), zeros(kCount / 16);
-  const Array<uint32_t> codes(kCount / 2), packed_zeros(kCount / 16), workspace(1024);
-  const Array<float> wide_scales(kRows);
-  auto* bytes = reinterpret_cast<uint8_t*>(codes.data());
-  auto* numbers = reinterpret_cast<int8_t*>(codes.data());
-  const auto run = [&](const char* name, const char* error, Limits limits) {
-    SCOPED_TRACE(name);
-    expect(error, limits);
-    simt::trace_reset();
-  };
-  for (const GgufType type : {GgufType::q8_0, GgufType::q4_0, GgufType::q4_k})
-    run("gguf",
-        quantize_gguf(type, WeightType::bf16, matrix.data(), kRows, kColumns, bytes, nullptr),
-        {type == GgufType::q4_k ? 2.0 : 1.3, 1.0});
-  for (const int bits : {4, 2})
-    run("quanto",
-        quantize_quanto_groups(bits, WeightType::bf16, matrix.data(), kCount / 128, 128, false,
-                               bytes, scales.data(), zeros.data(), nullptr),
-        {1.0, 1.0});
-  for (const int bits : {4, 3})
-    run("gptq",
-        quantize_gptq(WeightType::bf16, matrix.data(), {bits, false, true}, true,
-                      {kRows, kColumns, 128}, codes.data(), packed_zeros.data(), scales.data(),
-                      nullptr),
-        {8.2, 1.4});
-  for (const AwqLayout layout : {AwqLayout::gemm, AwqLayout::gemv, AwqLayout::gemv_fast})
-    run("awq",
-        quantize_awq(WeightType::bf16, matrix.data(), layout, {kRows, kColumns, 128}, codes.data(),
-                     packed_zeros.data(), scales.data(), nullptr),
-        {layout == AwqLayout::gemv ? 4.1 : 1.8, 1.1});
-  run("torchao int8",
-      quantize_torchao_int8(WeightType::bf16, matrix.data(), kRows, kColumns,
-                            {kColumns, AoMapping::symmetric, {-128, 127}, 0x1p-7f, true}, numbers,
-                            scales.data(), numbers + kCount, nullptr),
-      {1.0, 1.0});
-  run("torchao int4",
-      quantize_torchao_int4(WeightType::bf16, matrix.data(), kRows, kColumns, 128, bytes,
-                            scales.data(), zeros.data(), nullptr),
-      {1.4, 1.0});
-  run("float8 rows",
-      quantize_float8_rows(WeightType::bf16, matrix.data(), kRows, kColumns, bytes,
-                           wide_scales.data(), nullptr),
-      {1.0, 1.0});
-  run("float8 as a whole",
-      quantize_float8_tiles(WeightType::bf16, matrix.data(), kRows, kColumns, {0, 0},
-                            Fp8ScaleType::f32, bytes, wide_scales.data(), workspace.data(),
-                            nullptr),
-      {1.0, 1.0});
-}
-
 TEST_F(DeviceTraffic, Activations) {
   const Array<uint16_t> x(8 * 1024), out(8 * 1024);
   const Array<int8_t> codes(8 * 1024);

@@ -1,6 +1,8 @@
 // GGUF's block types. Compiled by every back end.
 #include "kernels/selftest/device_memory.h"
 
+#include <cmath>
+
 #include "kernels/cpu/gguf/gguf.h"
 #include "kernels/device/gguf.h"
 #include "kernels/selftest/checks.h"
@@ -47,7 +49,8 @@ std::vector<float> decode_on_cpu(GgufType type, const std::vector<uint8_t>& bloc
   return values;
 }
 
-// Rows of normal, of one-sided, of nearly equal and of tiny numbers, with blocks of zeros.
+// Rows of normal, of one-sided, of nearly equal and of tiny numbers, with blocks of zeros and
+// others whose largest number is next to a power of two.
 std::vector<float> varied_weights(Random& random, uint32_t rows, uint32_t columns) {
   std::vector<float> values = normal_values(random, uint64_t{rows} * columns);
   for (uint64_t i = 0; i < values.size(); ++i) {
@@ -59,6 +62,9 @@ std::vector<float> varied_weights(Random& random, uint32_t rows, uint32_t column
     if (block % 7 == 5) values[i] = 0;
     if (block % 11 == 8) values[i] *= 1e-36f;
     if (block % 13 == 9) values[i] = i % 2 == 0 ? 1.0f : -1.0f;
+    if (block % 5 == 4 && i % 32 == 0)
+      values[i] = std::ldexp(1.0f - static_cast<float>(random.bits() % 48) * 0x1p-24f,
+                             static_cast<int>(block % 120) - 60);
   }
   return values;
 }
