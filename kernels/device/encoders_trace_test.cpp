@@ -1,6 +1,7 @@
 // What encoders do to memory: no races, no reads of unset shared memory, and bounds on scattered
 // accesses and bank conflicts.
 #define PRECIS_DEVICE device_simt
+#include "kernels/device/decoders.h"
 #include "kernels/device/float8.h"
 #include "kernels/device/gguf.h"
 #include "kernels/device/grouped.h"
@@ -60,6 +61,15 @@ TEST_F(EncoderTraffic, BlocksAndGroups) {
       quantize_torchao_int4(WeightType::bf16, matrix.data(), kRows, kColumns, 128, bytes,
                             scales.data(), zeros.data(), nullptr),
       {1.4, 1.0});
+  run("eetq",
+      quantize_eetq(WeightType::bf16, matrix.data(), kRows, kColumns, bytes, scales.data(),
+                    nullptr),
+      {2.0, 1.0});
+  const Array<double> sums(kRows);
+  run("ternary",
+      quantize_ternary(WeightType::bf16, matrix.data(), kRows, kColumns, true, sums.data(), bytes,
+                       scales.data(), nullptr),
+      {12.0, 1.0});  // a row a thread, from cache
   run("float8 rows",
       quantize_float8_rows(WeightType::bf16, matrix.data(), kRows, kColumns, bytes,
                            wide_scales.data(), nullptr),

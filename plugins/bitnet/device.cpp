@@ -11,6 +11,15 @@ using namespace plugins::PRECIS_DEVICE;
 // The scale passes through the host.
 class BitNet final : public Decoder<BitNetQuantizer> {
  protected:
+  void encode(const BitNetQuantizer& quantizer, const Work& work, const precis_tensor& weight,
+              const sdk::Parts& parts) const override {
+    require_launched(device::quantize_ternary(
+        work.type(), work.data<const void>(weight, "the weight"), narrow(work.matrix().rows),
+        narrow(work.matrix().columns), quantizer.stores_step(),
+        work.workspace<double>(work.matrix().rows), work.data<uint8_t>(*parts[kCodes], "the codes"),
+        work.data<void>(*parts[kScale], "the scale"), work.stream()));
+  }
+
   void decode(const BitNetQuantizer& quantizer, const Work& work, const sdk::ConstParts& parts,
               sdk::RowRange rows, const precis_tensor& weight) const override {
     require_all_rows(work, rows);

@@ -23,6 +23,7 @@ class BitNetQuantizer : public sdk::WeightQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
+  bool stores_step() const { return config_.scale_multiplies; }
   // What 1 stands for, by the stored scale.
   float step(float scale) const { return config_.scale_multiplies ? scale : 1.0f / scale; }
 

@@ -5,11 +5,10 @@
 namespace precis {
 namespace {
 
-TEST(EetqOnDevice, Decodes) {
-  DeviceCase weight{"eetq", R"({"quant_method": "eetq"})", 64, 192, 0, false};
+TEST(EetqOnDevice, Weights) {
+  DeviceCase weight{"eetq", R"({"quant_method": "eetq"})", 64, 192, 0};
   weight.multiplies = false;
   expect_device_as_cpu(weight);
-  expect_encoding_refused(weight);
 }
 
 }  // namespace
