@@ -70,6 +70,14 @@ TEST_F(EncoderTraffic, BlocksAndGroups) {
       quantize_ternary(WeightType::bf16, matrix.data(), kRows, kColumns, true, sums.data(), bytes,
                        scales.data(), nullptr),
       {12.0, 1.0});  // a row a thread, from cache
+  run("torchao float8",
+      quantize_torchao_float8(Float8Type::e4m3fn, WeightType::bf16, matrix.data(), kRows, kColumns,
+                              false, bytes, wide_scales.data(), nullptr),
+      {1.0, 1.0});
+  run("torchao tiles",
+      quantize_torchao_tiles(matrix.data(), kRows, kColumns, 128, kRows, kColumns, codes.data(),
+                             scales.data(), nullptr),
+      {8.0, 1.0});  // numbers of a word are eight apart, from cache
   run("float8 rows",
       quantize_float8_rows(WeightType::bf16, matrix.data(), kRows, kColumns, bytes,
                            wide_scales.data(), nullptr),

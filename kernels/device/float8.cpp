@@ -9,6 +9,7 @@
 #include "kernels/device/dequantize.h"
 #include "kernels/device/float8_gemm.h"
 #include "kernels/device/formats/float8_tile.h"
+#include "kernels/device/host_runtime.h"
 #include "kernels/device/quantize_float8.h"
 #include "kernels/device/quantize_float8_whole.h"
 #include "kernels/device/typed.h"
@@ -133,6 +134,24 @@ const char* quantize_float8_rows(WeightType type, const void* matrix, uint32_t r
     using Element = decltype(element);
     return launch_quantize_float8<Element, false>(encoding, static_cast<const Element*>(matrix),
                                                   codes, scales, stream);
+  });
+}
+
+const char* quantize_torchao_float8(Float8Type format, WeightType type, const void* matrix,
+                                    uint32_t rows, uint32_t columns, bool whole, uint8_t* codes,
+                                    float* scales, void* stream) {
+  if (rows == 0 || columns == 0) return nullptr;
+  const Float8TileShape tile{whole ? 0u : 1u, 0};
+  const Float8Encoding encoding = encoding_of(Float8Rule::torchao, format, rows, columns, tile);
+  return with_element(type, [&](auto element) {
+    using Element = decltype(element);
+    const auto* values = static_cast<const Element*>(matrix);
+    if (!whole)
+      return launch_quantize_float8<Element, false>(encoding, values, codes, scales, stream);
+    const StreamMemory partials(kFloat8Partials * sizeof(uint32_t), stream);
+    if (partials.error() != nullptr) return partials.error();
+    return launch_quantize_float8_whole(encoding, values, codes, scales,
+                                        static_cast<uint32_t*>(partials.data()), stream);
   });
 }
 

@@ -52,6 +52,11 @@ const char* quantize_float8_tiles(WeightType type, const void* matrix, uint32_t 
 const char* quantize_float8_rows(WeightType type, const void* matrix, uint32_t rows,
                                  uint32_t columns, uint8_t* codes, float* scales, void* stream);
 
+// kernels/cpu/torchao's float8 of rows, or with one scale for the whole weight.
+const char* quantize_torchao_float8(Float8Type format, WeightType type, const void* matrix,
+                                    uint32_t rows, uint32_t columns, bool whole, uint8_t* codes,
+                                    float* scales, void* stream);
+
 // kernels/cpu/activations' rule float8, of `columns` neighbours (0: a row): scales are at least
 // `smallest_scale`, magnitudes count up to `largest` (0: all do). x with an infinity or a NaN has
 // NaN for its scale.

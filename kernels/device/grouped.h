@@ -128,4 +128,9 @@ const char* quantize_torchao_int4(WeightType type, const void* weight, uint64_t 
                                   uint64_t columns, uint64_t block, uint8_t* codes, void* scales,
                                   void* zeros, void* stream);
 
+// kernels/cpu/torchao's int4_tiles of a whole bfloat16 weight.
+const char* quantize_torchao_tiles(const uint16_t* weight, uint64_t rows, uint64_t columns,
+                                   uint64_t block, uint64_t padded_rows, uint64_t padded_columns,
+                                   uint32_t* qdata, uint16_t* scales_and_zeros, void* stream);
+
 }  // namespace precis::kernels::PRECIS_DEVICE

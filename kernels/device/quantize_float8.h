@@ -13,6 +13,7 @@ enum class Float8Rule : uint32_t {
   tiles_e8m0,  // the same with the power of two that is not below the scale, as its exponent
   rows,        // FBGEMM's: divided by the scale, which is at least `smallest`
   activations,  // 1/448 of the largest, of what counts up to `bound`, rounded to the dtype of x
+  torchao,      // 1/largest, rounded to the weight's dtype; quotients without a value are 0xff
   quanto,       // optimum-quanto's: each step rounded to the weight's dtype; NaN becomes 0xff
   quanto_int8,  // the same for integers; NaN becomes 0
 };
@@ -62,6 +63,10 @@ PRECIS_FUNCTION Float8TileScale float8_tile_scale(const Float8Encoding& encoding
       return {scale, 1.0f / scale};
     }
     float wanted = absmax / encoding.largest;
+    if (encoding.rule == Float8Rule::torchao) {
+      wanted = round_to(kRoundingOf<Element>, wanted);
+      return {wanted, wanted};
+    }
     if (encoding.rule == Float8Rule::activations) {
       const float counted = encoding.bound > 0 && absmax > encoding.bound ? encoding.bound : absmax;
       wanted = round_to(kRoundingOf<Element>, counted / encoding.largest);
@@ -87,6 +92,8 @@ PRECIS_FUNCTION uint8_t float8_encode(const Float8Encoding& encoding, float valu
     const bool multiplies =
         encoding.rule == Float8Rule::tiles || encoding.rule == Float8Rule::tiles_e8m0;
     scaled = multiplies ? value * operand : value / operand;
+    // As x86 has the sign of 0 / 0.
+    if (encoding.rule == Float8Rule::torchao && scaled != scaled && value == value) return 0xff;
   }
   return float8_code(encoding.encoder, clamp_between(scaled, -encoding.largest, encoding.largest));
 }

@@ -125,4 +125,29 @@ const char* quantize_torchao_int4(WeightType type, const void* weight, uint64_t 
   });
 }
 
+const char* quantize_torchao_tiles(const uint16_t* weight, uint64_t rows, uint64_t columns,
+                                   uint64_t block, uint64_t padded_rows, uint64_t padded_columns,
+                                   uint32_t* qdata, uint16_t* scales, void* stream) {
+  if (padded_rows % 8 != 0 || padded_columns % 128 != 0 || block == 0 ||
+      padded_columns % block != 0)
+    return "torchao: rows are padded to tiles of 8 x 128, and blocks fill them";
+  if (too_many(padded_rows * padded_columns)) return "torchao: sizes are below 2^31";
+  if (padded_rows == 0 || padded_columns == 0) return nullptr;
+  const TorchaoTiles tiles{
+      static_cast<uint32_t>(rows),           static_cast<uint32_t>(columns),
+      static_cast<uint32_t>(block),          static_cast<uint32_t>(padded_rows),
+      static_cast<uint32_t>(padded_columns), reinterpret_cast<const BFloat16*>(weight)};
+  auto* typed_scales = reinterpret_cast<BFloat16*>(scales);
+  const auto grid = [](uint64_t count, uint64_t together) {
+    return dim3(static_cast<unsigned>((count + together - 1) / together));
+  };
+  if (const char* error = PRECIS_LAUNCH((torchao_tile_scales_kernel<BFloat16>),
+                                        grid(padded_rows * (padded_columns / block), kGroupWarps),
+                                        dim3(kGroupThreads), 0, stream, tiles, typed_scales))
+    return error;
+  return PRECIS_LAUNCH((torchao_tile_codes_kernel<BFloat16>),
+                       grid(padded_rows * padded_columns / 8, kGroupThreads), dim3(kGroupThreads),
+                       0, stream, tiles, static_cast<const BFloat16*>(typed_scales), qdata);
+}
+
 }  // namespace precis::kernels::PRECIS_DEVICE

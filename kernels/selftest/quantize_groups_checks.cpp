@@ -1,8 +1,10 @@
 // Encoders of group-wise integers, against kernels/cpu. Compiled by every back end.
 #include "kernels/selftest/device_memory.h"
 
+#include <algorithm>
 #include <limits>
 
+#include "kernels/device/float8.h"
 #include "kernels/device/grouped.h"
 #include "kernels/selftest/checks.h"
 #include "kernels/selftest/reference.h"
@@ -130,6 +132,60 @@ std::string check_torchao_int4(WeightType type, uint64_t columns, uint64_t block
   return difference.empty() ? compare_equal("codes", codes, device_codes.values()) : difference;
 }
 
+std::string check_torchao_tiles(uint64_t rows, uint64_t columns, uint64_t block) {
+  const uint64_t padded_rows = (rows + 7) / 8 * 8, padded_columns = (columns + 1023) / 1024 * 1024;
+  const std::vector<uint8_t> weight = odd_weights(WeightType::bf16, rows, columns);
+  std::vector<uint32_t> qdata(padded_rows * padded_columns / 8);
+  std::vector<uint16_t> scales(padded_columns / block * padded_rows * 2);
+  ao_encoders(Isa::baseline)
+      .int4_tiles(reinterpret_cast<const uint16_t*>(weight.data()), rows, columns, block,
+                  padded_rows, padded_columns, 0, padded_rows / 8, qdata.data(), scales.data());
+  const DeviceArray<uint8_t> device_weight(weight);
+  const DeviceArray<uint32_t> device_qdata(qdata.size());
+  const DeviceArray<uint16_t> device_scales(scales.size());
+  if (const char* error = quantize_torchao_tiles(
+          reinterpret_cast<const uint16_t*>(device_weight.data()), rows, columns, block,
+          padded_rows, padded_columns, device_qdata.data(), device_scales.data(), nullptr))
+    return error;
+  const auto bytes = [](const std::vector<uint16_t>& numbers) {
+    const auto* first = reinterpret_cast<const uint8_t*>(numbers.data());
+    return std::vector<uint8_t>(first, first + 2 * numbers.size());
+  };
+  const std::string difference =
+      compare_bits(WeightType::bf16, bytes(scales), bytes(device_scales.values()));
+  return difference.empty() ? compare_equal("codes", qdata, device_qdata.values())
+                            : "scale " + difference;
+}
+
+std::string check_torchao_float8(WeightType type, bool e4m3fn, uint64_t columns, bool whole) {
+  constexpr uint64_t kRows = 4;  // those of odd_weights that are finite
+  const AoCodes format = e4m3fn ? AoCodes::float8_e4m3fn : AoCodes::float8_e5m2;
+  const std::vector<uint8_t> weight = odd_weights(type, kRows, columns);
+  const AoBlocks blocks{columns, columns, whole};
+  std::vector<float> lows(kRows), highs(kRows);
+  std::vector<uint8_t> codes(kRows * columns);
+  ao_encoders(Isa::baseline)
+      .ranges(type, weight.data(), blocks, 0, kRows, lows.data(), highs.data());
+  for (uint64_t i = 1; whole && i < kRows; ++i) {
+    lows[0] = std::min(lows[0], lows[i]);
+    highs[0] = std::max(highs[0], highs[i]);
+  }
+  std::vector<float> scales(whole ? 1 : kRows);
+  for (uint64_t i = 0; i < scales.size(); ++i)
+    scales[i] = ao_float8_scale(type, format, lows[i], highs[i]);
+  ao_encoders(Isa::baseline)
+      .float8_codes(format, type, weight.data(), blocks, scales.data(), 0, kRows, codes.data());
+  const DeviceArray<uint8_t> device_weight(weight), device_codes(codes.size());
+  const DeviceArray<float> device_scales(scales.size());
+  if (const char* error =
+          quantize_torchao_float8(e4m3fn ? Float8Type::e4m3fn : Float8Type::e5m2, type,
+                                  device_weight.data(), kRows, static_cast<uint32_t>(columns),
+                                  whole, device_codes.data(), device_scales.data(), nullptr))
+    return error;
+  const std::string difference = compare_equal("scales", scales, device_scales.values());
+  return difference.empty() ? compare_equal("codes", codes, device_codes.values()) : difference;
+}
+
 }  // namespace
 
 std::vector<Check> quantize_groups_checks(CheckSize) {
@@ -164,7 +220,14 @@ std::vector<Check> quantize_groups_checks(CheckSize) {
     for (const uint64_t block : {32u, 64u, 192u})
       checks.push_back(
           {"torchao int4 quantize" + name, [=] { return check_torchao_int4(type, 192, block); }});
+    for (const bool e4m3fn : {true, false})
+      for (const bool whole : {false, true})
+        checks.push_back({"torchao float8 quantize" + name,
+                          [=] { return check_torchao_float8(type, e4m3fn, 600, whole); }});
   }
+  for (const uint64_t block : {32u, 128u, 256u})
+    checks.push_back(
+        {"torchao tiles quantize", [=] { return check_torchao_tiles(13, 1100, block); }});
   return checks;
 }
 

@@ -114,6 +114,18 @@ std::unique_ptr<sdk::Linear> rounded_product(const precis_linear_options& option
   });
 }
 
+void encode_tiles(const Scheme& scheme, const Work& work, const void* values,
+                  const sdk::Parts& parts) {
+  const sdk::Matrix& matrix = work.matrix();
+  const TileShape shape(static_cast<int64_t>(matrix.rows), static_cast<int64_t>(matrix.columns),
+                        static_cast<int64_t>(scheme.tile_rows));
+  require_launched(device::quantize_torchao_tiles(
+      static_cast<const uint16_t*>(values), matrix.rows, matrix.columns,
+      static_cast<uint64_t>(scheme.group_size), static_cast<uint64_t>(shape.rows),
+      static_cast<uint64_t>(shape.columns), work.data<uint32_t>(*parts[kCodes], "qdata"),
+      work.data<uint16_t>(*parts[kScale], "the scales"), work.stream()));
+}
+
 class TorchAo final : public BackEnd<TorchAoQuantizer> {
  protected:
   void encode(const TorchAoQuantizer& quantizer, const Work& work, const precis_tensor& weight,
@@ -121,9 +133,17 @@ class TorchAo final : public BackEnd<TorchAoQuantizer> {
     const Scheme scheme = quantizer.scheme(work.param());
     const AoWeight planned = planned_tensor(scheme, work.param());
     const bool pairs = scheme.tensor == TensorClass::int4;
+    const auto* values = work.data<const void>(weight, "the weight");
+    if (scheme.tensor == TensorClass::int4_tiles) return encode_tiles(scheme, work, values, parts);
+    if (scheme.tensor == TensorClass::float8 && scheme.group_size <= 0)
+      return require_launched(device::quantize_torchao_float8(
+          planned.codes == AoCodes::float8_e4m3fn ? device::Float8Type::e4m3fn
+                                                  : device::Float8Type::e5m2,
+          work.type(), values, narrow(planned.rows), narrow(planned.columns), scheme.group_size < 0,
+          work.data<uint8_t>(*parts[kCodes], "qdata"),
+          work.data<float>(*parts[kScale], "the scales"), work.stream()));
     if ((!pairs && planned.codes != AoCodes::int8) || scheme.group_size < 0)
       return BackEnd::encode(quantizer, work, weight, parts);
-    const auto* values = work.data<const void>(weight, "the weight");
     void* scales = work.data<void>(*parts[kScale], "the scales");
     if (pairs) {
       require_launched(device::quantize_torchao_int4(

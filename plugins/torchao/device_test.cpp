@@ -23,11 +23,15 @@ TEST(TorchAoOnDevice, Int4) {
   expect_device_as_cpu(torchao("int4_weight_only", R"({"group_size": 32})", 9, 96));
 }
 
-TEST(TorchAoOnDevice, Float8) {
-  DeviceCase weight = torchao("float8_weight_only", "{}", 24, 200);
-  expect_encoding_refused(weight);
-  weight.encodes = false;
+TEST(TorchAoOnDevice, Int4Tiles) {
+  DeviceCase weight = torchao(
+      "int4_weight_only", R"({"group_size": 64, "packing_format": "tile_packed_to_4d"})", 13, 1088);
+  weight.bfloat16_only = true;
   expect_device_as_cpu(weight);
+}
+
+TEST(TorchAoOnDevice, Float8) {
+  expect_device_as_cpu(torchao("float8_weight_only", "{}", 24, 200));
 }
 
 // Activations are rounded on the device: int8 by bits, sums being exact.
@@ -39,7 +43,6 @@ TEST(TorchAoOnDevice, Int8Activations) {
 
 TEST(TorchAoOnDevice, Float8Activations) {
   DeviceCase weight = torchao("float8dq_e4m3_row", "{}", 32, 208);
-  weight.encodes = false;
   weight.bfloat16_only = true;
   expect_device_as_cpu(weight);
 }
