@@ -61,6 +61,11 @@ TEST_F(EncoderTraffic, BlocksAndGroups) {
       quantize_torchao_int4(WeightType::bf16, matrix.data(), kRows, kColumns, 128, bytes,
                             scales.data(), zeros.data(), nullptr),
       {1.4, 1.0});
+  bool exact = false;
+  run("hqq",
+      quantize_hqq(WeightType::bf16, matrix.data(), {{4, 1, kCount / 64, 64}, 15, true, 2, 16},
+                   bytes, scales.data(), zeros.data(), &exact, nullptr),
+      {3.0, 1.0});  // eight lanes of a group take its neighbours in turn
   run("eetq",
       quantize_eetq(WeightType::bf16, matrix.data(), kRows, kColumns, bytes, scales.data(),
                     nullptr),

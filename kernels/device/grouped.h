@@ -101,6 +101,20 @@ const char* quantize_quanto_groups(int bits, WeightType type, const void* matrix
                                    uint32_t group_size, bool through_tinygemm, uint8_t* packed,
                                    void* scales, void* shifts, void* stream);
 
+// kernels/cpu/hqq's fit and packing of a whole weight with axis 1: up to `iterations`, until the
+// mean error no longer falls. The errors of `together` groups are summed first. Where the fit takes
+// any iteration, the call waits for it: exact is false for a weight with so large an error that the
+// proximal operator takes a power of it, whose bits are those of the C library.
+struct HqqEncoding {
+  HqqGrid grid;
+  int levels;  // the largest code
+  bool round_zero;
+  int iterations;
+  uint64_t together;
+};
+const char* quantize_hqq(WeightType type, const void* matrix, const HqqEncoding& encoding,
+                         void* packed, void* scales, void* zeros, bool* exact, void* stream);
+
 // kernels/cpu/gptq's quantize of a whole weight. Groups of several a row are multiples of 32.
 const char* quantize_gptq(WeightType type, const void* weight, GptqFormat format, bool symmetric,
                           const GptqShape& shape, uint32_t* qweight, uint32_t* qzeros,

@@ -132,6 +132,57 @@ std::string check_torchao_int4(WeightType type, uint64_t columns, uint64_t block
   return difference.empty() ? compare_equal("codes", codes, device_codes.values()) : difference;
 }
 
+// weights: of size `size`, which the errors follow.
+std::string check_hqq(WeightType type, int bits, int levels, uint64_t groups, uint64_t group_size,
+                      bool round_zero, int iterations, float size) {
+  Random random(groups + group_size);
+  std::vector<float> values = normal_values(random, groups * group_size);
+  for (uint64_t i = 0; i < values.size(); ++i) {
+    const uint64_t group = i / group_size;
+    values[i] *= size;
+    if (group == 1) values[i] = i % 3 == 0 ? -0.0f : 0.0f;
+    if (group == 2) values[i] = values[i] < 0 ? -values[i] : values[i];
+    if (group == 3) values[i] = 0.0625f;
+  }
+  const std::vector<uint8_t> weight = encode(type, values);
+  const HqqGrid grid{bits, 1, groups, group_size};
+  const uint64_t together = 7;
+  std::vector<float> scales(groups), zeros(groups);
+  const HqqSolver& solver = hqq_solver(Isa::baseline);
+  solver.start(type, weight.data(), grid, levels, round_zero, 0, groups, scales.data(),
+               zeros.data());
+  float best = std::numeric_limits<float>::infinity();
+  for (int i = 0; i < iterations; ++i) {
+    double sum = 0;
+    for (uint64_t begin = 0; begin < groups; begin += together)
+      sum += solver.refine(type, weight.data(), grid, levels, begin,
+                           std::min(begin + together, groups), scales.data(), zeros.data());
+    const auto mean = static_cast<float>(sum / static_cast<double>(groups * group_size));
+    if (!(mean < best)) break;
+    best = mean;
+  }
+  std::vector<uint8_t> packed(grid.packed_bytes());
+  hqq_kernels(Isa::baseline)
+      .pack(type, weight.data(), grid, levels, scales.data(), zeros.data(), 0, grid.packed_rows(),
+            packed.data());
+  std::vector<float> stored;
+  for (const float scale : scales) stored.push_back(1.0f / scale);
+  const DeviceArray<uint8_t> device_weight(weight), device_packed(packed.size()),
+      device_scales(groups * bytes_of(type)), device_zeros(groups * bytes_of(type));
+  bool exact = false;
+  if (const char* error = quantize_hqq(
+          type, device_weight.data(), {grid, levels, round_zero, iterations, together},
+          device_packed.data(), device_scales.data(), device_zeros.data(), &exact, nullptr))
+    return error;
+  if (size > 1) return exact ? "large errors were not found" : "";
+  if (!exact) return "the errors are not that large";
+  std::string difference = compare_bits(type, encode(type, stored), device_scales.values());
+  if (!difference.empty()) return "scale " + difference;
+  difference = compare_bits(type, encode(type, zeros), device_zeros.values());
+  return difference.empty() ? compare_equal("codes", packed, device_packed.values())
+                            : "zero " + difference;
+}
+
 std::string check_torchao_tiles(uint64_t rows, uint64_t columns, uint64_t block) {
   const uint64_t padded_rows = (rows + 7) / 8 * 8, padded_columns = (columns + 1023) / 1024 * 1024;
   const std::vector<uint8_t> weight = odd_weights(WeightType::bf16, rows, columns);
@@ -225,6 +276,23 @@ std::vector<Check> quantize_groups_checks(CheckSize) {
         checks.push_back({"torchao float8 quantize" + name,
                           [=] { return check_torchao_float8(type, e4m3fn, 600, whole); }});
   }
+  struct Width {
+    int bits, levels;
+  };
+  for (const WeightType type : {WeightType::f32, WeightType::f16, WeightType::bf16})
+    for (const Width width : {Width{8, 255}, Width{8, 63}, Width{4, 15}, Width{3, 7}, Width{2, 3},
+                              Width{2, 2}, Width{1, 1}})
+      for (const int iterations : {0, 20})
+        checks.push_back({"hqq quantize " + std::to_string(width.levels + 1) + " levels " +
+                              kernels::name_of(type),
+                          [=] {
+                            return check_hqq(type, width.bits, width.levels, 43, 64, iterations > 0,
+                                             iterations, 0.05f);
+                          }});
+  checks.push_back({"hqq quantize large groups",
+                    [] { return check_hqq(WeightType::bf16, 4, 15, 9, 1000, false, 20, 0.05f); }});
+  checks.push_back({"hqq quantize large errors",
+                    [] { return check_hqq(WeightType::bf16, 2, 3, 9, 64, false, 20, 4.0f); }});
   for (const uint64_t block : {32u, 128u, 256u})
     checks.push_back(
         {"torchao tiles quantize", [=] { return check_torchao_tiles(13, 1100, block); }});

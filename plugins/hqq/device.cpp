@@ -22,10 +22,31 @@ device::HqqTensor stored_tensor(const Work& work, const sdk::ConstParts& parts) 
   return tensor;
 }
 
-// The solver's fit is over when the error of the whole weight no longer falls: weights are encoded
-// on the CPU.
 class Hqq final : public GroupedBackEnd<HqqQuantizer> {
  protected:
+  void encode(const HqqQuantizer& quantizer, const Work& work, const precis_tensor& weight,
+              const sdk::Parts& parts) const override {
+    const Description description = quantizer.description_of(work.param());
+    const kernels::HqqGrid grid = description.grid();
+    if (grid.axis != 1 || grid.columns % 8 != 0)
+      return GroupedBackEnd::encode(quantizer, work, weight, parts);
+    for (std::size_t part = kShape; part < kPartCount; ++part) {
+      const std::string bytes = describing_bytes(description, quantizer.offloads_meta(), part);
+      if (!bytes.empty()) work.write(*parts[part], bytes.data(), bytes.size());
+    }
+    bool exact = true;
+    require_launched(device::quantize_hqq(
+        work.type(), work.data<const void>(weight, "the weight"),
+        {grid, description.scheme.levels(), description.scheme.round_zero,
+         description.scheme.optimize ? kIterations : 0, groups_together(grid)},
+        work.data<void>(*parts[kCodes], "W_q"), work.data<void>(*parts[kScale], "scale"),
+        work.data<void>(*parts[kZero], "zero"), &exact, work.stream()));
+    if (!exact)
+      throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                             "on a device no weight is fitted whose errors are beyond 0.17: the "
+                             "fit takes powers of them, whose bits are the C library's");
+  }
+
   device::GroupedTensor planned(const HqqQuantizer& quantizer,
                                 const precis_param& param) const override {
     const sdk::Matrix matrix = sdk::matrix(param);

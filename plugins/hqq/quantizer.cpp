@@ -12,14 +12,6 @@ using sdk::PluginError;
 
 namespace {
 
-constexpr int kIterations = 20;
-
-// Groups that one task fits: about 64 Ki elements. The sums of errors of the tasks are added in
-// their order, so that the number of threads changes no bit.
-uint64_t groups_together(const kernels::HqqGrid& grid) {
-  const uint64_t size = grid.axis == 1 ? grid.columns : grid.rows;
-  return 1 + (64 << 10) / size;
-}
 uint64_t task_count(const kernels::HqqGrid& grid) {
   return (grid.groups() + groups_together(grid) - 1) / groups_together(grid);
 }
@@ -193,12 +185,15 @@ void HqqQuantizer::encode(const precis_call& call, const precis_param& param,
                                    fit.zeros, rows.begin, rows.end, packed);
   });
   write_meta(fit, *parts[kScale], *parts[kZero]);
-  const bool offload = config_.quant_config.is_object() &&
-                       sdk::truthy(config_.quant_config.value("offload_meta", sdk::Json(false)));
   for (std::size_t part = kShape; part < kPartCount; ++part) {
-    const std::string bytes = describing_bytes(description, offload, part);
+    const std::string bytes = describing_bytes(description, offloads_meta(), part);
     std::memcpy(sdk::data<char>(*parts[part]), bytes.data(), bytes.size());
   }
+}
+
+bool HqqQuantizer::offloads_meta() const {
+  return config_.quant_config.is_object() &&
+         sdk::truthy(config_.quant_config.value("offload_meta", sdk::Json(false)));
 }
 
 void HqqQuantizer::dequantize(const precis_call& call, const precis_param& param,

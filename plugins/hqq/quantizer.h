@@ -6,6 +6,16 @@
 
 namespace precis::hqq {
 
+// Of the fit, at most.
+inline constexpr int kIterations = 20;
+
+// Groups that one task fits: about 64 Ki elements. The sums of errors of the tasks are added in
+// their order, so that the number of threads changes no bit.
+inline uint64_t groups_together(const kernels::HqqGrid& grid) {
+  const uint64_t size = grid.axis == 1 ? grid.columns : grid.rows;
+  return 1 + (64 << 10) / size;
+}
+
 class HqqQuantizer : public sdk::WeightQuantizer {
  public:
   explicit HqqQuantizer(Config config);
@@ -27,6 +37,8 @@ class HqqQuantizer : public sdk::WeightQuantizer {
 
   // How the config stores this weight.
   Description description_of(const precis_param& param) const;
+  // What the config says of it, which is stored beside each weight.
+  bool offloads_meta() const;
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;

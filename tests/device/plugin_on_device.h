@@ -96,6 +96,9 @@ OwnedTensor random_part(precis_dtype dtype, std::vector<int64_t> shape);
 void expect_other_devices_refused(const DeviceCase& on);
 
 // Where there is no kernel that encodes, quantize says so.
-void expect_encoding_refused(const DeviceCase& on);
+void expect_encoding_refused(
+    const DeviceCase& on,
+    const std::string& message =
+        "on a device such weights are decoded and multiplied; they are encoded on the CPU");
 
 }  // namespace precis
