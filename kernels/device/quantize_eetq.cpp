@@ -6,7 +6,6 @@
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
-namespace {
 
 // The nearest integer, halves away from zero, within int8; NaN, the quotient of a row of zeros, is
 // 127. From 0 on.
@@ -50,8 +49,6 @@ __global__ void __launch_bounds__(kQuantizeRowThreads)
         code(first[0]) | code(second[0]) << 8 | code(first[1]) << 16 | code(second[1]) << 24;
   }
 }
-
-}  // namespace
 
 const char* quantize_eetq(WeightType type, const void* matrix, uint32_t rows, uint32_t columns,
                           uint8_t* codes, uint16_t* scales, void* stream) {

@@ -6,9 +6,8 @@
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
-namespace {
 
-constexpr unsigned kTernaryThreads = 128;
+inline constexpr unsigned kTernaryThreads = 128;
 
 // One thread for each row: few threads, and each sum waits for the one before. Of infinities and
 // NaNs none counts.
@@ -60,8 +59,6 @@ __global__ void __launch_bounds__(kTernaryThreads)
     byte |= ternary_code(to_float(weight[i + k * quarter]) * scale) << (2 * k);
   codes[i] = static_cast<uint8_t>(byte);
 }
-
-}  // namespace
 
 const char* quantize_ternary(WeightType type, const void* matrix, uint32_t rows, uint32_t columns,
                              bool stores_step, double* sums, uint8_t* codes, void* scale,
