@@ -98,8 +98,8 @@ __global__ void __launch_bounds__(kGroupThreads)
 }
 
 // The errors of the present zero points: eight lanes for `together` groups, whose errors are added
-// one after another. Bound by the latency of those sums. Four blocks on a multiprocessor: for more of
-// them ptxas would spill.
+// one after another. Bound by the latency of those sums. Four blocks on a multiprocessor: for more
+// of them ptxas would spill.
 template <class Element>
 __global__ void __launch_bounds__(kGroupThreads, 4)
     hqq_errors_kernel(PRECIS_PARAMETER HqqFit fit, const Element* weight, uint32_t tasks) {
