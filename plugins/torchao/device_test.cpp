@@ -32,6 +32,7 @@ TEST(TorchAoOnDevice, Int4Tiles) {
 
 TEST(TorchAoOnDevice, Float8) {
   expect_device_as_cpu(torchao("float8_weight_only", "{}", 24, 200));
+  expect_device_as_cpu(torchao("float8_weight_only", R"({"granularity": "tensor"})", 24, 200));
 }
 
 // Activations are rounded on the device: int8 by bits, sums being exact.
@@ -52,6 +53,10 @@ TEST(TorchAoOnDevice, IntxActivations) {
   for (const char* dtype : {"int4", "int8", "int3"})
     expect_device_as_cpu(torchao("Int8DynamicActivationIntxWeightConfig",
                                  R"({"weight_dtype": ")" + std::string(dtype) + R"("})", 24, 192));
+}
+
+TEST(TorchAoOnDevice, OneScaleOfIntegersIsFoundOnTheCpu) {
+  expect_encoding_refused(torchao("int8_weight_only", R"({"granularity": "tensor"})", 24, 200));
 }
 
 TEST(TorchAoOnDevice, OtherDevices) {

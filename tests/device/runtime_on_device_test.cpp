@@ -34,8 +34,11 @@ constexpr Method kMethods[] = {
     {"bitsandbytes",
      R"({"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4"})"},
     {"torchao", R"({"quant_method": "torchao", "quant_type": "int8_weight_only"})"},
-    // Encoded on the CPU, decoded and multiplied on the device.
     {"torchao", R"({"quant_method": "torchao", "quant_type": "float8_weight_only"})"},
+    // Encoded on the CPU, decoded and multiplied on the device.
+    {"torchao",
+     R"({"quant_method": "torchao", "quant_type": "int8_weight_only",
+         "quant_type_kwargs": {"granularity": "tensor"}})"},
 };
 
 std::vector<std::string> configs() {
