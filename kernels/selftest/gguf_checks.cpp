@@ -64,7 +64,7 @@ std::vector<float> varied_weights(Random& random, uint32_t rows, uint32_t column
     if (block % 13 == 9) values[i] = i % 2 == 0 ? 1.0f : -1.0f;
     if (block % 5 == 4 && i % 32 == 0)
       values[i] = std::ldexp(1.0f - static_cast<float>(random.bits() % 48) * 0x1p-24f,
-                             static_cast<int>(block % 120) - 60);
+                             static_cast<int>(block % 30) - 15);
   }
   return values;
 }
