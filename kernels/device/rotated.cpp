@@ -7,7 +7,6 @@
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {
-namespace {
 
 struct FloatElements {
   struct Weight {
@@ -19,8 +18,6 @@ struct FloatElements {
     return load_float(weight.numbers, uint64_t{row} * weight.columns + column);
   }
 };
-
-}  // namespace
 
 const char* rotate_activations(WeightType type, const void* x, uint32_t m, uint32_t columns,
                                const Rotation& rotation, void* out, void* stream) {

@@ -18,6 +18,8 @@ def dynamic_shared(kernel):
     if kernel.startswith(("int8_wgmma_kernel", "float8_wgmma_kernel")):  # wgmma_codes.h: four
         rows = 256 if re.search(r"int8_wgmma_kernel<\w+, 2>", kernel) else 128
         return 4 * 128 * (rows + 128) + 1024
+    if kernel.startswith("rotate_kernel"):  # rotate.h: a piece of a row, unless columns are rotated by more
+        return 1024 * 8
     tile = re.search(r"gemm_kernel<.*, (\d+), (\d+)>", kernel)
     if not tile:
         return 0
