@@ -1,6 +1,6 @@
-// Matrix-vector products: each row of the weight is decoded once, in the
-// first-level cache, and meets every row of the activations there. Bound by
-// reading the weight from memory. Compiled once for each instruction set.
+// Matrix-vector products: each row of the weight is decoded once, in the first-level cache, and
+// meets every row of the activations there. Bound by reading the weight from memory. Compiled once
+// for each instruction set.
 #include <algorithm>
 #include <type_traits>
 
@@ -13,9 +13,8 @@ inline namespace PRECIS_ISA {
 namespace linear {
 namespace {
 
-// sums[i] += weight . x[i] for kRows rows of x over `count` elements, a
-// multiple of kColumnPad. As many chains of sums as hide the instruction's
-// latency.
+// sums[i] += weight . x[i] for kRows rows of x over `count` elements, a multiple of kColumnPad. As
+// many chains of sums as hide the instruction's latency.
 template <typename Dot, int kRows>
 [[gnu::noinline]] void add_dots(const typename Dot::Weight* weight, const typename Dot::Weight* x,
                                 uint64_t x_stride, uint64_t count, Floats* sums) {
@@ -200,22 +199,29 @@ template <int kWeights, int kRows>
                                  uint64_t x_stride, uint64_t count, int32_t* sums) {
   const Ints flip = broadcast(static_cast<int32_t>(0x80808080u));
   constexpr uint64_t kStep = 64;
-  Ints dots[kWeights][kRows];
+  constexpr int kChains = kWeights == 1 ? 4 / std::min(kRows, 4) : 1;
+  Ints dots[kChains][kWeights][kRows];
 #pragma GCC unroll 4
-  for (int w = 0; w < kWeights; ++w)
-#pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row) dots[w][row] = Ints{};
-  uint64_t at = 0;
-  for (; at + kStep <= count; at += kStep) {
-    Ints codes[kWeights];
+  for (int chain = 0; chain < kChains; ++chain)
 #pragma GCC unroll 4
     for (int w = 0; w < kWeights; ++w)
-      codes[w] = load<Ints>(weight + static_cast<uint64_t>(w) * stride + at) ^ flip;
 #pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row) {
-      const Ints words = load<Ints>(x + static_cast<uint64_t>(row) * x_stride + at);
+      for (int row = 0; row < kRows; ++row) dots[chain][w][row] = Ints{};
+  uint64_t at = 0;
+  for (; at + kChains * kStep <= count; at += kChains * kStep) {
 #pragma GCC unroll 4
-      for (int w = 0; w < kWeights; ++w) DotBytes::add(dots[w][row], codes[w], words);
+    for (int chain = 0; chain < kChains; ++chain) {
+      const uint64_t here = at + static_cast<uint64_t>(chain) * kStep;
+      Ints codes[kWeights];
+#pragma GCC unroll 4
+      for (int w = 0; w < kWeights; ++w)
+        codes[w] = load<Ints>(weight + static_cast<uint64_t>(w) * stride + here) ^ flip;
+#pragma GCC unroll 4
+      for (int row = 0; row < kRows; ++row) {
+        const Ints words = load<Ints>(x + static_cast<uint64_t>(row) * x_stride + here);
+#pragma GCC unroll 4
+        for (int w = 0; w < kWeights; ++w) DotBytes::add(dots[chain][w][row], codes[w], words);
+      }
     }
   }
 #pragma GCC unroll 4
@@ -223,10 +229,13 @@ template <int kWeights, int kRows>
     const int8_t* rest = weight + static_cast<uint64_t>(w) * stride;
 #pragma GCC unroll 4
     for (int row = 0; row < kRows; ++row) {
-      sums[w * static_cast<int>(kFewRows) + row] = sum_of(dots[w][row]);
-      const int8_t* x_rest = x + static_cast<uint64_t>(row) * x_stride;
+      Ints dot = dots[0][w][row];
+#pragma GCC unroll 4
+      for (int chain = 1; chain < kChains; ++chain) dot += dots[chain][w][row];
+      int32_t& sum = sums[w * static_cast<int>(kFewRows) + row];
+      sum = sum_of(dot);
       for (uint64_t i = at; i < count; ++i)
-        sums[w * static_cast<int>(kFewRows) + row] += (rest[i] + 128) * x_rest[i];
+        sum += (rest[i] + 128) * x[static_cast<uint64_t>(row) * x_stride + i];
     }
   }
 }
@@ -276,8 +285,8 @@ void int8_set(const LinearWeight& weight, const PreparedActivations& x, uint64_t
     finish_int8_row(weight, x, row + w, sums + w * kFewRows, values + w * kFewRows);
 }
 
-// Sums of blocks: sum += the products of the blocks' scales with the integer
-// products of codes. `count` is a multiple of kColumnPad.
+// Sums of blocks: sum += the products of the blocks' scales with the integer products of codes.
+// `count` is a multiple of kColumnPad.
 #if defined(__AVX512VNNI__)
 template <uint64_t kBlock>
 void add_blocks(const uint8_t* codes, const float* scales, const int8_t* x, const float* x_scales,
@@ -447,14 +456,12 @@ void multiply_row(const LinearWeight& weight, const PreparedActivations& x, uint
 void multiply_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
                    uint64_t count, std::byte* scratch, float (&values)[kRowsAtOnce][kFewRows]) {
   uint64_t i = 0;
-  if (weight.arithmetic == Arithmetic::int8_rows) {
-    for (; i + 4 <= count; i += 4) int8_set<4>(weight, x, first + i, values[i]);
-  }
-#if defined(__AVX512BF16__)
   // One row of x gains nothing from several of the weight.
-  if (weight.arithmetic == Arithmetic::bfloat16_groups && x.rows > 1) {
+  if (x.rows > 1 && weight.arithmetic == Arithmetic::int8_rows)
+    for (; i + 4 <= count; i += 4) int8_set<4>(weight, x, first + i, values[i]);
+#if defined(__AVX512BF16__)
+  if (x.rows > 1 && weight.arithmetic == Arithmetic::bfloat16_groups)
     for (; i + 4 <= count; i += 4) groups_set<4>(weight, x, first + i, scratch, values[i]);
-  }
 #endif
   if (weight.decode_rows == nullptr) {
     for (; i < count; ++i) multiply_row(weight, x, first + i, scratch, values[i]);
