@@ -1,5 +1,5 @@
-// Weights that devices decode and do not multiply: EETQ's, BitNet's, SpQR's and MXFP4's experts; and
-// the encoders of the first two. The rules of kernels/device/bitsandbytes.h hold.
+// Weights that devices decode and do not multiply: EETQ's, BitNet's, SpQR's and MXFP4's experts;
+// and the encoders of the first two. The rules of kernels/device/bitsandbytes.h hold.
 #pragma once
 
 #include <cstdint>

@@ -310,14 +310,19 @@ struct Q6KRow {
   const uint8_t* block;
 };
 
-// What the low bits of words stand for, of which `mask` are the code's.
-NibbleWords low_bits(int mask, float zero) {
-  float numbers[16];
-  for (int i = 0; i < 16; ++i) numbers[i] = static_cast<float>(i & mask);
-  return NibbleWords(numbers, zero);
+// Hands `to` 128 codes of two bits in 32 bytes: those of columns 32 apart follow each other in a
+// byte.
+template <typename To, typename... Scales>
+[[gnu::always_inline]] inline void add_pairs(const NibbleWords& table, const uint8_t* codes, To& to,
+                                             Scales... scales) {
+  const __m512i bits = twice_32_bytes(codes);
+  const __m512i low = _mm512_srlv_epi16(bits, half_shifts(0, 2));
+  const __m512i high = _mm512_srlv_epi16(bits, half_shifts(4, 6));
+  to.add(table[low], table[high], table[_mm512_srli_epi16(low, 8)],
+         table[_mm512_srli_epi16(high, 8)], scales...);
 }
 
-// 16 sub-blocks; the codes of columns 32 apart follow each other in a byte, two bits each.
+// 16 sub-blocks.
 struct Q2KRow {
   static constexpr uint64_t kColumns = 256, kBytes = 84;
   static constexpr uint64_t kSumColumns = 16;
@@ -333,20 +338,14 @@ struct Q2KRow {
     const __m512 scales =
         numbers_times(_mm512_and_si512(bytes, _mm512_set1_epi32(15)), load_half(block + 80));
     _mm512_storeu_ps(offsets, numbers_times(_mm512_srli_epi32(bytes, 4), -load_half(block + 82)));
-    add_half(block + 16, _mm512_castps512_ps128(scales), _mm512_extractf32x4_ps(scales, 1), to);
-    add_half(block + 48, _mm512_extractf32x4_ps(scales, 2), _mm512_extractf32x4_ps(scales, 3), to);
+    add_pairs(table, block + 16, to, four_scales(_mm512_castps512_ps128(scales)),
+              four_scales(_mm512_extractf32x4_ps(scales, 1)));
+    add_pairs(table, block + 48, to, four_scales(_mm512_extractf32x4_ps(scales, 2)),
+              four_scales(_mm512_extractf32x4_ps(scales, 3)));
     offsets += 16;
     block += kBytes;
   }
-  template <typename To>
-  [[gnu::always_inline]] void add_half(const uint8_t* codes, __m128 first, __m128 last, To& to) {
-    const __m512i bits = twice_32_bytes(codes);
-    const __m512i low = _mm512_srlv_epi16(bits, half_shifts(0, 2));
-    const __m512i high = _mm512_srlv_epi16(bits, half_shifts(4, 6));
-    to.add(table[low], table[high], table[_mm512_srli_epi16(low, 8)],
-           table[_mm512_srli_epi16(high, 8)], four_scales(first), four_scales(last));
-  }
-  NibbleWords table{low_bits(3, 0)};
+  NibbleWords table{low_bits(2)};
   const uint8_t* block;
   float* offsets;
 };
@@ -360,16 +359,11 @@ struct Tq20Row {
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
     const __m512 scale = _mm512_set1_ps(load_half(block + 64));
-    for (int half = 0; half < 2; ++half) {
-      const __m512i bits = twice_32_bytes(block + 32 * half);
-      const __m512i low = _mm512_srlv_epi16(bits, half_shifts(0, 2));
-      const __m512i high = _mm512_srlv_epi16(bits, half_shifts(4, 6));
-      to.add(table[low], table[high], table[_mm512_srli_epi16(low, 8)],
-             table[_mm512_srli_epi16(high, 8)], scale);
-    }
+    add_pairs(table, block, to, scale);
+    add_pairs(table, block + 32, to, scale);
     block += kBytes;
   }
-  NibbleWords table{low_bits(3, 1)};
+  NibbleWords table{low_bits(2, 1)};
   const uint8_t* block;
 };
 
@@ -419,7 +413,7 @@ struct Q3KRow {
     constexpr int kSelect = 0xca;
     return _mm512_ternarylogic_epi32(_mm512_set1_epi8(3), low, high, kSelect);
   }
-  NibbleWords table{low_bits(7, 4)};
+  NibbleWords table{low_bits(3, 4)};
   const uint8_t* block;
 };
 

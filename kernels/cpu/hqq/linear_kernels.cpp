@@ -9,13 +9,6 @@ inline namespace PRECIS_ISA {
 namespace {
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-// What the codes of `bits` bits in the low bits of a word stand for, whatever is above them.
-NibbleWords numbers_of(int bits) {
-  float numbers[16];
-  for (int i = 0; i < 16; ++i) numbers[i] = static_cast<float>(i & ((1 << bits) - 1));
-  return NibbleWords(numbers);
-}
-
 // Codes of 4 or 2 bits: 2 or 4 rows stand in the same bytes.
 template <int kGroup>
 struct PlaneRow {
@@ -23,7 +16,7 @@ struct PlaneRow {
 
   PlaneRow(const HqqProductWeight& product, uint64_t row, uint64_t begin, uint64_t end,
            StripScales& strip)
-      : table(numbers_of(product.weight.grid.bits)), scales(strip.scales) {
+      : table(low_bits(product.weight.grid.bits)), scales(strip.scales) {
     const HqqGrid& grid = product.weight.grid;
     const uint64_t from = row * product.in_features + begin, to = row * product.in_features + end;
     const uint64_t piece = grid.packed_rows() * grid.columns;

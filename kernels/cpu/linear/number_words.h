@@ -29,6 +29,13 @@ class NibbleWords {
   __m512i twice_;
 };
 
+// The lowest `bits` bits of a word, whatever is above them, less `zero`.
+inline NibbleWords low_bits(int bits, float zero = 0) {
+  float numbers[16];
+  for (int i = 0; i < 16; ++i) numbers[i] = static_cast<float>(i & ((1 << bits) - 1));
+  return NibbleWords(numbers, zero);
+}
+
 // kCount numbers that follow each other, 32 or 64, for codes of 5 or 6 bits.
 template <int kCount>
 class CountedWords {

@@ -47,13 +47,6 @@ void decode_single_group(const QuantoGroupWeight& weight, uint64_t from, uint64_
 }
 
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-// What the codes of `bits` bits in the low bits of a word stand for, whatever is above them.
-NibbleWords numbers_of(int bits) {
-  float numbers[16];
-  for (int i = 0; i < 16; ++i) numbers[i] = static_cast<float>(i & ((1 << bits) - 1));
-  return NibbleWords(numbers);
-}
-
 // Codes of 4 or 2 bits: 2 or 4 rows stand in the same bytes.
 template <int kGroup>
 struct PlaneRow {
@@ -61,7 +54,7 @@ struct PlaneRow {
 
   PlaneRow(const QuantoGroupWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
            StripScales& strip)
-      : table(numbers_of(weight.bits)), scales(strip.scales) {
+      : table(low_bits(weight.bits)), scales(strip.scales) {
     const uint64_t from = row * weight.columns + begin, to = row * weight.columns + end;
     const uint64_t planes = 8 / static_cast<uint64_t>(weight.bits);
     const uint64_t piece = weight.groups / planes * weight.group_size;
