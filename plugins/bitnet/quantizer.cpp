@@ -1,7 +1,6 @@
 #include "plugins/bitnet/quantizer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "plugins/parts.h"
@@ -14,28 +13,16 @@ namespace {
 
 // One over the mean magnitude of the numbers that are finite, as WeightQuant of transformers has
 // it. call.workspace: a sum for each row, so that threads do not change the result.
-template <typename Type>
-float absmean_scale(const precis_call& call, const sdk::Matrix& matrix,
-                    const typename Type::Stored* values) {
+float absmean_scale(const precis_call& call, const sdk::Matrix& matrix, kernels::WeightType type,
+                    const void* values) {
   auto* sums = static_cast<double*>(call.workspace);
   sdk::for_rows(call, matrix, 1, [&](sdk::RowRange rows) {
-    for (uint64_t row = rows.begin; row < rows.end; ++row) {
-      sums[row] = 0;
-      for (uint64_t i = 0; i < matrix.columns; ++i) {
-        const float value = Type::load(values, row * matrix.columns + i);
-        if (std::isfinite(value)) sums[row] += std::abs(value);
-      }
-    }
+    kernels::bitnet_kernels(kernels::current_isa())
+        .sum_rows(type, values, matrix.columns, rows.begin, rows.end, sums);
   });
   const double sum = std::accumulate(sums, sums + matrix.rows, 0.0);
   const double count = static_cast<double>(std::max<uint64_t>(matrix.elements(), 1));
   return 1.0f / std::max(static_cast<float>(sum / count), 1e-5f);
-}
-
-// -1, 0 and 1 as 0, 1 and 2; NaN as 0.
-unsigned code_of(float scaled) {
-  if (std::isnan(scaled)) return 1;
-  return static_cast<unsigned>(std::clamp(std::nearbyint(scaled), -1.0f, 1.0f) + 1.0f);
 }
 
 }  // namespace
@@ -84,22 +71,15 @@ void BitNetQuantizer::encode(const precis_call& call, const precis_param& param,
   const sdk::Matrix matrix = sdk::matrix(param);
   const sdk::Matrix packed{matrix.rows / kTogether, matrix.columns * kTogether};
   auto* codes = sdk::data<uint8_t>(*parts[kCodes]);
-  kernels::with_type(plugins::weight_type(param.dtype), [&](auto tag) {
+  const void* values = sdk::data<const void>(weight);
+  const kernels::WeightType type = plugins::weight_type(param.dtype);
+  const float scale = absmean_scale(call, matrix, type, values);
+  sdk::for_rows(call, packed, 1, [&](sdk::RowRange rows) {
+    kernels::bitnet_kernels(kernels::current_isa())
+        .encode(type, values, packed.rows, matrix.columns, scale, rows.begin, rows.end, codes);
+  });
+  kernels::with_type(type, [&](auto tag) {
     using Type = decltype(tag);
-    const auto* values = sdk::data<const typename Type::Stored>(weight);
-    const float scale = absmean_scale<Type>(call, matrix, values);
-    sdk::for_rows(call, packed, 1, [&](sdk::RowRange rows) {
-      for (uint64_t row = rows.begin; row < rows.end; ++row) {
-        for (uint64_t i = 0; i < matrix.columns; ++i) {
-          unsigned byte = 0;
-          for (uint64_t k = 0; k < kTogether; ++k) {
-            const uint64_t at = (row + k * packed.rows) * matrix.columns + i;
-            byte |= code_of(Type::load(values, at) * scale) << 2 * k;
-          }
-          codes[row * matrix.columns + i] = static_cast<uint8_t>(byte);
-        }
-      }
-    });
     Type::store(sdk::data<typename Type::Stored>(*parts[kScale]), 0,
                 config_.scale_multiplies ? 1.0f / scale : scale);
   });

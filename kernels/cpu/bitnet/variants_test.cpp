@@ -49,5 +49,29 @@ TEST(BitNetVariants, RoundAlike) {
   }
 }
 
+TEST(BitNetVariants, EncodeAlike) {
+  for (const auto& input : testing::variant_inputs(kRows, kColumns)) {
+    for (const WeightType type : testing::kWeightTypes) {
+      const auto weight = testing::stored_as(type, input.values);
+      const auto sums = [&](Isa isa) {
+        std::vector<double> found(kRows);
+        bitnet_kernels(isa).sum_rows(type, weight.data(), kColumns, 0, kRows, found.data());
+        return found;
+      };
+      const auto codes = [&](Isa isa, float scale) {
+        std::vector<uint8_t> found(kPackedRows * kColumns);
+        bitnet_kernels(isa).encode(type, weight.data(), kPackedRows, kColumns, scale, 0,
+                                   kPackedRows, found.data());
+        return found;
+      };
+      for (const Isa isa : testing::faster_variants()) {
+        EXPECT_EQ(sums(Isa::baseline), sums(isa)) << input.name << ", " << isa_name(isa);
+        for (const float scale : {55.0f, 0.0f, 1e5f})
+          EXPECT_EQ(codes(Isa::baseline, scale), codes(isa, scale)) << input.name;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace precis::kernels

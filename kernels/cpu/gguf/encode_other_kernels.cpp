@@ -1,5 +1,6 @@
 // Encoding of the ternary types, the 4-bit floats and the plain 1- and 2-bit types.
 // Compiled once for each instruction set.
+#include "kernels/cpu/common/lanes.h"
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/scale_search.h"
 
@@ -11,18 +12,52 @@ int round_half_away(float value) {
   return static_cast<int>(std::round(value));
 }
 
-// The code of the doubled E2M1 value nearest to x / d, the first of equals.
-uint8_t nearest_fp4(float x, float d) {
-  int best = 0;
-  float error = std::fabs(static_cast<float>(kFp4Values[0]) * d - x);
-  for (int i = 1; i < 16; ++i) {
-    const float candidate = std::fabs(static_cast<float>(kFp4Values[i]) * d - x);
-    if (candidate < error) {
-      error = candidate;
-      best = i;
+// The codes of the doubled E2M1 values nearest to x / d, the first of equals. Values of the other
+// sign are never nearer than 0, which comes first.
+void nearest_fp4(const float* x, int n, float d, uint8_t* codes) {
+  int i = 0;
+#if PRECIS_LANES > 1
+  for (; i + kLanes <= n; i += kLanes) {
+    const Floats value = Floats::load(x + i), magnitude = abs(value);
+    Floats error = magnitude;
+    Ints code = Ints::of(0);
+    for (int candidate = 1; candidate < 8; ++candidate) {
+      const Floats distance =
+          abs(Floats::of(static_cast<float>(kFp4Values[candidate]) * d) - magnitude);
+      const Mask nearer = distance < error;
+      code = max(code, add_where(nearer, Ints::of(0), Ints::of(candidate)));
+      error = select(nearer, distance, error);
     }
+    const Mask negative = (value < Floats::of(0)) & !(code == Ints::of(0));
+    store_bytes(codes + i, add_where(negative, code, Ints::of(8)));
   }
-  return static_cast<uint8_t>(best);
+#endif
+  for (; i < n; ++i) {
+    int best = 0;
+    float error = std::fabs(static_cast<float>(kFp4Values[0]) * d - x[i]);
+    for (int candidate = 1; candidate < 16; ++candidate) {
+      const float distance = std::fabs(static_cast<float>(kFp4Values[candidate]) * d - x[i]);
+      if (distance < error) {
+        error = distance;
+        best = candidate;
+      }
+    }
+    codes[i] = static_cast<uint8_t>(best);
+  }
+}
+
+// Pairs of codes `half` apart: the first in the low bits.
+void pack_halves(const uint8_t* codes, int half, uint8_t* pairs) {
+  for (int j = 0; j < half; ++j) pairs[j] = static_cast<uint8_t>(codes[j] | codes[j + half] << 4);
+}
+
+// floor(log2(value)) of a positive number, rounded as float32's log2 rounds: what lies just below a
+// power of two is taken for it.
+int whole_log2(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value), mantissa = bits & 0x7fffffu;
+  const int exponent = static_cast<int>(bits >> 23);
+  if (exponent > 0 && exponent < 255 && mantissa < 0x7ff000u) return exponent - 127;
+  return static_cast<int>(std::floor(std::log2(value)));
 }
 
 uint8_t encode_ue4m3(float x) {
@@ -43,10 +78,77 @@ uint8_t encode_ue4m3(float x) {
   return static_cast<uint8_t>((exponent << 3) | static_cast<int>(mantissa));
 }
 
+// Of numbers that are no NaN.
 float absmax(const float* x, int n) {
   float largest = 0;
-  for (int i = 0; i < n; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
+  int i = 0;
+#if PRECIS_LANES > 1
+  Floats found = Floats::of(0);
+  for (; i + kLanes <= n; i += kLanes) found = max(abs(Floats::load(x + i)), found);
+  largest = largest_of(found);
+#endif
+  for (; i < n; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
   return largest;
+}
+
+// Codes 0 to 3 as pairs of bits, four to a byte, the first in the low bits; n is a multiple of 8.
+void pack_two_bits(const uint8_t* codes, int n, uint8_t* out) {
+  for (int i = 0; i < n; i += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, codes + i, sizeof eight);
+    const uint64_t pairs = (eight | eight >> 6) & 0x000f000f000f000f;
+    const uint64_t fours = pairs | pairs >> 12;
+    out[i / 4] = static_cast<uint8_t>(fours & 0xff);
+    out[i / 4 + 1] = static_cast<uint8_t>(fours >> 32 & 0xff);
+  }
+}
+
+// Sums of magnitudes of blocks of kSumBlock numbers, one after another in each.
+constexpr uint64_t kSumBlock = 128;
+void magnitude_sums(const float* row, uint64_t blocks, float* sums) {
+  uint64_t block = 0;
+#if PRECIS_LANES > 1
+  for (; block + kLanes <= blocks; block += kLanes) {
+    Floats sum = Floats::of(0);
+    for (uint64_t i = 0; i < kSumBlock; ++i)
+      sum = sum + abs(Floats::gather(row + block * kSumBlock + i, static_cast<int>(kSumBlock)));
+    sum.store(sums + block);
+  }
+#endif
+  for (; block < blocks; ++block) {
+    sums[block] = 0;
+    for (uint64_t i = 0; i < kSumBlock; ++i) sums[block] += std::fabs(row[block * kSumBlock + i]);
+  }
+}
+
+// A bit for each of kSumBlock numbers: whether it is at least 0.
+void pack_signs(const float* x, uint8_t* bits) {
+#if PRECIS_LANES >= 8
+  for (uint64_t i = 0; i < kSumBlock; i += kLanes) {
+    const uint32_t here = bits_of(Floats::of(0) <= Floats::load(x + i));
+    std::memcpy(bits + i / 8, &here, kLanes / 8);
+  }
+#else
+  std::memset(bits, 0, kSumBlock / 8);
+  for (uint64_t i = 0; i < kSumBlock; ++i)
+    if (x[i] >= 0) bits[i / 8] = static_cast<uint8_t>(bits[i / 8] | 1 << i % 8);
+#endif
+}
+
+// x * scale to the nearest integer, halves away from zero, 0 to 3 once 1 is added.
+void ternary_codes(const float* x, int n, float scale, uint8_t* codes) {
+  int i = 0;
+#if PRECIS_LANES > 1
+  // What lies under one half by a unit in the last place is added to the magnitude.
+  const Ints sign = Ints::of(INT32_MIN), half = as_ints(Floats::of(0x1.fffffep-2f));
+  for (; i + kLanes <= n; i += kLanes) {
+    const Floats value = Floats::load(x + i) * Floats::of(scale);
+    const Ints code = truncate(value + as_floats((as_ints(value) & sign) | half)) + Ints::of(1);
+    store_bytes(codes + i, min(max(code, Ints::of(0)), Ints::of(3)));
+  }
+#endif
+  for (; i < n; ++i)
+    codes[i] = static_cast<uint8_t>(clamp_int(round_half_away(x[i] * scale) + 1, 0, 3));
 }
 
 }  // namespace
@@ -87,15 +189,11 @@ void encode_tq2_0(const float* row, uint64_t columns, const float*, uint8_t* blo
 
 void encode_mxfp4(const float* row, uint64_t columns, const float*, uint8_t* block) {
   for (uint64_t begin = 0; begin < columns; begin += 32, block += 17) {
-    const float* x = row + begin;
-    const float largest = absmax(x, 32);
-    block[0] =
-        largest > 0
-            ? static_cast<uint8_t>(static_cast<int>(std::floor(std::log2(largest))) - 2 + 127)
-            : uint8_t{0};
-    const float d = e8m0_half(block[0]);
-    for (int j = 0; j < 16; ++j)
-      block[1 + j] = static_cast<uint8_t>(nearest_fp4(x[j], d) | (nearest_fp4(x[j + 16], d) << 4));
+    const float largest = absmax(row + begin, 32);
+    block[0] = largest > 0 ? static_cast<uint8_t>(whole_log2(largest) - 2 + 127) : uint8_t{0};
+    uint8_t codes[32];
+    nearest_fp4(row + begin, 32, e8m0_half(block[0]), codes);
+    pack_halves(codes, 16, block + 1);
   }
 }
 
@@ -104,38 +202,33 @@ void encode_nvfp4(const float* row, uint64_t columns, const float*, uint8_t* blo
     for (int group = 0; group < 4; ++group) {
       const float* x = row + begin + 16 * group;
       block[group] = encode_ue4m3(absmax(x, 16) / 6.0f);
-      const float d = ue4m3_half(block[group]);
-      for (int j = 0; j < 8; ++j) {
-        block[4 + 8 * group + j] =
-            static_cast<uint8_t>(nearest_fp4(x[j], d) | (nearest_fp4(x[j + 8], d) << 4));
-      }
+      uint8_t codes[16];
+      nearest_fp4(x, 16, ue4m3_half(block[group]), codes);
+      pack_halves(codes, 8, block + 4 + 8 * group);
     }
   }
 }
 
 void encode_q1_0(const float* row, uint64_t columns, const float*, uint8_t* block) {
-  for (uint64_t begin = 0; begin < columns; begin += 128, block += 18) {
-    const float* x = row + begin;
-    float sum = 0;
-    for (int i = 0; i < 128; ++i) sum += std::fabs(x[i]);
-    store_half(block, sum / 128);
-    std::memset(block + 2, 0, 16);
-    for (int i = 0; i < 128; ++i) {
-      if (x[i] >= 0) block[2 + i / 8] = static_cast<uint8_t>(block[2 + i / 8] | (1 << (i % 8)));
+  constexpr uint64_t kBlocks = 32;
+  float sums[kBlocks];
+  for (uint64_t begin = 0; begin < columns; begin += kBlocks * kSumBlock) {
+    const uint64_t blocks = std::min(kBlocks, (columns - begin) / kSumBlock);
+    magnitude_sums(row + begin, blocks, sums);
+    for (uint64_t i = 0; i < blocks; ++i, block += 18) {
+      store_half(block, sums[i] / kSumBlock);
+      pack_signs(row + begin + i * kSumBlock, block + 2);
     }
   }
 }
 
 void encode_q2_0(const float* row, uint64_t columns, const float*, uint8_t* block) {
   for (uint64_t begin = 0; begin < columns; begin += 64, block += 18) {
-    const float* x = row + begin;
-    const float d = absmax(x, 64), id = d != 0 ? 1.0f / d : 0.0f;
+    const float d = absmax(row + begin, 64);
     store_half(block, d);
-    std::memset(block + 2, 0, 16);
-    for (int i = 0; i < 64; ++i) {
-      const int q = clamp_int(round_half_away(x[i] * id) + 1, 0, 3);
-      block[2 + i / 4] = static_cast<uint8_t>(block[2 + i / 4] | (q << (2 * (i % 4))));
-    }
+    uint8_t codes[64];
+    ternary_codes(row + begin, 64, d != 0 ? 1.0f / d : 0.0f, codes);
+    pack_two_bits(codes, 64, block + 2);
   }
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/cpu/common/dispatch.h"
 #include "kernels/cpu/quanto/quanto.h"
 
@@ -11,16 +13,14 @@ void pack_planes(int bits, const uint8_t* codes, uint64_t groups, uint64_t group
   const uint64_t packed_rows = (groups + per_byte - 1) / per_byte;
   for (uint64_t row = row_begin; row < row_end; ++row) {
     uint8_t* out = packed + row * group_size;
-    for (uint64_t column = 0; column < group_size; ++column) {
-      uint32_t byte = 0;
-      for (uint64_t plane = 0; plane < per_byte; ++plane) {
-        const uint64_t group = row + plane * packed_rows;
-        if (group < groups) {
-          byte |= static_cast<uint32_t>(codes[group * group_size + column])
-                  << (plane * static_cast<uint64_t>(bits));
-        }
-      }
-      out[column] = static_cast<uint8_t>(byte);
+    std::copy_n(codes + row * group_size, group_size, out);
+    for (uint64_t plane = 1; plane < per_byte; ++plane) {
+      const uint64_t group = row + plane * packed_rows;
+      if (group >= groups) break;
+      const uint8_t* from = codes + group * group_size;
+      const int shift = static_cast<int>(plane) * bits;
+      for (uint64_t i = 0; i < group_size; ++i)
+        out[i] = static_cast<uint8_t>(out[i] | from[i] << shift);
     }
   }
 }

@@ -141,6 +141,66 @@ void dequantize_bytes(QuantoByteType type, WeightType scale_type, const uint8_t*
   });
 }
 
+// Minimum and maximum of a group, each the first of its equals, which tells the sign of a zero; a
+// NaN is both.
+struct GroupRange {
+  float low, high;
+};
+
+template <typename Type>
+GroupRange plain_range(const typename Type::Stored* values, uint64_t count) {
+  float low = Type::load(values, 0), high = low;
+  bool nan = false;
+  for (uint64_t i = 0; i < count; ++i) {
+    const float x = Type::load(values, i);
+    nan = nan || x != x;
+    low = x < low ? x : low;
+    high = x > high ? x : high;
+  }
+  if (nan) low = high = std::bit_cast<float>(0x7fc00000u);
+  return {low, high};
+}
+
+template <typename Type>
+GroupRange range_of(const typename Type::Stored* values, uint64_t count) {
+#if PRECIS_LANES > 1
+  if (count % kLanes == 0) {
+    Floats low = load_numbers<Type>(values), high = low;
+    bool nan = any_nan(low, low);
+    for (uint64_t i = kLanes; i < count; i += kLanes) {
+      const Floats here = load_numbers<Type>(values + i);
+      nan = nan || any_nan(here, here);
+      low = min(here, low);
+      high = max(here, high);
+    }
+    const GroupRange range{smallest_of(low), largest_of(high)};
+    if (!nan && range.low != 0 && range.high != 0) return range;
+  }
+#endif
+  return plain_range<Type>(values, count);
+}
+
+// The codes of the numbers of a group: (value + shift) / scale, each step rounded.
+template <typename Type>
+void group_codes(const typename Type::Stored* values, uint64_t count, float shift, float scale,
+                 float levels, uint8_t* codes) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  const Floats none = Floats::of(0), top = Floats::of(levels);
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats sum = round_as<Type>(load_numbers<Type>(values + i) + Floats::of(shift));
+    const Floats q = round_as<Type>(sum / Floats::of(scale));
+    const Floats number = select(q == q, q, none);
+    store_bytes(codes + i, truncate(nearest(min(max(number, none), top))));
+  }
+#endif
+  for (; i < count; ++i) {
+    const float q = Type::round(Type::round(Type::load(values, i) + shift) / scale);
+    const float code = clamp(round_to_even(clamp(q, -1.0f, 256.0f)), 0.0f, levels);
+    codes[i] = static_cast<uint8_t>(static_cast<int32_t>(q == q ? code : 0.0f));
+  }
+}
+
 void quantize_groups(int bits, WeightType weight_type, const void* weight, uint64_t group_size,
                      uint64_t group_begin, uint64_t group_end, uint8_t* codes, void* scales,
                      void* shifts) {
@@ -150,25 +210,12 @@ void quantize_groups(int bits, WeightType weight_type, const void* weight, uint6
     using Stored = typename Type::Stored;
     for (uint64_t group = group_begin; group < group_end; ++group) {
       const auto* values = static_cast<const Stored*>(weight) + group * group_size;
-      float low = Type::load(values, 0), high = low;
-      bool nan = false;
-      for (uint64_t i = 0; i < group_size; ++i) {
-        const float x = Type::load(values, i);
-        nan = nan || x != x;
-        low = x < low ? x : low;
-        high = x > high ? x : high;
-      }
-      if (nan) low = high = std::bit_cast<float>(0x7fc00000u);
+      const auto [low, high] = range_of<Type>(values, group_size);
       const float scale = Type::round(Type::round(high - low) / levels);
       const float shift = -low;
       Type::store(static_cast<Stored*>(scales), group, scale);
       Type::store(static_cast<Stored*>(shifts), group, shift);
-      uint8_t* out = codes + group * group_size;
-      for (uint64_t i = 0; i < group_size; ++i) {
-        const float q = Type::round(Type::round(Type::load(values, i) + shift) / scale);
-        const float code = clamp(round_to_even(clamp(q, -1.0f, 256.0f)), 0.0f, levels);
-        out[i] = static_cast<uint8_t>(static_cast<int32_t>(q == q ? code : 0.0f));
-      }
+      group_codes<Type>(values, group_size, shift, scale, levels, codes + group * group_size);
     }
   });
 }

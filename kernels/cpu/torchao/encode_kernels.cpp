@@ -1,8 +1,7 @@
 // Compiled once for each instruction set.
 #include <cmath>
 
-#include "kernels/cpu/common/float8.h"
-#include "kernels/cpu/common/output.h"
+#include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/torchao/tiles.h"
 #include "kernels/cpu/torchao/torchao.h"
 
@@ -92,17 +91,26 @@ void int8_codes(WeightType type, const void* weight, const AoBlocks& blocks, con
   });
 }
 
-template <typename Type>
-void float8_row(AoCodes format, const typename Type::Stored* values, uint64_t count, float scale,
-                uint8_t* codes) {
-  const float largest = format == AoCodes::float8_e4m3fn ? 448.0f : 57344.0f;
-  for (uint64_t i = 0; i < count; ++i) {
+// Saturated; a NaN keeps its sign.
+template <typename Bytes, typename Type>
+void float8_row(float largest, uint8_t (*code_of)(float), const typename Type::Stored* values,
+                uint64_t count, float scale, uint8_t* codes) {
+  const auto plain = [&](uint64_t i) {
     const float exact = Type::load(values, i) / scale;
     const float above = exact < -largest ? -largest : exact;
-    const float bounded = above > largest ? largest : above;
-    codes[i] = format == AoCodes::float8_e4m3fn ? float_to_float8_e4m3fn(bounded)
-                                                : float_to_float8_e5m2(bounded);
+    codes[i] = code_of(above > largest ? largest : above);
+  };
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats exact = load_numbers<Type>(values + i) / Floats::of(scale);
+    if (!any_nan(exact, exact))
+      store_bytes(codes + i, Bytes::codes(exact, 0));
+    else
+      for (uint64_t lane = 0; lane < kLanes; ++lane) plain(i + lane);
   }
+#endif
+  for (; i < count; ++i) plain(i);
 }
 
 void float8_codes(AoCodes format, WeightType type, const void* weight, const AoBlocks& blocks,
@@ -113,8 +121,13 @@ void float8_codes(AoCodes format, WeightType type, const void* weight, const AoB
     for (uint64_t row = row_begin; row < row_end; ++row) {
       for (uint64_t column = 0; column < blocks.columns; column += blocks.block) {
         const uint64_t at = row * blocks.columns + column;
-        float8_row<Type>(format, values + at, blocks.block, scales[blocks.index(row, column)],
-                         codes + at);
+        const float scale = scales[blocks.index(row, column)];
+        if (format == AoCodes::float8_e4m3fn)
+          float8_row<Float8E4M3FN, Type>(448.0f, float_to_float8_e4m3fn, values + at, blocks.block,
+                                         scale, codes + at);
+        else
+          float8_row<Float8E5M2, Type>(57344.0f, float_to_float8_e5m2, values + at, blocks.block,
+                                       scale, codes + at);
       }
     }
   });
