@@ -46,9 +46,15 @@ void nearest_fp4(const float* x, int n, float d, uint8_t* codes) {
   }
 }
 
-// Pairs of codes `half` apart: the first in the low bits.
+// Pairs of codes `half` apart, a multiple of 8: the first in the low bits.
 void pack_halves(const uint8_t* codes, int half, uint8_t* pairs) {
-  for (int j = 0; j < half; ++j) pairs[j] = static_cast<uint8_t>(codes[j] | codes[j + half] << 4);
+  for (int j = 0; j < half; j += 8) {
+    uint64_t low, high;
+    std::memcpy(&low, codes + j, sizeof low);
+    std::memcpy(&high, codes + half + j, sizeof high);
+    low |= high << 4;
+    std::memcpy(pairs + j, &low, sizeof low);
+  }
 }
 
 // floor(log2(value)) of a positive number, rounded as float32's log2 rounds: what lies just below a

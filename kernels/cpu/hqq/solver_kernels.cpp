@@ -1,6 +1,7 @@
 // Compiled once for each instruction set.
 #include <cmath>
 
+#include "kernels/cpu/common/eight_sums.h"
 #include "kernels/cpu/hqq/code.h"
 #include "kernels/cpu/hqq/hqq.h"
 
@@ -30,16 +31,38 @@ void start_group(const Range& range, int levels, bool round_zero, float* scale, 
 }
 
 template <typename Type>
+Range range_of(const typename Type::Stored* values, uint64_t count, uint64_t step) {
+  const float first = Type::load(values, 0);
+  Range range{first, first};
+  uint64_t i = 1;
+#if PRECIS_LANES > 1
+  if (step == 1 && count % kLanes == 0) {
+    Floats low = load_numbers<Type>(values), high = low, sum = low - low;
+    for (i = kLanes; i < count; i += kLanes) {
+      const Floats here = load_numbers<Type>(values + i);
+      low = min(here, low);
+      high = max(here, high);
+      sum = sum + (here - here);  // a NaN where a number is not finite
+    }
+    // Zeros of both signs: which of them is the least is for the loop below to say.
+    const Range found{smallest_of(low), largest_of(high)};
+    if (!any_nan(sum, sum) && found.low != 0 && found.high != 0) return found;
+    i = 1;
+  }
+#endif
+  for (; i < count; ++i) range.add(Type::load(values, i * step));
+  return range;
+}
+
+template <typename Type>
 void start_of(const typename Type::Stored* weight, const HqqGrid& grid, int levels, bool round_zero,
               uint64_t group_begin, uint64_t group_end, float* scales, float* zeros) {
   const uint64_t count = grid.axis == 1 ? grid.columns : grid.rows;
   const uint64_t step = grid.axis == 1 ? 1 : grid.columns;
   for (uint64_t group = group_begin; group < group_end; ++group) {
-    const uint64_t first = grid.axis == 1 ? group * grid.columns : group;
-    const float value = Type::load(weight, first);
-    Range range{value, value};
-    for (uint64_t i = 1; i < count; ++i) range.add(Type::load(weight, first + i * step));
-    start_group(range, levels, round_zero, scales + group, zeros + group);
+    const auto* first = weight + (grid.axis == 1 ? group * grid.columns : group);
+    start_group(range_of<Type>(first, count, step), levels, round_zero, scales + group,
+                zeros + group);
   }
 }
 
@@ -60,72 +83,116 @@ float shrunk(float error) {
 }
 
 // The zero point that each element by itself asks for, and its error with the present one.
-// scale, zero: of each element.
-template <typename Type>
-void refine_strip(const typename Type::Stored* weight, uint64_t count, const float* scale,
-                  const float* zero, float levels, float* wanted, float* error) {
-  // Below 0.1^(1/1.3) = 0.17013 the operator gives 0: with the errors of real weights, always.
-  constexpr float kNothingLeft = 0.17f;
-  float codes[kStrip], errors[kStrip];
-  int beyond = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    const float value = Type::load(weight, i);
-    const float code = hqq_code(value, scale[i], zero[i], levels);
-    const float difference = value - (code - zero[i]) / scale[i];
-    codes[i] = code;
-    errors[i] = difference;
-    error[i] = std::fabs(difference);
-    wanted[i] = code - value * scale[i];
-    beyond |= error[i] < kNothingLeft ? 0 : 1;
-  }
-  if (beyond == 0) return;
-  for (uint64_t i = 0; i < count; ++i) {
-    if (error[i] < kNothingLeft) continue;
-    wanted[i] = codes[i] - (Type::load(weight, i) - shrunk(errors[i])) * scale[i];
-  }
+struct Wish {
+  float zero, error;
+};
+
+// Below 0.1^(1/1.3) = 0.17013 the operator gives 0: with the errors of real weights, always.
+constexpr float kNothingLeft = 0.17f;
+
+Wish wish_of(float value, float scale, float zero, float levels) {
+  const float code = hqq_code(value, scale, zero, levels);
+  const float difference = value - (code - zero) / scale, error = std::fabs(difference);
+  if (error < kNothingLeft) return {code - value * scale, error};
+  return {code - (value - shrunk(difference)) * scale, error};
 }
 
-// Sums in an order that no vectoriser changes.
-struct Sum {
-  double lanes[8] = {};
-  void add(const float* values, uint64_t count) {
-    uint64_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-      for (uint64_t lane = 0; lane < 8; ++lane) lanes[lane] += values[i + lane];
-    }
-    for (; i < count; ++i) lanes[0] += values[i];
-  }
-  double total() const {
-    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
-           ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
-  }
+#if PRECIS_LANES > 1
+struct Wishes {
+  Floats zero, error;
 };
+
+// Out of line, so that what calls it is small enough to be inlined.
+template <typename Type>
+[[gnu::noinline]] Wishes wishes_one_by_one(const typename Type::Stored* weight, Floats scale, Floats zero,
+                         float levels) {
+  float scales[kLanes], zeros[kLanes], wanted[kLanes], errors[kLanes];
+  scale.store(scales);
+  zero.store(zeros);
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const float value = Type::load(weight, static_cast<uint64_t>(lane));
+    const Wish wish = wish_of(value, scales[lane], zeros[lane], levels);
+    wanted[lane] = wish.zero;
+    errors[lane] = wish.error;
+  }
+  return {Floats::load(wanted), Floats::load(errors)};
+}
+
+// wish_of each lane.
+template <typename Type>
+inline Wishes wishes_of(const typename Type::Stored* weight, Floats scale, Floats zero, float levels) {
+  const Floats value = load_numbers<Type>(weight);
+  const Floats code = hqq_code(value, scale, zero, levels);
+  const Floats error = abs(value - (code - zero) / scale);
+  if (all(error < Floats::of(kNothingLeft))) return {code - value * scale, error};
+  return wishes_one_by_one<Type>(weight, scale, zero, levels);
+}
+#endif
+
+// A row of one group: the sum of its wishes; their errors are added to `errors`.
+template <typename Type>
+double refine_row(const typename Type::Stored* weight, uint64_t count, float scale, float zero,
+                  float levels, EightSums& errors) {
+  EightSums sum;
+  uint64_t i = 0;
+#if PRECIS_LANES >= 8
+  const Floats scales = Floats::of(scale), zeros = Floats::of(zero);
+  for (; i + kLanes <= count; i += kLanes) {
+    const Wishes wishes = wishes_of<Type>(weight + i, scales, zeros, levels);
+    sum.add(wishes.zero);
+    errors.add(wishes.error);
+  }
+#endif
+  for (; i < count; i += kStrip) {
+    float wanted[kStrip], error[kStrip];
+    const uint64_t here = std::min(kStrip, count - i);
+    for (uint64_t j = 0; j < here; ++j) {
+      const Wish wish = wish_of(Type::load(weight, i + j), scale, zero, levels);
+      wanted[j] = wish.zero;
+      error[j] = wish.error;
+    }
+    sum.add(wanted, here);
+    errors.add(error, here);
+  }
+  return sum.total();
+}
 
 template <typename Type>
 double refine_rows(const typename Type::Stored* weight, const HqqGrid& grid, float levels,
                    uint64_t begin, uint64_t end, const float* scales, float* zeros) {
-  Sum errors;
+  EightSums errors;
   for (uint64_t row = begin; row < end; ++row) {
-    float scale[kStrip], zero[kStrip], wanted[kStrip], error[kStrip];
-    std::fill_n(scale, kStrip, scales[row]);
-    std::fill_n(zero, kStrip, zeros[row]);
-    Sum sum;
-    for (uint64_t first = 0; first < grid.columns; first += kStrip) {
-      const uint64_t count = std::min(kStrip, grid.columns - first);
-      refine_strip<Type>(weight + row * grid.columns + first, count, scale, zero, levels, wanted,
-                         error);
-      sum.add(wanted, count);
-      errors.add(error, count);
-    }
-    zeros[row] = static_cast<float>(sum.total() / static_cast<double>(grid.columns));
+    const double sum = refine_row<Type>(weight + row * grid.columns, grid.columns, scales[row],
+                                        zeros[row], levels, errors);
+    zeros[row] = static_cast<float>(sum / static_cast<double>(grid.columns));
   }
   return errors.total();
+}
+
+// A strip of a row whose columns are of groups of their own.
+template <typename Type>
+void refine_strip(const typename Type::Stored* weight, uint64_t count, const float* scale,
+                  const float* zero, float levels, float* wanted, float* error) {
+  uint64_t i = 0;
+#if PRECIS_LANES > 1
+  for (; i + kLanes <= count; i += kLanes) {
+    const Wishes wishes =
+        wishes_of<Type>(weight + i, Floats::load(scale + i), Floats::load(zero + i), levels);
+    wishes.zero.store(wanted + i);
+    wishes.error.store(error + i);
+  }
+#endif
+  for (; i < count; ++i) {
+    const Wish wish = wish_of(Type::load(weight, i), scale[i], zero[i], levels);
+    wanted[i] = wish.zero;
+    error[i] = wish.error;
+  }
 }
 
 template <typename Type>
 double refine_columns(const typename Type::Stored* weight, const HqqGrid& grid, float levels,
                       uint64_t begin, uint64_t end, const float* scales, float* zeros) {
-  Sum errors;
+  EightSums errors;
   for (uint64_t first = begin; first < end; first += kStrip) {
     const uint64_t count = std::min(kStrip, end - first);
     double sums[kStrip] = {};

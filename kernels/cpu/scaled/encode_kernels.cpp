@@ -51,6 +51,23 @@ ValueRange range_of(const typename Type::Stored* weight, uint64_t begin, uint64_
   return {number_at(low), number_at(high)};
 }
 
+// The least symmetric range around the values; a NaN wins.
+template <typename Type>
+ValueRange magnitudes_of(const typename Type::Stored* weight, uint64_t begin, uint64_t end) {
+  float absmax;
+#if PRECIS_LANES > 1
+  uint64_t i = begin;
+  Ints largest = Ints::of(0);
+  for (; i + kLanes <= end; i += kLanes)
+    largest = max(largest, as_ints(abs(load_numbers<Type>(weight + i))));
+  absmax = std::bit_cast<float>(
+      std::max(largest_of(largest), std::bit_cast<int32_t>(absmax_of<Type>(weight, i, end))));
+#else
+  absmax = absmax_of<Type>(weight, begin, end);
+#endif
+  return {std::isnan(absmax) ? absmax : -absmax, absmax};
+}
+
 // A NaN of either side wins.
 ValueRange join(ValueRange a, ValueRange b) {
   if (std::isnan(a.low)) return a;
@@ -238,8 +255,9 @@ void store_tiles(const ScaledEncoding& encoding, const typename Type::Stored* we
     const uint64_t end = std::min(begin + encoding.tiles.columns, columns);
     ValueRange found;
     const bool measured = whole == nullptr && encoding.given_scales == nullptr;
+    const auto range_in = encoding.symmetric ? magnitudes_of<Type> : range_of<Type>;
     for (uint64_t row = row_begin; row < row_end && measured; ++row)
-      found = join(found, range_of<Type>(weight, row * columns + begin, row * columns + end));
+      found = join(found, range_in(weight, row * columns + begin, row * columns + end));
     store_tile<Type>(encoding, whole == nullptr ? found : *whole, global, row_begin, tile, scales,
                      zeros);
   }
@@ -311,26 +329,35 @@ int narrow(const ScaledEncoding& encoding, float value) {
 }
 
 #if PRECIS_LANES > 1
-bool has_lanes(const ScaledEncoding& encoding) {
-  if (encoding.rows.type == NarrowType::float4_e2m1)
-    return encoding.scale_rule != ScaleRule::exponent_above &&
-           encoding.scale_rule != ScaleRule::exponent_ceiling;
-  return encoding.rows.type != NarrowType::float6_e2m3;
-}
-
-// float4_code of each lane.
+// float4_code of each lane: by the midpoints of neighbours, of which a rule takes some, all or none
+// for the larger.
 Ints float4_codes(ScaleRule rule, Floats value) {
   const Floats magnitude = abs(value);
   Ints code = Ints::of(0);
-  for (const float bound : {0.25f, 1.25f, 2.5f, 5.0f})
-    code = add_where(Floats::of(bound) < magnitude, code, Ints::of(1));
-  for (const float bound : {0.75f, 1.75f, 3.5f})
-    code = add_where(Floats::of(bound) <= magnitude, code, Ints::of(1));
+  const auto count = [&](float bound, bool takes_ties) {
+    const Floats middle = Floats::of(bound);
+    code = add_where(takes_ties ? middle <= magnitude : middle < magnitude, code, Ints::of(1));
+  };
+  const bool away = rule == ScaleRule::exponent_above;
+  const bool toward_zero = rule == ScaleRule::exponent_ceiling;
+  for (const float bound : {0.25f, 1.25f, 2.5f, 5.0f}) count(bound, away);
+  for (const float bound : {0.75f, 1.75f, 3.5f}) count(bound, !toward_zero);
+  if (away) return code | ((as_ints(value) >> 28) & Ints::of(8));
+  if (toward_zero) return add_where(!(Floats::of(0) < value), code, Ints::of(8));
   const float negative = rule == ScaleRule::exponent_positive_zero ? -0.25f : 0.0f;
   return add_where(value < Floats::of(negative), code, Ints::of(8));
 }
 
-// The same of lanes, where has_lanes.
+// float_to_float6_e2m3 of each lane.
+Ints float6_codes(Floats value) {
+  const Ints bits = as_ints(value), largest = as_ints(Floats::of(kLargestE2M3));
+  const Ints magnitude = min(bits & Ints::of(0x7fffffff), largest);
+  const Ints step = max((magnitude >> 23) - Ints::of(127), Ints::of(0));
+  const Floats scaled = as_floats(magnitude) * as_floats((Ints::of(127 + 3) - step) << 23);
+  return ((bits >> 26) & Ints::of(0x20)) | ((step << 3) + truncate(round_to_even(scaled)));
+}
+
+// The same of lanes.
 Ints narrow(const ScaledEncoding& encoding, Floats value) {
   if (encoding.rows.type == NarrowType::float8_e4m3fn) {
     const Floats sum = value + Floats::of(0);
@@ -338,6 +365,7 @@ Ints narrow(const ScaledEncoding& encoding, Floats value) {
   }
   if (encoding.rows.type == NarrowType::float4_e2m1)
     return float4_codes(encoding.scale_rule, value);
+  if (encoding.rows.type == NarrowType::float6_e2m3) return float6_codes(value);
   const auto half = static_cast<float>(1 << (encoding.bits - 1));
   const Floats number = select(value == value, value, Floats::of(0));
   return truncate(round_to_even(min(max(number, Floats::of(-half)), Floats::of(half - 1))));
@@ -366,7 +394,7 @@ void encode_run(const ScaledEncoding& encoding, const typename Type::Stored* wei
   };
   uint64_t i = 0;
 #if PRECIS_LANES > 1
-  for (; i + kLanes <= count && has_lanes(encoding); i += kLanes)
+  for (; i + kLanes <= count; i += kLanes)
     narrow(encoding, moved(load_numbers<Type>(weight + i))).store(codes + i);
 #endif
   for (; i < count; ++i) codes[i] = narrow(encoding, moved(Type::load(weight, i)));

@@ -142,6 +142,27 @@ inline void store_whole_codes(int bits, const int* numbers, uint64_t count, uint
     to[i] = static_cast<uint8_t>((numbers[2 * i] + 8) | (numbers[2 * i + 1] + 8) << 4);
 }
 
+// Codes of 6 bits, four in three bytes.
+inline void store_six_bits(const int* numbers, uint64_t count, uint8_t* to) {
+  uint64_t i = 0;
+  for (; i + 8 <= count; i += 8, to += 6) {
+    uint8_t codes[8];
+    for (uint64_t j = 0; j < 8; ++j) codes[j] = static_cast<uint8_t>(numbers[i + j]);
+    uint64_t eight;
+    std::memcpy(&eight, codes, sizeof eight);
+    const uint64_t twelves = (eight & 0x003f003f003f003f) | (eight & 0x3f003f003f003f00) >> 2;
+    const uint64_t three = (twelves & 0x00000fff00000fff) | (twelves & 0x0fff00000fff0000) >> 4;
+    const uint64_t six = (three & 0xffffff) | three >> 32 << 24;
+    std::memcpy(to, &six, 6);
+  }
+  for (; i < count; i += 4, to += 3) {
+    uint32_t word = 0;
+    for (uint64_t j = 0; j < std::min<uint64_t>(4, count - i); ++j)
+      word |= static_cast<uint32_t>(numbers[i + j]) << (6 * j);
+    for (uint64_t j = 0; j < 3; ++j) to[j] = static_cast<uint8_t>(word >> (8 * j));
+  }
+}
+
 // Stores columns [begin, begin + count) of a row of integers, or of codes of a float format;
 // `begin` is a multiple of 32. Rows of a pair are stored in order.
 inline void store_row(const NarrowRows& rows, const int* numbers, uint64_t begin, uint64_t count,
@@ -158,14 +179,7 @@ inline void store_row(const NarrowRows& rows, const int* numbers, uint64_t begin
       if (count % 2 != 0) to[(begin + count) / 2] = static_cast<uint8_t>(numbers[count - 1]);
       return;
     case NarrowType::float6_e2m3:
-      for (uint64_t i = 0; i < count; i += 4) {
-        uint32_t word = 0;
-        for (uint64_t j = 0; j < 4 && i + j < count; ++j)
-          word |= static_cast<uint32_t>(numbers[i + j]) << (6 * j);
-        for (uint64_t j = 0; j < 3; ++j)
-          to[(begin + i) / 4 * 3 + j] = static_cast<uint8_t>(word >> (8 * j));
-      }
-      return;
+      return store_six_bits(numbers, count, to + begin / 4 * 3);
     case NarrowType::int4_row_pairs:
       for (uint64_t i = 0; i < count; ++i) {
         const int code = numbers[i] & 15;
