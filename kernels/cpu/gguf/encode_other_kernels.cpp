@@ -1,5 +1,6 @@
 // Encoding of the ternary types, the 4-bit floats and the plain 1- and 2-bit types.
 // Compiled once for each instruction set.
+#include "kernels/cpu/common/bit_fields.h"
 #include "kernels/cpu/common/lanes.h"
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/scale_search.h"
@@ -95,18 +96,6 @@ float absmax(const float* x, int n) {
 #endif
   for (; i < n; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
   return largest;
-}
-
-// Codes 0 to 3 as pairs of bits, four to a byte, the first in the low bits; n is a multiple of 8.
-void pack_two_bits(const uint8_t* codes, int n, uint8_t* out) {
-  for (int i = 0; i < n; i += 8) {
-    uint64_t eight;
-    std::memcpy(&eight, codes + i, sizeof eight);
-    const uint64_t pairs = (eight | eight >> 6) & 0x000f000f000f000f;
-    const uint64_t fours = pairs | pairs >> 12;
-    out[i / 4] = static_cast<uint8_t>(fours & 0xff);
-    out[i / 4 + 1] = static_cast<uint8_t>(fours >> 32 & 0xff);
-  }
 }
 
 // Sums of magnitudes of blocks of kSumBlock numbers, one after another in each.
@@ -234,7 +223,7 @@ void encode_q2_0(const float* row, uint64_t columns, const float*, uint8_t* bloc
     store_half(block, d);
     uint8_t codes[64];
     ternary_codes(row + begin, 64, d != 0 ? 1.0f / d : 0.0f, codes);
-    pack_two_bits(codes, 64, block + 2);
+    pack_bit_fields(2, codes, 64, block + 2);
   }
 }
 

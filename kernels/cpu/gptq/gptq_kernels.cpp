@@ -191,16 +191,8 @@ void load_codes(const GptqFormat& format, const GptqShape& shape, const uint32_t
                 uint64_t row, uint64_t column, uint8_t* codes) {
   const auto bits = static_cast<uint64_t>(format.bits);
   const uint32_t* from = qweight + column / 32 * bits * shape.rows + row;
-  uint32_t words[8];
-  for (uint64_t word = 0; word < bits; ++word) words[word] = from[word * shape.rows];
-  if (format.bits == 4) {
-    for (uint64_t word = 0; word < 4; ++word) {
-      for (uint64_t i = 0; i < 8; ++i)
-        codes[8 * word + i] = static_cast<uint8_t>(words[word] >> (4 * i) & 15);
-    }
-    return;
-  }
-  unpack_codes(format, words, codes);
+  unpack_codes(
+      format, [&](int word) { return from[static_cast<uint64_t>(word) * shape.rows]; }, codes);
 }
 
 constexpr uint64_t kTile = 16;
@@ -256,6 +248,32 @@ void pack_words(const GptqFormat& format, const GptqShape& shape, const uint32_t
   }
 }
 
+// Codes of less than 4 bits as nibbles, packed[row - row_begin][columns / 2].
+void pack_nibbles(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
+                  uint64_t row_begin, uint64_t row_end, uint8_t* packed) {
+  for (uint64_t block = row_begin; block < row_end; block += kTogether) {
+    for (uint64_t column = 0; column < shape.columns; column += kTogether) {
+      for (uint64_t row = block; row < std::min(row_end, block + kTogether); ++row) {
+        uint8_t codes[kTogether];
+        load_codes(format, shape, qweight, row, column, codes);
+        pack_bit_fields(4, codes, kTogether,
+                        packed + ((row - row_begin) * shape.columns + column) / 2);
+      }
+    }
+  }
+}
+
+// Bits of a code once rows are packed; 0: not packed.
+uint64_t packed_bits(const GptqFormat& format) {
+  return format.bits == 8 ? 8 : format.bits <= 4 ? 4 : 0;
+}
+
+void pack(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
+          uint64_t row_begin, uint64_t row_end, uint8_t* packed) {
+  const auto pack_codes = has_whole_codes(format) ? pack_words : pack_nibbles;
+  pack_codes(format, shape, qweight, row_begin, row_end, packed);
+}
+
 // Scales and zero points of rows [row_begin, row_end): [row - row_begin][group].
 template <typename Scale>
 std::vector<Affine> load_groups(const GptqFormat& format, const GptqShape& shape,
@@ -290,7 +308,7 @@ void decode_columns(const GptqShape& shape, const uint8_t* codes, const int32_t*
   }
 }
 
-// A row of whole codes whose groups are neighbours.
+// A packed row whose groups are neighbours.
 template <typename Scale, typename Out>
 void decode_packed_row(const GptqFormat& format, const GptqShape& shape, const uint8_t* packed,
                        const Affine* groups, typename Out::Stored* out) {
@@ -317,10 +335,10 @@ template <typename Scale, typename Out>
 void dequantize_rows(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
                      const int32_t* group_of, const std::vector<Affine>& groups, uint64_t row_begin,
                      uint64_t row_end, typename Out::Stored* out) {
-  if (has_whole_codes(format) && group_of == nullptr && shape.group_size % 2 == 0) {
-    const uint64_t row_bytes = shape.columns * static_cast<uint64_t>(format.bits) / 8;
+  if (packed_bits(format) != 0 && group_of == nullptr && shape.group_size % 2 == 0) {
+    const uint64_t row_bytes = shape.columns * packed_bits(format) / 8;
     std::vector<uint8_t> packed((row_end - row_begin) * row_bytes);
-    pack_words(format, shape, qweight, row_begin, row_end, packed.data());
+    pack(format, shape, qweight, row_begin, row_end, packed.data());
     for (uint64_t i = 0; i < row_end - row_begin; ++i)
       decode_packed_row<Scale, Out>(format, shape, &packed[i * row_bytes],
                                     &groups[i * shape.groups()], out + i * shape.columns);
@@ -356,20 +374,8 @@ void dequantize(GptqFormat format, GptqShape shape, const uint32_t* qweight, con
 
 void pack_rows(GptqFormat format, GptqShape shape, const uint32_t* qweight, uint64_t row_begin,
                uint64_t row_end, uint8_t* packed) {
-  if (has_whole_codes(format))
-    return pack_words(format, shape, qweight, row_begin, row_end,
-                      packed + row_begin * shape.columns * static_cast<uint64_t>(format.bits) / 8);
-  for (uint64_t block = row_begin; block < row_end; block += kTogether) {
-    for (uint64_t column = 0; column < shape.columns; column += kTogether) {
-      for (uint64_t row = block; row < std::min(row_end, block + kTogether); ++row) {
-        uint8_t codes[kTogether];
-        load_codes(format, shape, qweight, row, column, codes);
-        uint8_t* to = packed + (row * shape.columns + column) / 2;
-        for (uint64_t i = 0; i < kTogether; i += 2)
-          to[i / 2] = static_cast<uint8_t>(codes[i] | codes[i + 1] << 4);
-      }
-    }
-  }
+  pack(format, shape, qweight, row_begin, row_end,
+       packed + row_begin * shape.columns * packed_bits(format) / 8);
 }
 
 template <typename Scale, typename Out>

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/common/bit_fields.h"
 #include "kernels/cpu/gptq/gptq.h"
 
 namespace precis::kernels {
@@ -21,53 +22,26 @@ void for_planes(int bits, Body&& body) {
 }
 
 inline void pack_codes(const GptqFormat& format, const uint8_t* codes, uint32_t* words) {
-  for (int i = 0; i < format.bits; ++i) words[i] = 0;
-  if (format.planar) {
-    for_planes(format.bits, [&](int width, int first, int bit) {
-      const int each = 32 / width;
-      const uint32_t mask = (1u << width) - 1;
-      for (int i = 0; i < 32; ++i)
-        words[first + i / each] |= ((codes[i] >> bit) & mask) << (i % each * width);
-    });
-    return;
-  }
-  if (format.bits == 4) {
-    // Eight shifts of each word, one code at a time, are not vectorised.
-    uint8_t bytes[16];
-    for (int i = 0; i < 16; ++i)
-      bytes[i] = static_cast<uint8_t>(codes[2 * i] | codes[2 * i + 1] << 4);
-    for (int i = 0; i < 4; ++i)
-      words[i] = bytes[4 * i] | uint32_t{bytes[4 * i + 1]} << 8 | uint32_t{bytes[4 * i + 2]} << 16 |
-                 uint32_t{bytes[4 * i + 3]} << 24;
-    return;
-  }
-  for (int i = 0; i < 32; ++i) {
-    const int position = i * format.bits, word = position / 32, bit = position % 32;
-    words[word] |= uint32_t{codes[i]} << bit;
-    if (bit + format.bits > 32) words[word + 1] |= uint32_t{codes[i]} >> (32 - bit);
-  }
+  if (!format.planar) return pack_words(format.bits, codes, words);
+  for_planes(format.bits, [&](int width, int first, int bit) {
+    const int mask = (1 << width) - 1;
+    uint8_t plane[32];
+    for (int i = 0; i < 32; ++i) plane[i] = static_cast<uint8_t>(codes[i] >> bit & mask);
+    pack_words(width, plane, words + first);
+  });
 }
 
-inline void unpack_codes(const GptqFormat& format, const uint32_t* words, uint8_t* codes) {
-  const uint32_t all = (1u << format.bits) - 1;
-  if (format.planar) {
-    for (int i = 0; i < 32; ++i) codes[i] = 0;
-    for_planes(format.bits, [&](int width, int first, int bit) {
-      const int each = 32 / width;
-      const uint32_t mask = (1u << width) - 1;
-      for (int i = 0; i < 32; ++i) {
-        codes[i] |=
-            static_cast<uint8_t>(((words[first + i / each] >> (i % each * width)) & mask) << bit);
-      }
-    });
-    return;
-  }
-  for (int i = 0; i < 32; ++i) {
-    const int position = i * format.bits, word = position / 32, bit = position % 32;
-    uint32_t code = words[word] >> bit;
-    if (bit + format.bits > 32) code |= words[word + 1] << (32 - bit);
-    codes[i] = static_cast<uint8_t>(code & all);
-  }
+// word_at(i): word i of them.
+template <typename WordAt>
+inline void unpack_codes(const GptqFormat& format, WordAt word_at, uint8_t* codes) {
+  if (!format.planar) return unpack_words(format.bits, word_at, codes);
+  std::memset(codes, 0, 32);
+  for_planes(format.bits, [&](int width, int first, int bit) {
+    uint8_t plane[32];
+    unpack_words(
+        width, [&](int word) { return word_at(first + word); }, plane);
+    for (int i = 0; i < 32; ++i) codes[i] = static_cast<uint8_t>(codes[i] | plane[i] << bit);
+  });
 }
 
 // Zero points less one: where fields divide a word, one subtraction for the whole word, borrows
@@ -92,7 +66,8 @@ inline void unpack_zeros(const GptqFormat& format, const uint32_t* words, uint8_
   const uint32_t ones = format.zero_less_one ? ones_of_fields(format.bits) : 0;
   uint32_t adjusted[8];
   for (int i = 0; i < format.bits; ++i) adjusted[i] = words[i] + ones;
-  unpack_codes(format, adjusted, zeros);
+  unpack_codes(
+      format, [&](int i) { return adjusted[i]; }, zeros);
   if (!format.zero_less_one || ones != 0) return;
   for (int i = 0; i < 32; ++i)
     zeros[i] = static_cast<uint8_t>((zeros[i] + 1) & ((1 << format.bits) - 1));

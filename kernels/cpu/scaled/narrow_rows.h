@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cpu/common/bit_fields.h"
 #include "kernels/cpu/common/byte_numbers.h"
 #include "kernels/cpu/common/microscaling.h"
 #include "kernels/cpu/common/value_table.h"
@@ -18,15 +19,12 @@ inline uint32_t word_at(const void* words, uint64_t i) {
   return word;
 }
 
-// 32 codes of `bits` bits out of as many words.
+// The integers of 32 codes of `bits` bits, with half of their range added, in as many words.
 inline void unpack_stream(int bits, const uint32_t* words, float* values) {
-  const uint32_t mask = (1u << bits) - 1;
+  uint8_t codes[32];
+  unpack_bit_fields(bits, reinterpret_cast<const uint8_t*>(words), 32, codes);
   const int offset = 1 << (bits - 1);
-  for (int i = 0; i < 32; ++i) {
-    const int word = i * bits / 32, bit = i * bits % 32;
-    const uint64_t both = words[word] | (bit + bits > 32 ? uint64_t{words[word + 1]} << 32 : 0);
-    values[i] = static_cast<float>(static_cast<int>(both >> bit & mask) - offset);
-  }
+  for (int i = 0; i < 32; ++i) values[i] = static_cast<float>(codes[i] - offset);
 }
 
 // Of integers of 4 bits with 8 added.
@@ -148,12 +146,7 @@ inline void store_six_bits(const int* numbers, uint64_t count, uint8_t* to) {
   for (; i + 8 <= count; i += 8, to += 6) {
     uint8_t codes[8];
     for (uint64_t j = 0; j < 8; ++j) codes[j] = static_cast<uint8_t>(numbers[i + j]);
-    uint64_t eight;
-    std::memcpy(&eight, codes, sizeof eight);
-    const uint64_t twelves = (eight & 0x003f003f003f003f) | (eight & 0x3f003f003f003f00) >> 2;
-    const uint64_t three = (twelves & 0x00000fff00000fff) | (twelves & 0x0fff00000fff0000) >> 4;
-    const uint64_t six = (three & 0xffffff) | three >> 32 << 24;
-    std::memcpy(to, &six, 6);
+    pack_bit_fields(6, codes, 8, to);
   }
   for (; i < count; i += 4, to += 3) {
     uint32_t word = 0;
@@ -197,13 +190,11 @@ inline void store_row(const NarrowRows& rows, const int* numbers, uint64_t begin
     store_whole_codes(rows.bits, numbers, i, to + begin * bits / 8);
   }
   for (; i < count; i += 32) {
-    uint32_t words[8] = {};
-    for (uint64_t j = 0; j < std::min<uint64_t>(32, count - i); ++j) {
-      const uint64_t word = j * bits / 32, bit = j * bits % 32;
-      const auto code = static_cast<uint64_t>(numbers[i + j] + offset) << bit;
-      words[word] |= static_cast<uint32_t>(code);
-      if (bit + bits > 32) words[word + 1] |= static_cast<uint32_t>(code >> 32);
-    }
+    uint8_t fields[32] = {};
+    for (uint64_t j = 0; j < std::min<uint64_t>(32, count - i); ++j)
+      fields[j] = static_cast<uint8_t>(numbers[i + j] + offset);
+    uint8_t words[32];
+    pack_bit_fields(rows.bits, fields, 32, words);
     const uint64_t first = (begin + i) / 32 * bits;
     std::memcpy(to + first * 4, words, std::min(bits, rows.row_bytes() / 4 - first) * 4);
   }
