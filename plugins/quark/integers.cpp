@@ -30,39 +30,43 @@ void find_group(kernels::ValueRange range, bool symmetric, float& scale, int32_t
   zero = symmetric ? 0 : static_cast<int32_t>(std::clamp(-lowest, 0.0f, 15.0f));
 }
 
-Groups find_groups(kernels::WeightType type, const void* weight, bool symmetric,
-                   const kernels::AwqShape& shape) {
+Groups find_groups(const precis_call& call, const precis_param& param, const void* weight,
+                   bool symmetric, const kernels::AwqShape& shape) {
   Groups groups{std::vector<float>(shape.rows * shape.groups()),
                 std::vector<int32_t>(shape.rows * shape.groups())};
+  const auto type = plugins::weight_type(param.dtype);
   const auto& kernel = kernels::scaled_kernels(kernels::current_isa());
-  kernels::with_type(type, [&](auto tag) {
-    for (uint64_t i = 0; i < groups.scales.size(); ++i) {
-      const auto range =
-          kernel.range(type, weight, i * shape.group_size, (i + 1) * shape.group_size);
-      find_group<decltype(tag)>(range, symmetric, groups.scales[i], groups.zeros[i]);
-    }
+  sdk::for_rows(call, sdk::matrix(param), 1, [&](sdk::RowRange rows) {
+    kernels::with_type(type, [&](auto tag) {
+      for (uint64_t i = rows.begin * shape.groups(); i < rows.end * shape.groups(); ++i) {
+        const auto range =
+            kernel.range(type, weight, i * shape.group_size, (i + 1) * shape.group_size);
+        find_group<decltype(tag)>(range, symmetric, groups.scales[i], groups.zeros[i]);
+      }
+    });
   });
   return groups;
 }
 
-// Numbers of rows [row, row + 8), `step` apart, as words from `words` on, `words_apart`.
-template <typename Number>
-void pack(const Number* numbers, uint64_t step, uint64_t count, uint32_t* words,
-          uint64_t words_apart) {
-  for (uint64_t i = 0; i < count; ++i) {
+// Zero points of rows [row, row + 8).
+void pack_zeros(const Groups& groups, const kernels::AwqShape& shape, uint64_t row,
+                uint32_t* zero_words) {
+  for (uint64_t group = 0; group < shape.groups(); ++group) {
     uint32_t word = 0;
-    for (uint64_t row = 0; row < kTogether; ++row)
-      word |= static_cast<uint32_t>(numbers[row * step + i] & 15) << kShift[row];
-    words[i * words_apart] = word;
+    for (uint64_t i = 0; i < kTogether; ++i)
+      word |= static_cast<uint32_t>(groups.zeros[(row + i) * shape.groups() + group] & 15)
+              << kShift[i];
+    zero_words[group * (shape.rows / kTogether) + row / kTogether] = word;
   }
 }
 
 // Rounded multiples of the scales as codes: the zero point comes after the rounding.
 void move(const Groups& groups, const kernels::AwqShape& shape, uint64_t row, int8_t* codes) {
   const int lowest = shape.sign == 0 ? 0 : -8;
-  for (uint64_t i = 0; i < shape.columns; ++i) {
-    const int zero = groups.zeros[row * shape.groups() + i / shape.group_size];
-    codes[i] = static_cast<int8_t>(std::clamp(codes[i] + zero, lowest, lowest + 15));
+  for (uint64_t group = 0; group < shape.groups(); ++group) {
+    const int zero = groups.zeros[row * shape.groups() + group];
+    for (uint64_t i = 0; i < shape.group_size; ++i, ++codes)
+      *codes = static_cast<int8_t>(std::clamp(*codes + zero, lowest, lowest + 15));
   }
 }
 
@@ -119,7 +123,7 @@ void encode_packed(const precis_call& call, const TensorConfig& weights, const p
   const kernels::AwqShape shape = packed_shape(weights, param);
   const auto type = plugins::weight_type(param.dtype);
   const void* values = sdk::data<const void>(weight);
-  const Groups groups = find_groups(type, values, weights.symmetric, shape);
+  const Groups groups = find_groups(call, param, values, weights.symmetric, shape);
   store_scales(groups, shape, *parts[kScales]);
   kernels::ScaledEncoding encoding{{kernels::NarrowType::int8, 8, false, shape.columns},
                                    {1, shape.group_size, shape.groups()}};
@@ -129,19 +133,18 @@ void encode_packed(const precis_call& call, const TensorConfig& weights, const p
   std::vector<std::byte> scales(groups.scales.size() * sizeof(float));
   auto* code_words = sdk::data<uint32_t>(*parts[kCodes]);
   auto* zero_words = sdk::data<uint32_t>(*parts[kZeros]);
-  const uint64_t words = shape.rows / kTogether;
   sdk::for_rows(call, sdk::matrix(param), kTogether, [&](sdk::RowRange rows) {
     kernels::scaled_kernels(kernels::current_isa())
         .quantize(type, values, encoding, nullptr, 1, rows.begin, rows.end, codes.data(),
                   scales.data(), nullptr);
+    int8_t* first = codes.data() + rows.begin * shape.columns;
     for (uint64_t row = rows.begin; row < rows.end; ++row)
       move(groups, shape, row, codes.data() + row * shape.columns);
-    for (uint64_t row = rows.begin; row < rows.end; row += kTogether) {
-      pack(codes.data() + row * shape.columns, shape.columns, shape.columns,
-           code_words + row / kTogether, words);
-      pack(groups.zeros.data() + row * shape.groups(), shape.groups(), shape.groups(),
-           zero_words + row / kTogether, words);
-    }
+    kernels::awq_kernels(kernels::current_isa())
+        .store_codes(shape, reinterpret_cast<const uint8_t*>(first), rows.begin, rows.end,
+                     code_words);
+    for (uint64_t row = rows.begin; row < rows.end; row += kTogether)
+      pack_zeros(groups, shape, row, zero_words);
   });
 }
 

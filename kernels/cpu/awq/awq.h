@@ -56,6 +56,10 @@ struct AwqKernels {
   // The scales of all groups, and their zero points as codes or, in gemv_fast, as what is added.
   void (*read_affine)(AwqLayout layout, AwqShape shape, const void* qzeros, WeightType scale_type,
                       const void* scales, float* scale_of, float* zero_of);
+  // Rows [row_begin, row_end) of gemm, whole eights, of codes[row - row_begin][columns], whose low
+  // 4 bits count.
+  void (*store_codes)(AwqShape shape, const uint8_t* codes, uint64_t row_begin, uint64_t row_end,
+                      uint32_t* qweight);
   // Codes of rows [row_begin, row_end), whole eights, as kernels/cpu/groups has them.
   void (*pack_rows)(AwqLayout layout, AwqShape shape, const void* qweight, uint64_t row_begin,
                     uint64_t row_end, uint8_t* codes);

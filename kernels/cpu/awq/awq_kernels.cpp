@@ -1,16 +1,12 @@
 // Compiled once for each instruction set.
 #include <vector>
 
-#include "kernels/cpu/awq/awq.h"
-
+#include "kernels/cpu/awq/layouts.h"
 #include "kernels/cpu/common/value_table.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
-
-constexpr uint64_t kTogether = 8;  // rows that share words
-constexpr uint64_t kNibbleOfRow[8] = {0, 4, 1, 5, 2, 6, 3, 7};
 
 // Of this namespace alone, so that containers of it are no symbols that instruction sets share.
 struct Affine {
@@ -19,15 +15,6 @@ struct Affine {
 struct Code {
   uint8_t value;
 };
-
-// Where in gemv_fast the code of a column stands, within the words of a row of four.
-struct FastPlace {
-  uint64_t word, nibble;
-};
-FastPlace fast_place(uint64_t row, uint64_t column) {
-  const uint64_t k = column / 64, h = column / 32 % 2, a = column / 8 % 4, b = column / 2 % 4;
-  return {64 * k + 16 * (row % 4) + 8 * h + 2 * b + column % 2, a};
-}
 
 struct Range {
   float low, high;
@@ -101,33 +88,23 @@ void round_to_halves(const typename Type::Stored* in, uint64_t count, float* val
   for (; i < count; ++i) values[i] = F16::round(Type::load(in, i));
 }
 
-void store_gemm(const AwqShape& shape, uint64_t row, const Code* codes, const Affine* groups,
-                uint32_t* qweight, uint32_t* qzeros, uint16_t* scales) {
-  const uint64_t words = shape.rows / 8;
-  for (uint64_t column = 0; column < shape.columns; ++column) {
-    uint32_t word = 0;
-    for (uint64_t i = 0; i < kTogether; ++i)
-      word |= uint32_t{codes[i * shape.columns + column].value} << (4 * kNibbleOfRow[i]);
-    qweight[column * words + row / 8] = word;
-  }
+// Scales and zero points of rows [row, row + kWordRows).
+void store_gemm_groups(const AwqShape& shape, uint64_t row, const Affine* groups, uint32_t* qzeros,
+                       uint16_t* scales) {
   for (uint64_t group = 0; group < shape.groups(); ++group) {
     uint32_t word = 0;
-    for (uint64_t i = 0; i < kTogether; ++i) {
+    for (uint64_t i = 0; i < kWordRows; ++i) {
       const Affine& affine = groups[i * shape.groups() + group];
       word |= static_cast<uint32_t>(affine.zero) << (4 * kNibbleOfRow[i]);
       scales[group * shape.rows + row + i] = float_to_half(affine.scale);
     }
-    qzeros[group * words + row / 8] = word;
+    qzeros[group * (shape.rows / kWordRows) + row / kWordRows] = word;
   }
 }
 
-void store_gemv(const AwqShape& shape, uint64_t row, const Code* codes, const Affine* groups,
-                uint32_t* qweight, uint32_t* qzeros, uint16_t* scales) {
-  for (uint64_t word = 0; word < shape.columns / 8; ++word) {
-    uint32_t packed = 0;
-    for (uint64_t i = 0; i < 8; ++i) packed |= uint32_t{codes[8 * word + i].value} << (4 * i);
-    qweight[row * (shape.columns / 8) + word] = packed;
-  }
+// Of one row.
+void store_gemv_groups(const AwqShape& shape, uint64_t row, const Affine* groups, uint32_t* qzeros,
+                       uint16_t* scales) {
   const uint64_t width = shape.zero_width();
   for (uint64_t word = 0; word < width; ++word) {
     uint32_t packed = 0;
@@ -141,22 +118,10 @@ void store_gemv(const AwqShape& shape, uint64_t row, const Code* codes, const Af
   }
 }
 
-void store_gemv_fast(const AwqShape& shape, uint64_t row, const Code* codes, const Affine* groups,
-                     uint16_t* qweight, uint16_t* zeros, uint16_t* scales) {
-  for (uint64_t i = 0; i < kTogether; i += 4) {
-    uint16_t* words = qweight + (row + i) / 4 * shape.columns;
-    for (uint64_t column = 0; column < shape.columns; ++column) words[column] = 0;
-    for (uint64_t r = 0; r < 4; ++r) {
-      for (uint64_t column = 0; column < shape.columns; ++column) {
-        const FastPlace place = fast_place(r, column);
-        words[place.word] =
-            static_cast<uint16_t>(words[place.word] | codes[(i + r) * shape.columns + column].value
-                                                          << (4 * place.nibble));
-      }
-    }
-  }
+void store_fast_groups(const AwqShape& shape, uint64_t row, const Affine* groups, uint16_t* zeros,
+                       uint16_t* scales) {
   for (uint64_t group = 0; group < 8 * shape.zero_width(); ++group) {
-    for (uint64_t i = 0; i < kTogether; ++i) {
+    for (uint64_t i = 0; i < kWordRows; ++i) {
       const Affine affine =
           group < shape.groups() ? groups[i * shape.groups() + group] : Affine{0, 0};
       const uint64_t at = group * shape.rows + row + i;
@@ -166,47 +131,79 @@ void store_gemv_fast(const AwqShape& shape, uint64_t row, const Code* codes, con
   }
 }
 
+// Of `rows` rows from `row` on, whole eights.
+void store_groups(AwqLayout layout, const AwqShape& shape, uint64_t row, uint64_t rows,
+                  const Affine* groups, void* qzeros, uint16_t* scales) {
+  for (uint64_t i = 0; i < rows; i += layout == AwqLayout::gemv ? 1 : kWordRows) {
+    const Affine* here = groups + i * shape.groups();
+    if (layout == AwqLayout::gemm)
+      store_gemm_groups(shape, row + i, here, static_cast<uint32_t*>(qzeros), scales);
+    else if (layout == AwqLayout::gemv)
+      store_gemv_groups(shape, row + i, here, static_cast<uint32_t*>(qzeros), scales);
+    else
+      store_fast_groups(shape, row + i, here, static_cast<uint16_t*>(qzeros), scales);
+  }
+}
+
 // parameters(row, group, its values) gives scale and zero point.
 template <typename Parameters>
 void quantize_by(WeightType type, const void* weight, AwqLayout layout, AwqShape shape,
                  uint64_t row_begin, uint64_t row_end, void* qweight, void* qzeros,
                  uint16_t* scales, Parameters&& parameters) {
-  std::vector<Code> codes(kTogether * shape.columns);
-  std::vector<Affine> groups(kTogether * shape.groups());
   struct Value {
     float value;
   };
+  const uint64_t padded = (shape.columns + 7) / 8 * 8, row_bytes = padded / 2;
+  const uint64_t together = std::min(kBlockRows, row_end - row_begin);
   std::vector<Value> values(shape.columns);
-  with_type(type, [&](auto tag) {
-    using Type = decltype(tag);
-    for (uint64_t block = row_begin; block < row_end; block += kTogether) {
-      for (uint64_t i = 0; i < kTogether; ++i) {
-        const auto* in =
-            static_cast<const typename Type::Stored*>(weight) + (block + i) * shape.columns;
-        round_to_halves<Type>(in, shape.columns, &values[0].value);
-        for (uint64_t group = 0; group < shape.groups(); ++group) {
-          const float* first = &values[group * shape.group_size].value;
-          const Affine affine = parameters(block + i, group, first);
-          groups[i * shape.groups() + group] = affine;
-          codes_of(first, shape.group_size, affine,
-                   &codes[i * shape.columns + group * shape.group_size]);
-        }
+  std::vector<Code> codes(padded), packed(layout == AwqLayout::gemm ? together * row_bytes : 0);
+  std::vector<Affine> groups(together * shape.groups());
+  for (uint64_t block = row_begin; block < row_end; block += together) {
+    const uint64_t rows = std::min(together, row_end - block);
+    for (uint64_t i = 0; i < rows; ++i) {
+      const uint64_t row = block + i;
+      with_type(type, [&](auto tag) {
+        using Type = decltype(tag);
+        round_to_halves<Type>(
+            static_cast<const typename Type::Stored*>(weight) + row * shape.columns, shape.columns,
+            &values[0].value);
+      });
+      for (uint64_t group = 0; group < shape.groups(); ++group) {
+        const float* first = &values[group * shape.group_size].value;
+        const Affine affine = parameters(row, group, first);
+        groups[i * shape.groups() + group] = affine;
+        codes_of(first, shape.group_size, affine, &codes[group * shape.group_size]);
       }
-      if (layout == AwqLayout::gemm) {
-        store_gemm(shape, block, codes.data(), groups.data(), static_cast<uint32_t*>(qweight),
-                   static_cast<uint32_t*>(qzeros), scales);
-      } else if (layout == AwqLayout::gemv_fast) {
-        store_gemv_fast(shape, block, codes.data(), groups.data(), static_cast<uint16_t*>(qweight),
-                        static_cast<uint16_t*>(qzeros), scales);
-      } else {
-        for (uint64_t i = 0; i < kTogether; ++i) {
-          store_gemv(shape, block + i, codes.data() + i * shape.columns,
-                     groups.data() + i * shape.groups(), static_cast<uint32_t*>(qweight),
-                     static_cast<uint32_t*>(qzeros), scales);
-        }
-      }
+      const uint8_t* row_codes = &codes[0].value;
+      if (layout == AwqLayout::gemm)
+        pack_bit_fields(4, row_codes, padded, &packed[i * row_bytes].value);
+      else if (layout == AwqLayout::gemv)
+        pack_bit_fields(4, row_codes, padded, static_cast<uint8_t*>(qweight) + row * row_bytes);
+      else
+        store_fast_row(row_codes, shape.columns,
+                       static_cast<uint16_t*>(qweight) + row / 4 * shape.columns + row % 4 * 16);
     }
-  });
+    if (layout == AwqLayout::gemm)
+      store_gemm_rows(shape, block, rows, &packed[0].value, row_bytes,
+                      static_cast<uint32_t*>(qweight));
+    store_groups(layout, shape, block, rows, groups.data(), qzeros, scales);
+  }
+}
+
+void store_codes(AwqShape shape, const uint8_t* codes, uint64_t row_begin, uint64_t row_end,
+                 uint32_t* qweight) {
+  const uint64_t padded = (shape.columns + 7) / 8 * 8, row_bytes = padded / 2;
+  const uint64_t together = std::min(kBlockRows, row_end - row_begin);
+  std::vector<Code> nibbles(padded), packed(together * row_bytes);
+  for (uint64_t block = row_begin; block < row_end; block += together) {
+    const uint64_t rows = std::min(together, row_end - block);
+    for (uint64_t i = 0; i < rows; ++i, codes += shape.columns) {
+      for (uint64_t column = 0; column < shape.columns; ++column)
+        nibbles[column].value = codes[column] & 15;
+      pack_bit_fields(4, &nibbles[0].value, padded, &packed[i * row_bytes].value);
+    }
+    store_gemm_rows(shape, block, rows, &packed[0].value, row_bytes, qweight);
+  }
 }
 
 void quantize(WeightType type, const void* weight, AwqLayout layout, AwqShape shape,
@@ -225,23 +222,6 @@ void quantize_on(WeightType type, const void* weight, AwqLayout layout, AwqShape
                 const uint64_t i = row * shape.groups() + group;
                 return Affine{given_scales[i], static_cast<float>(given_zeros[i])};
               });
-}
-
-int code_at(AwqLayout layout, const AwqShape& shape, const void* qweight, uint64_t row,
-            uint64_t column) {
-  const auto* words = static_cast<const uint32_t*>(qweight);
-  switch (layout) {
-    case AwqLayout::gemm:
-      return (words[column * (shape.rows / 8) + row / 8] >> (4 * kNibbleOfRow[row % 8]) & 15) ^
-             shape.sign;
-    case AwqLayout::gemv:
-      return words[(row * shape.columns + column) / 8] >> (4 * (column % 8)) & 15;
-    case AwqLayout::gemv_fast:
-      break;
-  }
-  const FastPlace place = fast_place(row, column);
-  const uint16_t* fast = static_cast<const uint16_t*>(qweight) + row / 4 * shape.columns;
-  return fast[place.word] >> (4 * place.nibble) & 15;
 }
 
 template <typename Scale>
@@ -280,69 +260,26 @@ void read_groups(AwqLayout layout, AwqShape shape, const void* qzeros, WeightTyp
   });
 }
 
-// Eight columns of words that hold eight rows each, of kGroups neighbouring words: a word of eight
-// codes for each row, codes[row of the word][word].
-constexpr uint64_t kGroups = 8;
-void turn_words(const uint32_t* words, uint64_t stride, uint32_t (&codes)[kTogether][kGroups]) {
-  for (uint64_t i = 0; i < kTogether; ++i) {
-    uint32_t turned[kGroups] = {};
-    for (int column = 0; column < 8; ++column) {
-      const uint32_t* from = words + static_cast<uint64_t>(column) * stride;
-      for (uint64_t word = 0; word < kGroups; ++word)
-        turned[word] |= (from[word] >> (4 * kNibbleOfRow[i]) & 15) << (4 * column);
-    }
-    std::copy_n(turned, kGroups, codes[i]);
-  }
-}
-
 // Rows [row_begin, row_end) to packed[row - row_begin][columns / 2], bytes of two codes, the first
 // in the low half.
-void pack_plain(AwqLayout layout, const AwqShape& shape, const void* qweight, uint64_t row_begin,
-                uint64_t row_end, uint8_t* packed) {
-  for (uint64_t column = 0; column < shape.columns; column += 2) {
-    for (uint64_t row = row_begin; row < row_end; ++row) {
-      const int low = code_at(layout, shape, qweight, row, column);
-      const int high = code_at(layout, shape, qweight, row, column + 1);
-      packed[((row - row_begin) * shape.columns + column) / 2] =
-          static_cast<uint8_t>(low | high << 4);
-    }
-  }
-}
-
-// kGroups * kTogether rows from row_begin on, of layout gemm; columns are a multiple of 8.
-void pack_words(const AwqShape& shape, const void* qweight, uint64_t row_begin, uint8_t* packed) {
-  const uint64_t stride = shape.rows / 8;
-  const auto* words = static_cast<const uint32_t*>(qweight) + row_begin / 8;
-  for (uint64_t column = 0; column < shape.columns; column += 8) {
-    uint32_t codes[kTogether][kGroups];
-    turn_words(words + column * stride, stride, codes);
-    const uint32_t signs = 0x11111111u * static_cast<uint32_t>(shape.sign);
-    for (uint64_t word = 0; word < kGroups; ++word) {
-      for (uint64_t i = 0; i < kTogether; ++i) {
-        const uint32_t eight = codes[i][word] ^ signs;
-        std::memcpy(packed + ((word * kTogether + i) * shape.columns + column) / 2, &eight, 4);
-      }
-    }
-  }
-}
-
 void pack_block(AwqLayout layout, const AwqShape& shape, const void* qweight, uint64_t row_begin,
                 uint64_t row_end, uint8_t* packed) {
-  if (layout == AwqLayout::gemv && shape.columns % 8 == 0) {
-    std::memcpy(packed, static_cast<const uint8_t*>(qweight) + row_begin * shape.columns / 2,
-                (row_end - row_begin) * shape.columns / 2);
+  const uint64_t row_bytes = shape.columns / 2;
+  if (layout == AwqLayout::gemv) {
+    std::memcpy(packed, static_cast<const uint8_t*>(qweight) + row_begin * row_bytes,
+                (row_end - row_begin) * row_bytes);
     return;
   }
-  uint64_t row = row_begin;
-  if (layout == AwqLayout::gemm && row_begin % kTogether == 0 && shape.columns % 8 == 0) {
-    for (; row + kGroups * kTogether <= row_end; row += kGroups * kTogether)
-      pack_words(shape, qweight, row, packed + (row - row_begin) * shape.columns / 2);
-  }
-  // The rows of a word together, so that each word is brought into the cache once.
-  while (row < row_end) {
-    const uint64_t end = std::min(row_end, (row / kTogether + 1) * kTogether);
-    pack_plain(layout, shape, qweight, row, end, packed + (row - row_begin) * shape.columns / 2);
-    row = end;
+  for (uint64_t row = row_begin; row < row_end;
+       row += kBlockRows, packed += kBlockRows * row_bytes) {
+    const uint64_t end = std::min(row_end, row + kBlockRows);
+    if (layout == AwqLayout::gemm) {
+      load_gemm_rows(shape, static_cast<const uint32_t*>(qweight), row, end, packed);
+      continue;
+    }
+    for (uint64_t i = row; i < end; ++i)
+      load_fast_row(static_cast<const uint16_t*>(qweight) + i / 4 * shape.columns + i % 4 * 16,
+                    shape.columns, packed + (i - row) * row_bytes);
   }
 }
 
@@ -366,14 +303,13 @@ struct GroupValue {
 void dequantize(AwqLayout layout, AwqShape shape, const void* qweight, const void* qzeros,
                 WeightType scale_type, const void* scales, uint64_t row_begin, uint64_t row_end,
                 WeightType out_type, void* out) {
-  constexpr uint64_t kRows = kGroups * kTogether;
-  std::vector<uint8_t> packed(std::min(kRows, row_end - row_begin) * shape.columns / 2);
+  std::vector<uint8_t> packed(std::min(kBlockRows, row_end - row_begin) * shape.columns / 2);
   with_types(scale_type, out_type, [&](auto scale_tag, auto out_tag) {
     using Scale = decltype(scale_tag);
     using Out = decltype(out_tag);
     auto* to = static_cast<typename Out::Stored*>(out);
-    for (uint64_t begin = row_begin; begin < row_end; begin += kRows) {
-      const uint64_t end = std::min(row_end, begin + kRows);
+    for (uint64_t begin = row_begin; begin < row_end; begin += kBlockRows) {
+      const uint64_t end = std::min(row_end, begin + kBlockRows);
       pack_block(layout, shape, qweight, begin, end, packed.data());
       for (uint64_t row = begin; row < end; ++row) {
         const uint8_t* codes = packed.data() + (row - begin) * shape.columns / 2;
@@ -410,8 +346,8 @@ void read_affine(AwqLayout layout, AwqShape shape, const void* qzeros, WeightTyp
 }  // namespace
 
 const AwqKernels& awq_kernels() {
-  static constexpr AwqKernels kernels{quantize,   quantize_on, read_groups,
-                                      dequantize, read_affine, pack_rows};
+  static constexpr AwqKernels kernels{quantize,    quantize_on, read_groups, dequantize,
+                                      read_affine, store_codes, pack_rows};
   return kernels;
 }
 

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "kernels/cpu/common/byte_numbers.h"
+#include "kernels/cpu/common/turn_tile.h"
 #include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/gptq/gptq.h"
 #include "kernels/cpu/gptq/packing.h"
@@ -195,35 +196,8 @@ void load_codes(const GptqFormat& format, const GptqShape& shape, const uint32_t
       format, [&](int word) { return from[static_cast<uint64_t>(word) * shape.rows]; }, codes);
 }
 
-constexpr uint64_t kTile = 16;
 // Rows at once: words of neighbouring rows lie in a page, those of neighbouring columns in others.
 constexpr uint64_t kPackedRows = 4 * kTile;
-
-// kTile neighbouring words of kTile rows, which stand word after word, to packed[row][words]. Rows
-// are powers of two apart as a rule: one word of each at a time, they would drive each other out of
-// the first-level cache.
-void turn_tile(const uint32_t* words, uint64_t rows, uint8_t* packed, uint64_t row_bytes) {
-  uint32_t tile[kTile * kTile];
-  for (uint64_t i = 0; i < kTile; ++i)
-    std::memcpy(tile + kTile * i, words + i * rows, kTile * sizeof(uint32_t));
-#if PRECIS_LANES > 1
-  int32_t places[kLanes];
-  for (int lane = 0; lane < kLanes; ++lane) places[lane] = lane * static_cast<int>(kTile);
-  const Ints column = Ints::load(places);
-  for (uint64_t row = 0; row < kTile; ++row) {
-    int32_t turned[kTile];
-    for (uint64_t i = 0; i < kTile; i += kLanes)
-      Ints::gather(tile + row + kTile * i, column).store(turned + i);
-    std::memcpy(packed + row * row_bytes, turned, sizeof turned);
-  }
-#else
-  for (uint64_t row = 0; row < kTile; ++row) {
-    for (uint64_t i = 0; i < kTile; ++i)
-      std::memcpy(packed + row * row_bytes + i * sizeof(uint32_t), tile + kTile * i + row,
-                  sizeof(uint32_t));
-  }
-#endif
-}
 
 // Rows [row_begin, row_end) of whole codes to packed[row - row_begin][columns * bits / 8].
 void pack_words(const GptqFormat& format, const GptqShape& shape, const uint32_t* qweight,
