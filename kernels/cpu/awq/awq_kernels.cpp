@@ -35,13 +35,9 @@ Range range_of(const float* values, uint64_t count) {
     low = min(here, low);
     high = max(here, high);
   }
-  float lows[kLanes], highs[kLanes];
-  low.store(lows);
-  high.store(highs);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    range.add(lows[lane]);
-    range.add(highs[lane]);
-  }
+  if (any_nan(low, high)) return range;  // the first
+  range.add(smallest_of(low));
+  range.add(largest_of(high));
 #endif
   for (; i < count; ++i) range.add(values[i]);
   return range;

@@ -146,16 +146,18 @@ inline void store_fast_row(const uint8_t* codes, uint64_t columns, uint16_t* wor
 }
 
 inline void load_fast_row(const uint16_t* words, uint64_t columns, uint8_t* packed) {
-  for (uint64_t k = 0; k < columns; k += 64) {
-    for (uint64_t h = 0; h < 2; ++h) {
-      uint16_t eight[8];
-      std::memcpy(eight, words + k + 8 * h, sizeof eight);
-      uint8_t codes[32];
-      for (uint64_t a = 0; a < 4; ++a) {
-        for (uint64_t j = 0; j < 8; ++j)
-          codes[8 * a + j] = static_cast<uint8_t>(eight[j] >> (4 * a) & 15);
+  for (uint64_t i = 0; i < columns / 64 * 2; ++i, packed += 16) {
+    uint64_t four[2];  // words each
+    std::memcpy(four, words + i / 2 * 64 + i % 2 * 8, sizeof four);
+    for (int nibble = 0; nibble < 4; ++nibble) {
+      uint32_t eight = 0;
+      for (int half = 0; half < 2; ++half) {
+        const uint64_t codes = four[half] >> 4 * nibble & 0x000f000f000f000f;
+        const uint64_t pairs = codes | codes >> 12;  // in bytes 0 and 4
+        const auto both = static_cast<uint32_t>((pairs & 0xff) | (pairs >> 24 & 0xff00));
+        eight |= both << 16 * half;
       }
-      pack_bit_fields(4, codes, 32, packed + (k + 32 * h) / 2);
+      std::memcpy(packed + 4 * nibble, &eight, sizeof eight);
     }
   }
 }
