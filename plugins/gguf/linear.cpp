@@ -60,9 +60,11 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
   } else {
     weight.arithmetic = plugins::float_arithmetic(options);
     weight.decode_floats = table.decode_floats;
-    const auto* row_dot = find(table.row_dots, codec.name);
-    if (row_dot != nullptr && weight.in_features % kernels::kDotColumns == 0)
-      weight.row_dot = row_dot->dot;
+    for (const auto& row_dots : table.row_dots) {
+      const auto* row_dot = find(row_dots, codec.name);
+      if (row_dot != nullptr && weight.in_features % kernels::kDotColumns == 0)
+        weight.row_dot = row_dot->dot;
+    }
   }
   return std::make_unique<plugins::Product<kernels::GgufWeight>>(
       options, weight,

@@ -97,7 +97,7 @@ inline float e8m0_half(uint8_t exponent) {
 // Half of an unsigned E4M3 number, the scale of NVFP4.
 inline float ue4m3_half(uint8_t code) {
   if (code == 0 || code == 0x7f) return 0.0f;
-  const uint32_t exponent = code >> 3, mantissa = code & 7u;
+  const uint32_t exponent = (code >> 3) & 15u, mantissa = code & 7u;
   const float value = exponent == 0 ? static_cast<float>(mantissa) * 0x1p-9f
                                     : std::bit_cast<float>((exponent + 120) << 23 | mantissa << 20);
   return value * 0.5f;

@@ -55,7 +55,10 @@ constexpr GgufIntegerType kIntegerTypes[] = {
 }  // namespace
 
 const GgufLinearKernels& gguf_linear_kernels() {
-  static const GgufLinearKernels kernels{decode_floats, kIntegerTypes, gguf_row_dots()};
+  static const GgufLinearKernels kernels{
+      decode_floats,
+      kIntegerTypes,
+      {gguf_row_dots(), gguf_lattice_row_dots(), gguf_other_row_dots()}};
   return kernels;
 }
 

@@ -164,11 +164,23 @@ void multiply_sets(const Weight& weight, std::span<const uint64_t> rows, const B
                              std::integer_sequence<int, 0>());
 }
 
+// Whether a Row takes so long to make its numbers that making them once for eight rows of x is
+// worth reading one row of the weight at a time.
+template <typename Row>
+concept LooksUp = requires { Row::kLooksUp; };
+
 // RowDot::multiply with a format's Row.
 template <typename Row, typename Weight>
 void multiply_rows(const Weight& weight, std::span<const uint64_t> rows, const BFloat16Rows& x,
                    float* sums) {
   uint64_t i = 0;
+  if constexpr (LooksUp<Row>) {
+    for (; i + 8 <= x.count; i += 8) {
+      for (uint64_t row = 0; row < rows.size(); ++row)
+        multiply_set<Row, 8>(weight, rows.data() + row, x, i, sums + row * x.count,
+                             std::integer_sequence<int, 0>());
+    }
+  }
   for (; i + 4 <= x.count; i += 4) multiply_sets<Row, 4>(weight, rows, x, i, sums);
   for (; i + 2 <= x.count; i += 2) multiply_sets<Row, 2>(weight, rows, x, i, sums);
   if (i < x.count) multiply_sets<Row, 1>(weight, rows, x, i, sums);

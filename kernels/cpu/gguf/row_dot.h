@@ -1,0 +1,59 @@
+// What rows of GGUF's blocks have in common where they are multiplied as they are stored.
+#pragma once
+
+#include "kernels/cpu/gguf/block_io.h"
+#include "kernels/cpu/gguf/linear.h"
+#include "kernels/cpu/linear/column_order.h"
+#include "kernels/cpu/linear/row_dot.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+
+// Where a row's blocks begin; kBytes for kSize columns.
+template <uint64_t kSize, uint64_t kBytes>
+inline const uint8_t* block_at(const GgufWeight& weight, uint64_t row, uint64_t column) {
+  return weight.blocks + row * weight.row_bytes + column / kSize * kBytes;
+}
+
+// Four numbers in float16, kBytes apart.
+template <uint64_t kBytes>
+inline __m128 four_halves(const uint8_t* at) {
+  return _mm_cvtph_ps(_mm_setr_epi16(static_cast<int16_t>(load_u16(at)),
+                                     static_cast<int16_t>(load_u16(at + kBytes)),
+                                     static_cast<int16_t>(load_u16(at + 2 * kBytes)),
+                                     static_cast<int16_t>(load_u16(at + 3 * kBytes)), 0, 0, 0, 0));
+}
+// Four times 16 bytes, kBytes apart.
+template <uint64_t kBytes>
+inline __m512i four_pieces(const uint8_t* at) {
+  const auto piece = [&](int i) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + i * kBytes));
+  };
+  const __m512i two = _mm512_inserti32x4(_mm512_castsi128_si512(piece(0)), piece(1), 1);
+  return _mm512_inserti32x4(_mm512_inserti32x4(two, piece(2), 2), piece(3), 3);
+}
+
+// Shifts for the words of the first and of the last 32 bytes.
+inline __m512i half_shifts(int16_t first, int16_t last) {
+  return _mm512_inserti64x4(_mm512_set1_epi16(first), _mm256_set1_epi16(last), 1);
+}
+inline __m512i twice_32_bytes(const uint8_t* at) {
+  return _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+}
+
+template <typename Row>
+void multiply_blocks(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+                     float* sums) {
+  multiply_rows<Row>(*static_cast<const GgufWeight*>(format), rows, x, sums);
+}
+template <typename Row>
+constexpr RowDot dot(const uint8_t* column_order) {
+  return {multiply_blocks<Row>, column_order, Row::kSumColumns};
+}
+
+#endif
+
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels
