@@ -1,6 +1,7 @@
-#include "plugins/linear.h"
+#include "kernels/cpu/aqlm/linear.h"
 
 #include "plugins/aqlm/quantizer.h"
+#include "plugins/linear.h"
 
 namespace precis::aqlm {
 
@@ -31,10 +32,10 @@ std::unique_ptr<sdk::Linear> AqlmQuantizer::prepare_linear(const precis_call&,
   weight.out_features = matrix.rows;
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::aqlm_kernels(kernels::current_isa()).decode_floats;
-  return std::make_unique<plugins::Product<kernels::AqlmProductWeight>>(
-      options, weight,
-      kernels::AqlmProductWeight{stored_weight(param, parts),
-                                 plugins::decoded_type(weight.arithmetic)});
+  const kernels::AqlmProductWeight stored{stored_weight(param, parts),
+                                          plugins::decoded_type(weight.arithmetic)};
+  weight.row_dot = kernels::aqlm_linear_kernels(kernels::current_isa()).row_dot(stored.weight);
+  return std::make_unique<plugins::Product<kernels::AqlmProductWeight>>(options, weight, stored);
 }
 
 }  // namespace precis::aqlm
