@@ -1,5 +1,6 @@
-#include "plugins/linear.h"
+#include "kernels/cpu/vptq/linear.h"
 
+#include "plugins/linear.h"
 #include "plugins/vptq/quantizer.h"
 
 namespace precis::vptq {
@@ -44,6 +45,7 @@ std::unique_ptr<sdk::Linear> VptqQuantizer::prepare_linear(const precis_call&,
   Stored stored = stored_weight(layer, parts, {0, matrix.rows});
   // Moving the vector leaves its numbers where they are.
   Kept kept{{stored.weight, plugins::decoded_type(weight.arithmetic)}, std::move(stored.places)};
+  weight.row_dot = kernels::vptq_linear_kernels(kernels::current_isa()).row_dot(stored.weight);
   return std::make_unique<plugins::Product<Kept>>(options, weight, std::move(kept));
 }
 

@@ -13,6 +13,9 @@ void prepare(const LinearWeight& weight, const PreparedActivations& x, const uin
              uint64_t index);
 void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
                   uint64_t end, const LinearOutput& y, std::byte* scratch);
+// multiply_few where there is a RowDot.
+void dot_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
+              uint64_t end, const LinearOutput& y);
 void multiply_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
                     uint64_t end, uint64_t x_begin, uint64_t x_end, const LinearOutput& y,
                     std::byte* scratch);

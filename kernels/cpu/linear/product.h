@@ -59,7 +59,8 @@ inline constexpr uint64_t kDotColumns = 128;
 // Rows of a weight times few rows of bfloat16, for a format that need not write decoded values down
 // in between. in_features is a multiple of kDotColumns.
 struct RowDot {
-  // sums[i * x.count + j] = row rows[i] of the weight times row j of x; at most kDotRows rows.
+  // sums[i * x.count + j] = row rows[i] of the weight times row j of x; at most kDotRows rows, or
+  // neighbours.
   // Null: there is none for the weight, or on this machine.
   void (*multiply)(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
                    float* sums) = nullptr;
@@ -70,7 +71,11 @@ struct RowDot {
   // 2 or 4: rows i, i + out_features / sharing and so on stand in the same bytes; out_features is a
   // multiple of it, and there are no row_scales.
   uint64_t sharing = 1;
+  // Whether `multiply` is handed neighbouring rows, up to kDotBlock, for formats that store several
+  // rows together; `sharing` is 1.
+  bool takes_neighbours = false;
 };
+inline constexpr uint64_t kDotBlock = 256;
 inline constexpr int kDotRows = 4;
 
 // A stored weight as the product reads it. All pointers outlive it.

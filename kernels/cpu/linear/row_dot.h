@@ -167,7 +167,9 @@ void multiply_sets(const Weight& weight, std::span<const uint64_t> rows, const B
 // Whether a Row takes so long to make its numbers that making them once for eight rows of x is
 // worth reading one row of the weight at a time.
 template <typename Row>
-concept LooksUp = requires { Row::kLooksUp; };
+concept LooksUp = requires {
+  Row::kLooksUp;
+};
 
 // RowDot::multiply with a format's Row.
 template <typename Row, typename Weight>

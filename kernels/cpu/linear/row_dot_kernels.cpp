@@ -1,0 +1,73 @@
+// Few rows of x times formats that multiply their own rows. Compiled once for each instruction set.
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/cpu/linear/entry_points.h"
+#include "kernels/cpu/linear/output.h"
+
+namespace precis::kernels {
+inline namespace PRECIS_ISA {
+namespace linear {
+namespace {
+
+// Rows of a block that lie far apart are taken together: rows i, i + apart, i + 2 * apart and so
+// on, of the parts of the weight in turn where they share bytes.
+void dot_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
+               uint64_t count, uint64_t sharing, float (&values)[kDotBlock][kFewRows]) {
+  const BFloat16Rows activations{static_cast<const uint16_t*>(x.words), x.columns, x.rows, x.sums};
+  if (weight.row_dot.takes_neighbours) {
+    uint64_t rows[kDotBlock];
+    float sums[kDotBlock * kFewRows];
+    std::iota(rows, rows + count, first);
+    weight.row_dot.multiply(weight.format, {rows, count}, activations, sums);
+    for (uint64_t i = 0; i < count; ++i) std::copy_n(sums + i * x.rows, x.rows, values[i]);
+    return;
+  }
+  const auto multiply = [&](uint64_t from, uint64_t apart, uint64_t sets) {
+    uint64_t rows[kDotRows], places[kDotRows];
+    float sums[kDotRows * kFewRows];
+    uint64_t taken = 0;
+    for (uint64_t set = 0; set < sets; ++set) {
+      for (uint64_t part = 0; part < sharing; ++part, ++taken) {
+        places[taken] = part * count + from + set * apart;
+        rows[taken] = part * (weight.out_features / sharing) + first + from + set * apart;
+      }
+    }
+    weight.row_dot.multiply(weight.format, {rows, taken}, activations, sums);
+    for (uint64_t i = 0; i < taken; ++i) std::copy_n(sums + i * x.rows, x.rows, values[places[i]]);
+  };
+  const uint64_t sets = kDotRows / sharing, apart = count / sets;
+  for (uint64_t i = 0; i < apart; ++i) multiply(i, apart, sets);
+  for (uint64_t i = apart * sets; i < count; ++i) multiply(i, 0, 1);
+}
+
+}  // namespace
+
+void dot_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
+              uint64_t end, const LinearOutput& y) {
+  const uint64_t sharing = weight.row_dot.sharing;
+  for (uint64_t first = begin; first < end; first += kDotBlock / sharing) {
+    const uint64_t count = std::min(kDotBlock / sharing, end - first);
+    float values[kDotBlock][kFewRows];
+    dot_block(weight, x, first, count, sharing, values);
+    if (weight.row_scales != nullptr) {
+      for (uint64_t i = 0; i < count; ++i) {
+        for (uint64_t row = 0; row < x.rows; ++row) values[i][row] *= weight.row_scales[first + i];
+      }
+    }
+    with_type(x.source.type, [&](auto tag) {
+      for (uint64_t row = 0; row < x.rows; ++row) {
+        for (uint64_t part = 0; part < sharing; ++part) {
+          float column[kDotBlock];
+          for (uint64_t i = 0; i < count; ++i) column[i] = values[part * count + i][row];
+          write_row<decltype(tag)>(y, row, part * (weight.out_features / sharing) + first, column,
+                                   count);
+        }
+      }
+    });
+  }
+}
+
+}  // namespace linear
+}  // namespace PRECIS_ISA
+}  // namespace precis::kernels
