@@ -9,13 +9,15 @@
 
 #include "kernels/cpu/bitsandbytes/blockwise.h"
 #include "kernels/cpu/bitsandbytes/codebooks.h"
+#include "kernels/cpu/common/largest_of_each.h"
 #include "kernels/cpu/common/value_table.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
-constexpr uint64_t kTogether = 64;  // elements encoded at once; the smallest usual block
+constexpr float kSmallestAbsmax = 1e-38f;  // that weights are divided by
+constexpr uint64_t kTogether = 64;         // elements encoded at once; the smallest usual block
 
 // Encodes `count` elements from an even `begin` on, at most kTogether: the rank of each among the
 // bounds, a NaN above all of them, as the code of that rank.
@@ -138,14 +140,25 @@ class LaneEncoder {
   template <typename Type, typename Ranks>
   void encode_by(const Ranks& ranks_of, const typename Type::Stored* weight, float inverse,
                  uint8_t* packed) const {
-    uint8_t ranks[kTogether];
-    for (uint64_t i = 0; i < kTogether; i += kLanes)
-      store_bytes(ranks + i, ranks_of(load_numbers<Type>(weight + i) * Floats::of(inverse)));
+    const auto rank = [&](uint64_t i) {
+      return ranks_of(load_numbers<Type>(weight + i) * Floats::of(inverse));
+    };
+#if PRECIS_LANES == 16
+    const auto ranks = [&](uint64_t i) {
+      return _mm256_set_m128i(_mm512_cvtepi32_epi8(rank(i + 16).v),
+                              _mm512_cvtepi32_epi8(rank(i).v));
+    };
+#else
+    uint8_t stored[kTogether];
+    for (uint64_t i = 0; i < kTogether; i += kLanes) store_bytes(stored + i, rank(i));
+    const auto ranks = [&](uint64_t i) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(stored + i));
+    };
+#endif
     const __m256i table = _mm256_broadcastsi128_si256(codes_);
     const __m256i pair = _mm256_set1_epi16(0x0110);  // first element * 16 + second
-    const auto half = [&](int i) {
-      const auto* from = reinterpret_cast<const __m256i*>(ranks + 32 * i);
-      return _mm256_maddubs_epi16(_mm256_shuffle_epi8(table, _mm256_loadu_si256(from)), pair);
+    const auto half = [&](uint64_t i) {
+      return _mm256_maddubs_epi16(_mm256_shuffle_epi8(table, ranks(32 * i)), pair);
     };
     const __m256i bytes = _mm256_packus_epi16(half(0), half(1));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed), _mm256_permute4x64_epi64(bytes, 0xd8));
@@ -173,8 +186,7 @@ template <typename Type>
 void encode_block(const FourBitCode& code, const LaneEncoder& lanes,
                   const typename Type::Stored* weight, uint64_t begin, uint64_t end, bool full,
                   float absmax, uint8_t* packed) {
-  constexpr float kSmallest = 1e-38f;
-  const float clamped = absmax < kSmallest ? kSmallest : absmax;
+  const float clamped = absmax < kSmallestAbsmax ? kSmallestAbsmax : absmax;
   const float inverse = 1.0f / clamped;
   for (uint64_t i = begin; i < end; i += kTogether) {
     const uint64_t count = std::min(kTogether, end - i);
@@ -190,6 +202,30 @@ void encode_block(const FourBitCode& code, const LaneEncoder& lanes,
   }
 }
 
+#if PRECIS_LANES > 1
+// kLanes full blocks of `blocksize` elements, a multiple of kTogether.
+template <typename Type>
+void encode_blocks(const LaneEncoder& lanes, const typename Type::Stored* weight,
+                   uint64_t blocksize, uint8_t* packed, float* absmax) {
+  Ints parts[kLanes];
+  for (uint64_t block = 0; block < kLanes; ++block) {
+    parts[block] = Ints::of(0);
+    for (uint64_t i = 0; i < blocksize; i += kLanes) {
+      const Floats values = load_numbers<Type>(weight + block * blocksize + i);
+      parts[block] = max(parts[block], as_ints(abs(values)));  // a NaN wins
+    }
+  }
+  const Floats largest = as_floats(largest_of_each(parts)), smallest = Floats::of(kSmallestAbsmax);
+  largest.store(absmax);
+  float inverse[kLanes];
+  (Floats::of(1) / select(largest < smallest, smallest, largest)).store(inverse);
+  for (uint64_t block = 0; block < kLanes; ++block) {
+    for (uint64_t i = block * blocksize; i < (block + 1) * blocksize; i += kTogether)
+      lanes.encode<Type>(weight + i, inverse[block], packed + i / 2);
+  }
+}
+#endif
+
 void quantize_4bit(FourBitType type, WeightType weight_type, const void* weight, uint64_t n,
                    uint64_t blocksize, uint64_t block_begin, uint64_t block_end, uint8_t* packed,
                    float* absmax) {
@@ -198,13 +234,23 @@ void quantize_4bit(FourBitType type, WeightType weight_type, const void* weight,
   with_type(weight_type, [&](auto tag) {
     using Type = decltype(tag);
     const auto* values = static_cast<const typename Type::Stored*>(weight);
-    for (uint64_t block = block_begin; block < block_end; ++block) {
+    uint64_t block = block_begin;
+#if PRECIS_LANES > 1
+    constexpr uint64_t kMostTogether = 128;  // so that the second reading finds the first's
+    const uint64_t full_end = std::min(block_end, n / blocksize);
+    if (blocksize % kTogether == 0 && blocksize <= kMostTogether) {
+      for (; block + kLanes <= full_end; block += kLanes)
+        encode_blocks<Type>(lanes, values + block * blocksize, blocksize,
+                            packed + block * blocksize / 2, absmax + block);
+    }
+#endif
+    for (; block < block_end; ++block) {
       const uint64_t begin = block * blocksize;
       const uint64_t end = std::min(n, begin + blocksize);
       const bool full = end - begin == blocksize;
       const float largest = absmax_of<Type>(values, begin, end);
       // The reference stores the clamped value for a ragged block only.
-      absmax[block] = full || !(largest < 1e-38f) ? largest : 1e-38f;
+      absmax[block] = full || !(largest < kSmallestAbsmax) ? largest : kSmallestAbsmax;
       encode_block<Type>(code, lanes, values, begin, end, full, largest, packed);
     }
   });

@@ -2,6 +2,7 @@
 // set.
 #include <bit>
 
+#include "kernels/cpu/common/largest_of_each.h"
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/lane_search.h"
 #include "kernels/cpu/gguf/positive_search.h"
@@ -290,6 +291,28 @@ void encode_affine(const float* row, uint64_t columns, const float* importance, 
   }
 }
 
+#if PRECIS_LANES > 1
+// kLanes blocks of Q8_0; false: a NaN is left to the plain loop.
+bool encode_q8_0_blocks(const float* row, uint8_t* block) {
+  Ints parts[kLanes];
+  for (int i = 0; i < kLanes; ++i) {
+    parts[i] = Ints::of(0);
+    for (int j = 0; j < 32; j += kLanes)
+      parts[i] = max(parts[i], as_ints(abs(Floats::load(row + 32 * i + j))));
+  }
+  const Floats d = as_floats(largest_of_each(parts)) / Floats::of(127), none = Floats::of(0);
+  if (any_nan(d, d)) return false;
+  float scales[kLanes], inverse[kLanes];
+  d.store(scales);
+  select(d == none, none, Floats::of(1) / d).store(inverse);
+  for (int i = 0; i < kLanes; ++i, block += 34) {
+    store_half(block, scales[i]);
+    round_half_away(row + 32 * i, inverse[i], block + 2);
+  }
+  return true;
+}
+#endif
+
 }  // namespace
 
 void encode_q4_0(const float* row, uint64_t columns, const float* importance, uint8_t* blocks) {
@@ -306,7 +329,15 @@ void encode_q5_1(const float* row, uint64_t columns, const float* importance, ui
 }
 
 void encode_q8_0(const float* row, uint64_t columns, const float*, uint8_t* block) {
-  for (uint64_t begin = 0; begin < columns; begin += 32, block += 34) {
+  uint64_t begin = 0;
+#if PRECIS_LANES > 1
+  constexpr uint64_t kStep = 32 * kLanes;
+  while (begin + kStep <= columns && encode_q8_0_blocks(row + begin, block)) {
+    begin += kStep;
+    block += 34 * kLanes;
+  }
+#endif
+  for (; begin < columns; begin += 32, block += 34) {
     const float* x = row + begin;
     const float d = largest_magnitude(x) / 127.0f, id = d != 0 ? 1.0f / d : 0.0f;
     store_half(block, d);
