@@ -135,15 +135,25 @@ class TorchSum {
   }
 };
 
-// The code of a value in [-1, 1] as the library's native CPU encoder has it: a table over 16-bit
-// steps, a little coarser than the nearest code.
+// The code of each of the steps of 2 / 65535 from -1 on: the library's native CPU encoder looks a
+// value's code up in such a table, which is a little coarser than the nearest code.
+struct CodeOfStep {
+  std::array<uint8_t, 65536> codes;
+  CodeOfStep() {
+    const auto& bounds = dynamic_code().bounds;
+    std::size_t code = 0;
+    for (uint32_t step = 0; step < codes.size(); ++step) {
+      const float point = -1.0f + static_cast<float>(2u * step) / 65535.0f;
+      while (code < bounds.size() && bounds[code] < point) ++code;
+      codes[step] = static_cast<uint8_t>(code);
+    }
+  }
+};
+
+// value: in [-1, 1].
 uint8_t dynamic_code_of(float value) {
-  const float step = ((value + 1.0f) * 0.5f) * 65535.0f + 0.5f;
-  const auto index = static_cast<uint16_t>(step);
-  const float point = -1.0f + static_cast<float>(2u * index) / 65535.0f;
-  const auto& bounds = dynamic_code().bounds;
-  return static_cast<uint8_t>(std::lower_bound(bounds.begin(), bounds.end(), point) -
-                              bounds.begin());
+  static const CodeOfStep table;
+  return table.codes[static_cast<uint16_t>(((value + 1.0f) * 0.5f) * 65535.0f + 0.5f)];
 }
 
 }  // namespace
