@@ -6,6 +6,8 @@
 
 #include <atomic>
 
+#include "runtime/offload/read_ahead.h"
+
 namespace precis {
 namespace {
 
@@ -75,7 +77,7 @@ bool is_mapped(const at::Tensor& tensor) {
 }
 
 void prefetch_weight(const at::Tensor& weight) {
-  if (const Mapping* mapping = mapping_of(weight)) prefetch(*mapping);
+  if (const Mapping* mapping = mapping_of(weight)) read_ahead(mapping->memory, mapping->owner);
 }
 
 void release_weight(const at::Tensor& weight) {
