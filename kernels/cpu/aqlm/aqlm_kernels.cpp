@@ -1,7 +1,7 @@
 // Compiled once for each instruction set.
 #include "kernels/cpu/aqlm/aqlm.h"
 
-#include "kernels/cpu/common/output.h"
+#include "kernels/cpu/common/eight_numbers.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -63,33 +63,6 @@ void decode_any_columns(const AqlmWeight& weight, uint64_t row, uint64_t begin, 
 
 #if PRECIS_LANES > 1
 
-// Columns that are neighbours in every codeword where in_group is a multiple of it.
-constexpr uint64_t kPart = 8;
-
-// kPart numbers at `first`, and kPart at `second` where there are lanes for them.
-template <typename Type>
-Floats load_parts(const typename Type::Stored* first, const typename Type::Stored* second) {
-#if PRECIS_LANES == 16
-  if constexpr (std::is_same_v<Type, F32>) {
-    return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(first)),
-                               _mm256_loadu_ps(second), 1)};
-  } else {
-    const auto load = [](const void* from) {
-      return _mm_loadu_si128(static_cast<const __m128i*>(from));
-    };
-    const __m256i both =
-        _mm256_inserti128_si256(_mm256_castsi128_si256(load(first)), load(second), 1);
-    if constexpr (std::is_same_v<Type, F16>)
-      return {_mm512_cvtph_ps(both)};
-    else
-      return as_floats(Ints{_mm512_cvtepu16_epi32(both)} << 16);
-  }
-#else
-  (void)second;
-  return load_numbers<Type>(first);
-#endif
-}
-
 template <typename Type>
 Floats rounded_sums(Floats sums) {
   if constexpr (!std::is_same_v<Type, BF16>) return round_as<Type>(sums);
@@ -97,7 +70,8 @@ Floats rounded_sums(Floats sums) {
   return select(sums == sums, as_floats(rounded), sums);
 }
 
-// Walks a row in steps of kPart columns.
+// Walks a row in steps of kEight columns, which are neighbours in every codeword where in_group is
+// a multiple of it.
 template <typename Type>
 class PartWalk {
  public:
@@ -109,7 +83,7 @@ class PartWalk {
         row_(row % weight.shape.out_group * weight.shape.in_group),
         inside_(column % weight.shape.in_group) {}
 
-  // The numbers of the next kPart columns in the codeword of `book`.
+  // The numbers of the next kEight columns in the codeword of `book`.
   const Stored* codeword(uint64_t book) const {
     const AqlmShape& shape = weight_->shape;
     const uint64_t word = (book << shape.bits) + code_at(*weight_, block_ + book);
@@ -117,7 +91,7 @@ class PartWalk {
            inside_;
   }
   void step() {
-    inside_ += kPart;
+    inside_ += kEight;
     if (inside_ < weight_->shape.in_group) return;
     inside_ = 0;
     block_ += weight_->in_stride;
@@ -128,7 +102,7 @@ class PartWalk {
   uint64_t block_, row_, inside_;
 };
 
-// Columns of a row, begin and end multiples of kPart as in_group is.
+// Columns of a row, begin and end multiples of kEight as in_group is.
 template <typename Type, typename Out>
 void decode_parts(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
                   typename Out::Stored* out) {
@@ -141,12 +115,12 @@ void decode_parts(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64
     float values[kStrip];
     for (uint64_t i = 0; i < count; i += kLanes) {
       PartWalk<Type> second = walk;
-      if (kLanes == 2 * kPart && i + kPart < count) second.step();
+      if (kLanes == 2 * kEight && i + kEight < count) second.step();
       Floats sums = Floats::of(0);
       for (uint64_t book = 0; book < weight.shape.codebooks; ++book)
-        sums = sums + load_parts<Type>(walk.codeword(book), second.codeword(book));
+        sums = sums + load_eights<Type>(walk.codeword(book), second.codeword(book));
       round_as<Type>(rounded_sums<Type>(sums) * scale).store(values + i);
-      if (kLanes == 2 * kPart) walk = second;
+      if (kLanes == 2 * kEight) walk = second;
       walk.step();
     }
     put<Out>(values, count, out + (column - begin), false);
@@ -159,7 +133,7 @@ template <typename Type, typename Out>
 void decode_columns(const AqlmWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
                     typename Out::Stored* out) {
 #if PRECIS_LANES > 1
-  if (weight.shape.in_group % kPart == 0 && begin % kPart == 0 && end % kPart == 0)
+  if (weight.shape.in_group % kEight == 0 && begin % kEight == 0 && end % kEight == 0)
     return decode_parts<Type, Out>(weight, row, begin, end, out);
 #endif
   decode_any_columns<Type, Out>(weight, row, begin, end, out);

@@ -17,10 +17,16 @@ class EightSums {
     sums_ = _mm512_add_pd(sums_, _mm512_cvtps_pd(_mm512_castps512_ps256(values.v)));
     sums_ = _mm512_add_pd(sums_, _mm512_cvtps_pd(_mm512_extractf32x8_ps(values.v, 1)));
   }
-#elif PRECIS_LANES == 8
+#elif defined(__AVX2__)
   void add(Floats values) {
     low_ = _mm256_add_pd(low_, _mm256_cvtps_pd(_mm256_castps256_ps128(values.v)));
     high_ = _mm256_add_pd(high_, _mm256_cvtps_pd(_mm256_extractf128_ps(values.v, 1)));
+  }
+#elif PRECIS_LANES > 1
+  void add(Floats values) {
+    float numbers[kLanes];
+    values.store(numbers);
+    add(numbers, kLanes);
   }
 #endif
   // What is left of whole eights goes to the first sum.
@@ -50,7 +56,7 @@ class EightSums {
     _mm512_storeu_pd(to, sums_);
   }
   __m512d sums_ = _mm512_setzero_pd();
-#elif PRECIS_LANES == 8
+#elif defined(__AVX2__)
   void load(const double* from) {
     low_ = _mm256_loadu_pd(from);
     high_ = _mm256_loadu_pd(from + 4);

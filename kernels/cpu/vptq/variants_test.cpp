@@ -82,5 +82,61 @@ TEST(VptqVariants, DecodeAlike) {
   }
 }
 
+TEST(VptqVariants, DecodeVectorsOfEightAlike) {
+  constexpr uint64_t kRows = 43, kColumns = 72, kOutliers = 3;
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  const auto numbers = [&](uint64_t count) {
+    std::vector<float> made(count);
+    for (float& number : made) number = normal(random);
+    return made;
+  };
+  const auto centroids = numbers(256 * 8), residual = numbers(16 * 8), own = numbers(16 * 8);
+  const auto scales = numbers(kColumns), biases = numbers(kColumns);
+  constexpr uint64_t kStored = kColumns - kOutliers, kWords = (kStored * 12 + 31) / 32;
+  std::vector<uint32_t> indices(6 * kWords), places(kColumns);
+  for (uint32_t& word : indices) word = static_cast<uint32_t>(random());
+  std::vector<uint16_t> outlier_indices(6 * kOutliers);
+  for (uint16_t& index : outlier_indices) index = static_cast<uint16_t>(random() % 16);
+  for (uint32_t i = 0; i < kColumns; ++i) places[i] = i * 5 % kColumns;
+  for (const WeightType type : kWeightTypes) {
+    const auto first = stored_as(type, centroids), second = stored_as(type, residual);
+    const auto outliers = stored_as(type, own);
+    const auto scale = stored_as(type, scales), bias = stored_as(type, biases);
+    const VptqWeight weight{kRows,
+                            kColumns,
+                            type,
+                            8,
+                            1,
+                            kStored,
+                            8,
+                            4,
+                            indices.data(),
+                            first.data(),
+                            second.data(),
+                            kOutliers,
+                            8,
+                            outlier_indices.data(),
+                            outliers.data(),
+                            places.data(),
+                            scale.data(),
+                            bias.data()};
+    ASSERT_EQ(weight.words() * weight.vectors(), indices.size());
+    for (const WeightType out_type : kWeightTypes) {
+      const auto decode = [&](Isa isa, uint64_t begin, uint64_t end) {
+        std::vector<std::byte> out((end - begin) * kColumns * 4);
+        vptq_kernels(isa).dequantize(weight, begin, end, out_type, out.data());
+        return out;
+      };
+      for (const Isa isa : faster_variants()) {
+        expect_equal_numbers(out_type, decode(Isa::baseline, 0, kRows), decode(isa, 0, kRows),
+                             kRows * kColumns, isa_name(isa));
+        expect_equal_numbers(out_type, decode(Isa::baseline, 5, 30), decode(isa, 5, 30),
+                             25 * kColumns, isa_name(isa));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace precis::kernels

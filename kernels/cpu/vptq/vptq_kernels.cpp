@@ -2,7 +2,8 @@
 // neighbours: all rows of a centroid are decoded when it is read.
 #include "kernels/cpu/vptq/vptq.h"
 
-#include "kernels/cpu/common/output.h"
+#include "kernels/cpu/common/eight_numbers.h"
+#include "kernels/cpu/common/turn_tile.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -170,6 +171,81 @@ void decode_tile(const VptqWeight& weight, uint64_t row_begin, uint64_t row_end,
   }
 }
 
+// Vectors of whole eights: kRows rows of kColumns columns at once.
+constexpr uint64_t kRows = 16;
+
+struct EightRows {
+  uint64_t vector, part;
+  EightRows(const VptqWeight& weight, uint64_t row)
+      : vector(std::min(row / weight.vector, weight.vectors() - 1)), part(row % weight.vector) {}
+};
+
+// kLanes numbers of a column, those of the first and of the last kEight rows at `first` and `last`.
+template <typename Type>
+Floats column_numbers(const VptqWeight& weight, const CentroidPlaces& first, uint64_t first_part,
+                      const CentroidPlaces& last, uint64_t last_part, uint64_t i) {
+  using Stored = typename Type::Stored;
+  const auto read = [&](const void* book, int32_t low, int32_t high) {
+    const auto* centroids = static_cast<const Stored*>(book);
+    return load_eights<Type>(centroids + low + first_part, centroids + high + last_part);
+  };
+  const Floats number = read(weight.centroids, first.main[i], last.main[i]);
+  if (weight.residual_bits == 0) return number;
+  return round_as<Type>(number + read(weight.residual, first.residual[i], last.residual[i]));
+}
+
+// Rows [row, row + kRows) of kColumns columns from `begin` on, to columns[i][row].
+template <typename Type>
+void read_columns(const VptqWeight& weight, const IndexPlaces& at, uint64_t row, uint64_t begin,
+                  float (&columns)[kColumns][kRows]) {
+  const auto* scales = static_cast<const typename Type::Stored*>(weight.scales);
+  const auto* biases = static_cast<const typename Type::Stored*>(weight.biases);
+  const EightRows first(weight, row), last(weight, row + kEight);
+  const CentroidPlaces low(weight, at, first.vector), high(weight, at, last.vector);
+  for (uint64_t i = 0; i < kColumns; ++i) {
+    for (uint64_t lane = 0; lane < kRows; lane += kLanes) {
+      const bool upper = lane != 0;
+      column_numbers<Type>(weight, upper ? high : low, upper ? last.part : first.part, high,
+                           last.part, i)
+          .store(columns[i] + lane);
+    }
+  }
+  for (uint64_t i = 0; i < at.outlier_count; ++i) {
+    const uint64_t column = begin + at.outliers[i];
+    const uint64_t place = weight.places == nullptr ? column : weight.places[column];
+    for (uint64_t j = 0; j < kRows && row + j < weight.rows; ++j)
+      columns[at.outliers[i]][j] = stored_number<Type>(weight, row + j, place);
+  }
+  for (uint64_t i = 0; i < kColumns && (scales != nullptr || biases != nullptr); ++i) {
+    for (uint64_t lane = 0; lane < kRows; lane += kLanes) {
+      Floats value = Floats::load(columns[i] + lane);
+      if (scales != nullptr)
+        value = round_as<Type>(value * Floats::of(Type::load(scales, begin + i)));
+      if (biases != nullptr)
+        value = round_as<Type>(value + Floats::of(Type::load(biases, begin + i)));
+      value.store(columns[i] + lane);
+    }
+  }
+}
+
+// decode_tile for vectors of whole eights.
+template <typename Type, typename Out>
+void decode_whole_vectors(const VptqWeight& weight, uint64_t row_begin, uint64_t row_end,
+                          uint64_t begin, typename Out::Stored* out, uint64_t stride) {
+  const IndexPlaces at(weight, begin);
+  for (uint64_t row = row_begin / kRows * kRows; row < row_end; row += kRows) {
+    float columns[kColumns][kRows], rows[kRows][kColumns];
+    read_columns<Type>(weight, at, row, begin, columns);
+    for (uint64_t i = 0; i < kColumns; i += kTile)
+      turn_tile(reinterpret_cast<const uint32_t*>(columns[i]), kRows,
+                reinterpret_cast<uint8_t*>(rows[0] + i), sizeof rows[0]);
+    for (uint64_t i = 0; i < kRows; ++i) {
+      if (row + i >= row_begin && row + i < row_end)
+        put<Out>(rows[i], kColumns, out + (row + i - row_begin) * stride, false);
+    }
+  }
+}
+
 #endif
 
 // Columns [begin, end) of several rows.
@@ -179,8 +255,10 @@ void decode_row_range(const VptqWeight& weight, uint64_t row_begin, uint64_t row
   uint64_t column = begin;
 #if PRECIS_LANES > 1
   if (has_pairs(weight)) {
+    const auto decode =
+        weight.vector % kEight == 0 ? decode_whole_vectors<Type, Out> : decode_tile<Type, Out>;
     for (; column + kColumns <= end; column += kColumns)
-      decode_tile<Type, Out>(weight, row_begin, row_end, column, out + (column - begin), stride);
+      decode(weight, row_begin, row_end, column, out + (column - begin), stride);
   }
 #endif
   for (uint64_t row = row_begin; row < row_end; ++row)
