@@ -5,8 +5,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/linear/entry_points.h"
-#include "kernels/cpu/linear/output.h"
-#include "kernels/cpu/linear/tile_shape.h"
+#include "kernels/cpu/linear/multiply_block.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -18,8 +17,6 @@ template <typename Dot>
 const typename Dot::Weight* tile_row(const std::byte* tile, uint64_t row) {
   return reinterpret_cast<const typename Dot::Weight*>(tile + row * kTileStride);
 }
-
-constexpr uint64_t kSumsBytesStride = kSumsStride * sizeof(float);
 
 // Where sums of a tile go: onto those of the block, or to a tile of their own.
 enum class Target { block, tile };
@@ -193,289 +190,88 @@ void with_shape(uint64_t vectors, Body&& body) {
   }
 }
 
-struct Block {
-  uint64_t rows, padded_rows;
-  uint64_t x_begin, x_padded_end;
-  std::byte* tile;
-  float *scales, *minimums;
-  std::byte* sums;
-};
+// Sums in vector registers; multiply_block.h has the contracts.
+struct VectorStrips {
+  static constexpr uint64_t kRowPad = kSums;
 
-// Calls body(panel's first row, its vectors, where its sums start).
-template <typename Body>
-void for_panels(const Block& block, Body&& body) {
-  for (uint64_t first = block.x_begin; first < block.x_padded_end; first += kPanelRows) {
-    const uint64_t lanes = std::min(kPanelRows, block.x_padded_end - first);
-    body(first, lanes / kWidth, block.sums + (first - block.x_begin) * sizeof(float));
-  }
-}
-
-template <typename Dot, typename Element>
-void multiply_strip(const PreparedActivations& x, const Block& block, uint64_t begin,
-                    uint64_t columns) {
-  for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {
-    const auto* panel = static_cast<const std::byte*>(x.words) +
-                        (first * x.columns + begin * vectors * kWidth) * sizeof(Element);
-    with_shape(vectors, [&](auto vectors_at_once, auto rows_at_once) {
-      constexpr int kVectors = decltype(vectors_at_once)::value;
-      constexpr int kRows = decltype(rows_at_once)::value;
-      for (uint64_t row = 0; row < block.padded_rows; row += kRows) {
-        multiply_tile<Dot, kRows, kVectors>(block.tile + row * kTileStride, panel, columns,
-                                            sums + row * kSumsStride * sizeof(float));
-      }
-    });
-  });
-}
-
-template <uint64_t kBlock, bool kMinimums>
-void multiply_blocks_strip(const PreparedActivations& x, const Block& block, uint64_t begin,
-                           uint64_t columns) {
-  for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {
-    const auto* panel = static_cast<const std::byte*>(x.words) +
-                        (first * x.columns + begin * vectors * kWidth) * sizeof(DotBytes::X);
-    const uint64_t x_at = begin / kBlock * x.padded_rows + first;
-    with_shape(vectors, [&](auto vectors_at_once, auto rows_at_once) {
-      constexpr int kVectors = decltype(vectors_at_once)::value;
-      constexpr int kRows = decltype(rows_at_once)::value / 2;
-      for (uint64_t row = 0; row < block.padded_rows; row += kRows) {
-        const BlockScales scales{block.scales + row * kScaleStride,
-                                 block.minimums + row * kScaleStride,
-                                 x.scales + x_at,
-                                 x.sums + x_at,
-                                 x.offsets + x_at,
-                                 x.padded_rows,
-                                 columns / kBlock};
-        multiply_blocks_tile<kRows, kVectors, kBlock, kMinimums>(
-            block.tile + row * kTileStride, panel, scales,
-            sums + row * kSumsStride * sizeof(float));
-      }
-    });
-  });
-}
-
-#if defined(__AVX512BF16__)
-void multiply_groups_strip(const PreparedActivations& x, const Block& block, uint64_t group,
-                           uint64_t begin, uint64_t columns) {
-  for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {
-    const auto* panel =
-        static_cast<const std::byte*>(x.words) +
-        (first * x.columns + begin * vectors * kWidth) * sizeof(DotBFloat16::Weight);
-    with_shape(vectors, [&](auto vectors_at_once, auto rows_at_once) {
-      constexpr int kVectors = decltype(vectors_at_once)::value;
-      constexpr int kRows = decltype(rows_at_once)::value;
-      for (uint64_t row = 0; row < block.padded_rows; row += kRows) {
-        const BlockScales scales{block.scales + row * kScaleStride,
-                                 nullptr,
-                                 x.scales + begin / group * x.padded_rows + first,
-                                 nullptr,
-                                 nullptr,
-                                 x.padded_rows,
-                                 (columns + group - 1) / group};
-        multiply_groups_tile<kRows, kVectors>(block.tile + row * kTileStride, panel, columns, group,
-                                              scales, sums + row * kSumsStride * sizeof(float));
-      }
-    });
-  });
-}
-#endif
-
-// Fills up with zeros where columns [begin, end) of the block's rows are decoded.
-template <typename Element>
-void pad_tile(const Block& block, uint64_t begin, uint64_t end) {
-  const uint64_t columns = round_up(end - begin, kColumnPad);
-  for (uint64_t row = 0; row < block.padded_rows; ++row) {
-    auto* out = reinterpret_cast<Element*>(block.tile + row * kTileStride);
-    std::fill(out + (row < block.rows ? end - begin : 0), out + columns, Element{});
-  }
-}
-
-// Decodes these columns, and pads.
-template <typename Element, typename Decode>
-void fill_tile(const Block& block, uint64_t begin, uint64_t end, Decode&& decode) {
-  for (uint64_t row = 0; row < block.rows; ++row)
-    decode(row, reinterpret_cast<Element*>(block.tile + row * kTileStride));
-  pad_tile<Element>(block, begin, end);
-}
-
-void fill_scales(const LinearWeight& weight, const Block& block, uint64_t count,
-                 uint64_t padded_count) {
-  for (uint64_t row = 0; row < block.padded_rows; ++row) {
-    const uint64_t filled = row < block.rows ? count : 0;
-    float* scales = block.scales + row * kScaleStride;
-    std::fill(scales + filled, scales + padded_count, 0.0f);
-    if (!weight.minimums) continue;
-    float* minimums = block.minimums + row * kScaleStride;
-    std::fill(minimums + filled, minimums + padded_count, 0.0f);
-  }
-}
-
-// As many as the tile has room for: reading few bytes of each of many rows waits for memory.
-template <typename Element>
-inline constexpr uint64_t kTileColumns = kStrip * sizeof(float) / sizeof(Element);
-
-template <typename Dot>
-void multiply_floats(const LinearWeight& weight, const PreparedActivations& x, const Block& block,
-                     uint64_t first_row) {
-  using Element = typename Dot::Weight;
-  constexpr uint64_t kColumns = kTileColumns<Element>;
-  for (uint64_t begin = 0; begin < weight.in_features; begin += kColumns) {
-    const uint64_t end = std::min(weight.in_features, begin + kColumns);
-    if (weight.decode_rows != nullptr) {
-      weight.decode_rows(weight.format, first_row, block.rows, begin, end, block.tile,
-                         kTileStride / sizeof(Element));
-      pad_tile<Element>(block, begin, end);
-    } else {
-      fill_tile<Element>(block, begin, end, [&](uint64_t row, Element* out) {
-        for (uint64_t i = begin; i < end; i += kStrip) {
-          weight.decode_floats(weight.format, first_row + row, i, std::min(end, i + kStrip),
-                               out + (i - begin));
+  template <typename Dot>
+  static void multiply(const PreparedActivations& x, const Block& block, uint64_t begin,
+                       uint64_t columns) {
+    for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {
+      const auto* panel = static_cast<const std::byte*>(x.words) +
+                          (first * x.columns + begin * vectors * kWidth) * sizeof(typename Dot::X);
+      with_shape(vectors, [&](auto vectors_at_once, auto rows_at_once) {
+        constexpr int kVectors = decltype(vectors_at_once)::value;
+        constexpr int kRows = decltype(rows_at_once)::value;
+        for (uint64_t row = 0; row < block.padded_rows; row += kRows) {
+          multiply_tile<Dot, kRows, kVectors>(block.tile + row * kTileStride, panel, columns,
+                                              sums + row * kSumsStride * sizeof(float));
         }
       });
-    }
-    multiply_strip<Dot, Element>(x, block, begin, round_up(end - begin, kColumnPad));
+    });
   }
-  if (weight.row_scales == nullptr) return;
-  for (uint64_t row = 0; row < block.rows; ++row) {
-    auto* sums = reinterpret_cast<float*>(block.sums) + row * kSumsStride;
-    const float scale = weight.row_scales[first_row + row];
-    for (uint64_t i = 0; i < block.x_padded_end - block.x_begin; ++i) sums[i] *= scale;
+
+  template <uint64_t kBlock, bool kMinimums>
+  static void multiply_blocks(const PreparedActivations& x, const Block& block, uint64_t begin,
+                              uint64_t columns) {
+    for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {
+      const auto* panel = static_cast<const std::byte*>(x.words) +
+                          (first * x.columns + begin * vectors * kWidth) * sizeof(DotBytes::X);
+      const uint64_t x_at = begin / kBlock * x.padded_rows + first;
+      with_shape(vectors, [&](auto vectors_at_once, auto rows_at_once) {
+        constexpr int kVectors = decltype(vectors_at_once)::value;
+        constexpr int kRows = decltype(rows_at_once)::value / 2;
+        for (uint64_t row = 0; row < block.padded_rows; row += kRows) {
+          const BlockScales scales{block.scales + row * kScaleStride,
+                                   block.minimums + row * kScaleStride,
+                                   x.scales + x_at,
+                                   x.sums + x_at,
+                                   x.offsets + x_at,
+                                   x.padded_rows,
+                                   columns / kBlock};
+          multiply_blocks_tile<kRows, kVectors, kBlock, kMinimums>(
+              block.tile + row * kTileStride, panel, scales,
+              sums + row * kSumsStride * sizeof(float));
+        }
+      });
+    });
   }
-}
 
 #if defined(__AVX512BF16__)
-void multiply_bfloat16_groups(const LinearWeight& weight, const PreparedActivations& x,
-                              const Block& block, uint64_t first_row) {
-  constexpr uint64_t kColumns = kTileColumns<uint16_t>;
-  for (uint64_t begin = 0; begin < weight.in_features; begin += kColumns) {
-    const uint64_t end = std::min(weight.in_features, begin + kColumns);
-    fill_tile<uint16_t>(block, begin, end, [&](uint64_t row, uint16_t* out) {
-      for (uint64_t i = begin; i < end; i += kStrip) {
-        weight.decode_groups(weight.format, first_row + row, i, std::min(end, i + kStrip),
-                             out + (i - begin),
-                             block.scales + row * kScaleStride + (i - begin) / weight.group);
-      }
+  static void multiply_groups(const PreparedActivations& x, const Block& block, uint64_t group,
+                              uint64_t begin, uint64_t columns) {
+    for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {
+      const auto* panel =
+          static_cast<const std::byte*>(x.words) +
+          (first * x.columns + begin * vectors * kWidth) * sizeof(DotBFloat16::Weight);
+      with_shape(vectors, [&](auto vectors_at_once, auto rows_at_once) {
+        constexpr int kVectors = decltype(vectors_at_once)::value;
+        constexpr int kRows = decltype(rows_at_once)::value;
+        for (uint64_t row = 0; row < block.padded_rows; row += kRows) {
+          const BlockScales scales{block.scales + row * kScaleStride,
+                                   nullptr,
+                                   x.scales + begin / group * x.padded_rows + first,
+                                   nullptr,
+                                   nullptr,
+                                   x.padded_rows,
+                                   (columns + group - 1) / group};
+          multiply_groups_tile<kRows, kVectors>(block.tile + row * kTileStride, panel, columns,
+                                                group, scales,
+                                                sums + row * kSumsStride * sizeof(float));
+        }
+      });
     });
-    const uint64_t groups = (end - begin + weight.group - 1) / weight.group;
-    fill_scales(weight, block, groups, groups);
-    multiply_groups_strip(x, block, weight.group, begin, round_up(end - begin, kColumnPad));
   }
-}
 #endif
-
-void multiply_int8_rows(const LinearWeight& weight, const PreparedActivations& x,
-                        const Block& block, uint64_t first_row) {
-  for (uint64_t row = 0; row < block.padded_rows; ++row) {
-    std::copy(x.offsets + block.x_begin, x.offsets + block.x_padded_end,
-              reinterpret_cast<int32_t*>(block.sums) + row * kSumsStride);
-  }
-  constexpr uint64_t kColumns = kTileColumns<uint8_t>;
-  for (uint64_t begin = 0; begin < weight.in_features; begin += kColumns) {
-    const uint64_t end = std::min(weight.in_features, begin + kColumns);
-    fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
-      const int8_t* codes = weight.codes + (first_row + row) * weight.in_features;
-      for (uint64_t i = begin; i < end; ++i)
-        out[i - begin] = static_cast<uint8_t>(static_cast<uint8_t>(codes[i]) ^ 0x80u);
-    });
-    multiply_strip<DotBytes, DotBytes::X>(x, block, begin, round_up(end - begin, kColumnPad));
-  }
-  for (uint64_t row = 0; row < block.rows; ++row) {
-    float* sums = reinterpret_cast<float*>(block.sums) + row * kSumsStride;
-    const float scale = weight.scb[first_row + row], factor = sum_factor(weight);
-    for (uint64_t i = 0; i < block.x_padded_end - block.x_begin; ++i) {
-      int32_t sum;
-      std::memcpy(&sum, sums + i, sizeof sum);
-      sums[i] = static_cast<float>(sum) * (x.scales[block.x_begin + i] * scale) * factor;
-    }
-  }
-}
-
-void add_outliers(const LinearWeight& weight, const PreparedActivations& x, const Block& block,
-                  uint64_t first_row, uint64_t x_end) {
-  float values[kTurnRows];
-  for (uint64_t j = 0; j < x.outlier_count; ++j) {
-    const uint32_t column = x.outliers[j];
-    for (uint64_t i = block.x_begin; i < x_end; ++i)
-      values[i - block.x_begin] = activation_at(x.source, i, column);
-    for (uint64_t row = 0; row < block.rows; ++row) {
-      float* sums = reinterpret_cast<float*>(block.sums) + row * kSumsStride;
-      const float factor = outlier_weight(weight, x.source.type, first_row + row, column);
-      for (uint64_t i = 0; i < x_end - block.x_begin; ++i) sums[i] += factor * values[i];
-    }
-  }
-}
-
-template <uint64_t kBlock>
-void multiply_int8_blocks(const LinearWeight& weight, const PreparedActivations& x,
-                          const Block& block, uint64_t first_row) {
-  for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
-    const uint64_t end = std::min(weight.in_features, begin + kStrip);
-    const uint64_t columns = round_up(end - begin, kColumnPad);
-    fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
-      weight.decode_codes(weight.format, first_row + row, begin, end, out,
-                          block.scales + row * kScaleStride, block.minimums + row * kScaleStride);
-    });
-    fill_scales(weight, block, (end - begin) / kBlock, columns / kBlock);
-    if (weight.minimums)
-      multiply_blocks_strip<kBlock, true>(x, block, begin, columns);
-    else
-      multiply_blocks_strip<kBlock, false>(x, block, begin, columns);
-  }
-}
-
-void write_block(const PreparedActivations& x, const Block& block, uint64_t first_row,
-                 uint64_t x_end, const LinearOutput& y) {
-  const auto* sums = reinterpret_cast<const float*>(block.sums);
-  with_type(x.source.type, [&](auto tag) {
-    for (uint64_t i = block.x_begin; i < x_end; ++i) {
-      float values[kBlockRows];
-      for (uint64_t row = 0; row < block.rows; ++row)
-        values[row] = sums[row * kSumsStride + i - block.x_begin];
-      write_row<decltype(tag)>(y, i, first_row, values, block.rows);
-    }
-  });
-}
+};
 
 }  // namespace
 
 void multiply_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
                     uint64_t end, uint64_t x_begin, uint64_t x_end, const LinearOutput& y,
                     std::byte* scratch) {
-  auto* scales = reinterpret_cast<float*>(scratch + kTileBytes);
-  const Block block{end - begin,
-                    round_up(end - begin, kRowPad),
-                    x_begin,
-                    round_up(x_end, kWidth),
-                    scratch,
-                    scales,
-                    scales + kBlockRows * kScaleStride,
-                    scratch + kTileBytes + kScaleBytes};
-  std::fill_n(reinterpret_cast<float*>(block.sums), block.padded_rows * kSumsStride, 0.0f);
-  switch (weight.arithmetic) {
-    case Arithmetic::bfloat16:
-#if defined(__AVX512BF16__)
-      multiply_floats<DotBFloat16>(weight, x, block, begin);
-      break;
-#endif
-    case Arithmetic::float32:
-      multiply_floats<DotFloat32>(weight, x, block, begin);
-      break;
-    case Arithmetic::bfloat16_groups:
-#if defined(__AVX512BF16__)
-      multiply_bfloat16_groups(weight, x, block, begin);
-#endif
-      break;
-    case Arithmetic::int8_rows:
-      multiply_int8_rows(weight, x, block, begin);
-      add_outliers(weight, x, block, begin, x_end);
-      break;
-    case Arithmetic::int8_blocks:
-      if (weight.block == 32)
-        multiply_int8_blocks<32>(weight, x, block, begin);
-      else
-        multiply_int8_blocks<16>(weight, x, block, begin);
-      break;
-  }
-  write_block(x, block, begin, x_end, y);
+  VectorStrips strips;
+  multiply_block(strips, weight, x, begin, end, x_begin, x_end, y, scratch);
 }
 
 }  // namespace linear

@@ -78,6 +78,7 @@ inline int32_t sum_of(Ints value) {
 struct DotFloat32 {
   using Sums = Floats;
   using Weight = float;
+  using X = float;
   static constexpr uint64_t kGroup = 1;
   static Ints word(const Weight* weight) {
     int32_t bits;
@@ -95,6 +96,7 @@ struct DotFloat32 {
 struct DotBFloat16 {
   using Sums = Floats;
   using Weight = uint16_t;
+  using X = uint16_t;
   static constexpr uint64_t kGroup = 2;
   static Ints word(const Weight* weight) {
     int32_t bits;

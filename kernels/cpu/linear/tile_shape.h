@@ -14,8 +14,6 @@ inline constexpr int kSums = 24, kPanelVectors = 4;
 inline constexpr int kSums = 12, kPanelVectors = 2;
 #endif
 inline constexpr uint64_t kPanelRows = kPanelVectors * kWidth;
-// A decoded block is filled up with rows of zeros to a multiple of this.
-inline constexpr uint64_t kRowPad = kSums;
 
 }  // namespace linear
 }  // namespace PRECIS_ISA
