@@ -20,6 +20,7 @@
   }                                      \
   const Table& function(Isa isa) {       \
     switch (isa) {                       \
+      case Isa::amx:                     \
       case Isa::avx512_dot:              \
       case Isa::avx512:                  \
         return avx512::function();       \
@@ -46,6 +47,7 @@
   }                                          \
   const Table& function(Isa isa) {           \
     switch (isa) {                           \
+      case Isa::amx:                         \
       case Isa::avx512_dot:                  \
         return avx512_dot::function();       \
       case Isa::avx512:                      \

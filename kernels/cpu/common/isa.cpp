@@ -1,5 +1,7 @@
 #include "kernels/cpu/common/isa.h"
 
+#include "kernels/cpu/common/tile_state.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -10,19 +12,18 @@
 
 namespace precis::kernels {
 
-#if defined(__x86_64__)
 namespace {
 
+#if defined(__x86_64__)
 // clang 14 has no name for it in __builtin_cpu_supports.
 bool has_f16c() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
-
-}  // namespace
 #endif
 
-Isa machine_isa() {
+// Up to avx512_dot, which asks nobody for permission.
+Isa machine_isa_without_tiles() {
 #if defined(__x86_64__)
   // AVX-512 as of Skylake-SP and Zen 4; AVX2 with FMA and F16C as of Haswell and Zen.
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
@@ -37,15 +38,22 @@ Isa machine_isa() {
 #endif
 }
 
+}  // namespace
+
+Isa machine_isa() {
+  const Isa best = machine_isa_without_tiles();
+  return best == Isa::avx512_dot && tile_state() == TileState::usable ? Isa::amx : best;
+}
+
 Isa current_isa() {
   static const Isa chosen = [] {
-    const Isa best = machine_isa();
     const char* forced = std::getenv("PRECIS_CPU");
-    if (forced == nullptr) return best;
+    if (forced == nullptr) return machine_isa();
+    const Isa best = machine_isa_without_tiles();
     for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::avx512_dot}) {
       if (std::strcmp(forced, isa_name(isa)) == 0 && isa <= best) return isa;
     }
-    return best;
+    return machine_isa();
   }();
   return chosen;
 }
@@ -60,6 +68,8 @@ const char* isa_name(Isa isa) {
       return "avx512";
     case Isa::avx512_dot:
       return "avx512_dot";
+    case Isa::amx:
+      return "amx";
   }
   return "baseline";
 }

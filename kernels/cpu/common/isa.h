@@ -17,11 +17,17 @@
 namespace precis::kernels {
 
 // In rising order; each includes those before it. avx512_dot: AVX-512 with VBMI, VNNI and BF16, as
-// Zen 4 and Sapphire Rapids have it; only products are compiled for it.
-enum class Isa { baseline, avx2, avx512, avx512_dot };
+// Zen 4 and Sapphire Rapids have it; only products are compiled for it. amx: with tile registers
+// besides, for products of many rows.
+enum class Isa { baseline, avx2, avx512, avx512_dot, amx };
 
-// The best instruction set of this machine; PRECIS_CPU=baseline|avx2|avx512|avx512_dot lowers it.
-// Found out once. [any thread]
+// Whether there are instructions for the dots of bytes and of bfloat16.
+inline bool has_dot(Isa isa) {
+  return isa == Isa::avx512_dot || isa == Isa::amx;
+}
+
+// The best instruction set of this machine; PRECIS_CPU=baseline|avx2|avx512|avx512_dot|amx lowers
+// it. Found out once. [any thread]
 Isa current_isa();
 
 // "avx512".
