@@ -86,6 +86,15 @@ function(precis_add_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 600)
 endfunction()
 
+# What products are not tested with by themselves where the processor has AMX.
+set(PRECIS_ISA_BELOW_TILES "")
+if(EXISTS /proc/cpuinfo)
+  file(STRINGS /proc/cpuinfo flags REGEX " amx_tile" LIMIT_COUNT 1)
+  if(flags)
+    set(PRECIS_ISA_BELOW_TILES avx512_dot)
+  endif()
+endif()
+
 # precis_add_method_test(NAME [PRODUCTS] SOURCES ...): the tests that every method passes (tests/method), for plugin
 # NAME. One of the sources defines method_under_test(). PRODUCTS: those of the products run once more for each
 # instruction set.
@@ -100,7 +109,7 @@ function(precis_add_method_test name)
   add_dependencies(${name}_test precis_plugin_${name})
   precis_validate_plugin(${name})
   if(arg_PRODUCTS)
-    foreach(isa baseline avx2 avx512)
+    foreach(isa baseline avx2 avx512 ${PRECIS_ISA_BELOW_TILES})
       add_test(NAME ${name}_products_${isa} COMMAND ${name}_test "--gtest_filter=*Product*")
       set_tests_properties(${name}_products_${isa} PROPERTIES ENVIRONMENT PRECIS_CPU=${isa} TIMEOUT 600)
     endforeach()

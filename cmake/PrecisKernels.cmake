@@ -1,6 +1,6 @@
-# precis_add_isa_sources(TARGET [WITH_DOT] SOURCE...): compiles each source once for every instruction set
-# of the target machine, into namespaces of their names (kernels/cpu/common/isa.h); for avx512_dot only
-# WITH_DOT.
+# precis_add_isa_sources(TARGET [WITH_DOT | ONLY ISA] SOURCE...): compiles each source once for every
+# instruction set of the target machine, into namespaces of their names (kernels/cpu/common/isa.h); for
+# avx512_dot only WITH_DOT, for others than these only with ONLY.
 set(PRECIS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(PRECIS_ISA_FLAGS_avx512 ${PRECIS_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq
     -mprefer-vector-width=512)
@@ -10,15 +10,26 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   list(APPEND PRECIS_ISA_FLAGS_avx512 -Wno-maybe-uninitialized -Wno-uninitialized)
 endif()
 set(PRECIS_ISA_FLAGS_avx512_dot ${PRECIS_ISA_FLAGS_avx512} -mavx512vbmi -mavx512vnni -mavx512bf16)
+# Tile instructions are assembly (kernels/cpu/common/hardware_tiles.h), which takes no flag.
+set(PRECIS_ISA_FLAGS_amx ${PRECIS_ISA_FLAGS_avx512_dot})
+set(PRECIS_ISA_FLAGS_amx_software ${PRECIS_ISA_FLAGS_amx} -DPRECIS_TILES=SoftwareTiles)
+if(PRECIS_SOFTWARE_TILES)
+  set(PRECIS_ISA_FLAGS_amx ${PRECIS_ISA_FLAGS_amx_software})
+endif()
 
 function(precis_add_isa_sources target)
-  cmake_parse_arguments(arg "WITH_DOT" "" "" ${ARGN})
+  cmake_parse_arguments(arg "WITH_DOT" "ONLY" "" ${ARGN})
   set(variants baseline)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     list(APPEND variants avx2 avx512)
     if(arg_WITH_DOT)
       list(APPEND variants avx512_dot)
     endif()
+    if(arg_ONLY)
+      set(variants ${arg_ONLY})
+    endif()
+  elseif(arg_ONLY)
+    return()
   endif()
   foreach(source IN LISTS arg_UNPARSED_ARGUMENTS)
     get_filename_component(stem "${source}" NAME_WE)

@@ -38,11 +38,19 @@ Isa machine_isa_without_tiles() {
 #endif
 }
 
+bool has_tiles() {
+#if defined(PRECIS_SOFTWARE_TILES)
+  return true;
+#else
+  return tile_state() == TileState::usable;
+#endif
+}
+
 }  // namespace
 
 Isa machine_isa() {
   const Isa best = machine_isa_without_tiles();
-  return best == Isa::avx512_dot && tile_state() == TileState::usable ? Isa::amx : best;
+  return best == Isa::avx512_dot && has_tiles() ? Isa::amx : best;
 }
 
 Isa current_isa() {

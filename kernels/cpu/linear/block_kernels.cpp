@@ -193,6 +193,7 @@ void with_shape(uint64_t vectors, Body&& body) {
 // Sums in vector registers; multiply_block.h has the contracts.
 struct VectorStrips {
   static constexpr uint64_t kRowPad = kSums;
+  static constexpr bool kHasFloat32 = true;
 
   template <typename Dot>
   static void multiply(const PreparedActivations& x, const Block& block, uint64_t begin,
@@ -276,7 +277,7 @@ void multiply_block(const LinearWeight& weight, const PreparedActivations& x, ui
 
 }  // namespace linear
 
-const ProductStages& product_stages() {
+const ProductStages& vector_stages() {
   static constexpr ProductStages stages{
       linear::kWidth,  linear::kPanelRows,   sizeof(linear::DotBytes::X), linear::find_outliers,
       linear::prepare, linear::multiply_few, linear::multiply_block};

@@ -4,6 +4,7 @@
 //   multiply<Dot>: onto sums of Dot's kind;
 //   multiply_blocks<kBlock, kMinimums>: int8_blocks, by blocks with scales, onto sums in float32;
 //   multiply_groups: bfloat16_groups, likewise.
+// Strips::kHasFloat32: whether multiply<DotFloat32> is among them.
 // Strips::kRowPad: a block is filled up with rows of zeros to a multiple of it.
 #pragma once
 
@@ -160,7 +161,8 @@ void multiply_block(Strips& strips, const LinearWeight& weight, const PreparedAc
       break;
 #endif
     case Arithmetic::float32:
-      multiply_floats<DotFloat32>(strips, weight, x, block, begin);
+      if constexpr (Strips::kHasFloat32)
+        multiply_floats<DotFloat32>(strips, weight, x, block, begin);
       break;
     case Arithmetic::bfloat16_groups:
 #if defined(__AVX512BF16__)

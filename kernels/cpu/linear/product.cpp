@@ -9,7 +9,20 @@
 
 namespace precis::kernels {
 
-PRECIS_DISPATCH_DOT(ProductStages, product_stages)
+PRECIS_DISPATCH_DOT(ProductStages, vector_stages)
+
+#if defined(__x86_64__)
+namespace amx {
+const ProductStages& tile_stages();
+}
+#endif
+
+const ProductStages& product_stages(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::amx) return amx::tile_stages();
+#endif
+  return vector_stages(isa);
+}
 
 namespace {
 
@@ -115,8 +128,13 @@ uint64_t linear_workspace(Isa isa, Arithmetic arithmetic, uint64_t in_features, 
 
 void linear_product(Isa isa, const LinearWeight& weight, const Activations& source,
                     const LinearOutput& y, std::byte* workspace, const TaskRunner& tasks) {
+  linear_product(product_stages(isa), weight, source, y, workspace, tasks);
+}
+
+void linear_product(const ProductStages& stages, const LinearWeight& weight,
+                    const Activations& source, const LinearOutput& y, std::byte* workspace,
+                    const TaskRunner& tasks) {
   if (source.rows == 0 || weight.out_features == 0) return;
-  const ProductStages& stages = product_stages(isa);
   const WorkspaceLayout layout(stages, weight.arithmetic, weight.in_features, source.rows,
                                tasks.concurrency);
   const auto part = [&](uint64_t offset) { return workspace + offset; };

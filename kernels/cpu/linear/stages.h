@@ -84,6 +84,13 @@ struct ProductStages {
 };
 
 const ProductStages& product_stages(Isa isa);
+// Those without tiles.
+const ProductStages& vector_stages(Isa isa);
+
+// linear_product in these stages.
+void linear_product(const ProductStages& stages, const LinearWeight& weight,
+                    const Activations& source, const LinearOutput& y, std::byte* workspace,
+                    const TaskRunner& tasks);
 
 // What a thread needs: a decoded block with its scales, and its sums.
 inline constexpr uint64_t kTileStride = kStrip * sizeof(float) + 64;  // off the powers of two
