@@ -12,6 +12,7 @@
 #include "core/base/byte_size.h"
 #include "core/base/printable.h"
 #include "kernels/cpu/common/isa.h"
+#include "kernels/cpu/common/tile_state.h"
 
 namespace precis::cli {
 namespace {
@@ -22,6 +23,20 @@ std::string joined(const std::vector<std::string>& list) {
   std::string text;
   for (const std::string& item : list) text += (text.empty() ? "" : ", ") + item;
   return text;
+}
+
+// Why the processor's tiles are not used, where it has some.
+std::string unused_tiles() {
+  switch (kernels::tile_state()) {
+    case kernels::TileState::refused:
+      return "; AMX: refused by the operating system";
+    case kernels::TileState::wrong:
+      return "; AMX: left alone, its products are wrong";
+    case kernels::TileState::none:
+    case kernels::TileState::usable:
+      break;
+  }
+  return "";
 }
 
 void print_refusal(const Error& error) {
@@ -210,6 +225,7 @@ int doctor(Session& session) {
                    {"abi", fmt::format("{}.{}", PRECIS_ABI_MAJOR, PRECIS_ABI_MINOR)},
                    {"processors", available_processors()},
                    {"instruction_set", kernels::isa_name(kernels::current_isa())},
+                   {"amx_tiles", kernels::tile_state_name(kernels::tile_state())},
                    {"memory_bytes", memory},
                    {"free_disk_bytes", free_disk},
                    {"runtime", torch.empty() ? ordered_json() : ordered_json("LibTorch " + torch)},
@@ -218,8 +234,8 @@ int doctor(Session& session) {
   } else {
     session.show(
         fmt::format("precis 0.1.0, plugin ABI {}.{}\n", PRECIS_ABI_MAJOR, PRECIS_ABI_MINOR));
-    session.show(fmt::format("processors   {}, kernels for {}\n", available_processors(),
-                             kernels::isa_name(kernels::current_isa())));
+    session.show(fmt::format("processors   {}, kernels for {}{}\n", available_processors(),
+                             kernels::isa_name(kernels::current_isa()), unused_tiles()));
     session.show(fmt::format("memory       {}, free disk here {}\n", format_bytes(memory),
                              format_bytes(free_disk)));
     if (!torch.empty()) session.show(fmt::format("runtime      LibTorch {}\n", torch));
