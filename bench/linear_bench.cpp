@@ -1,5 +1,6 @@
 // Products with quantized weights beside what the machine allows: GEMV by the bandwidth of reading,
-// GEMM by the rate of the multiplying instruction, measured in turn in the same run.
+// GEMM by the rate of the multiplying instruction, AMX's where there is one, measured in turn in
+// the same run.
 //
 //   linear_bench [--threads N] [--rounds N] [--rows N]... [--processor-time] [--round-activations]
 //                [--random-parts] [--codecs] [--json] [FORMAT...]
@@ -29,12 +30,15 @@
 #include "core/abi/linear.h"
 #include "core/abi/views.h"
 #include "core/engine/logical_tensor.h"
+#include "kernels/cpu/common/hardware_tiles.h"
+#include "kernels/cpu/common/tile_state.h"
 #include "registry/config/registry_resolver.h"
 
 namespace {
 
 using precis::DType;
 using precis::process_host;
+namespace kernels = precis::kernels;
 
 constexpr int64_t kFeatures = 4096;  // in and out
 constexpr uint64_t kRotation = 256u << 20;
@@ -84,6 +88,28 @@ constexpr uint64_t kDots = 1u << 20;  // of 64 lanes-times-words each, twelve ch
 PRECIS_DOT_CHAINS(int8_dots, "vpdpbusd")
 PRECIS_DOT_CHAINS(bfloat16_dots, "vdpbf16ps")
 PRECIS_DOT_CHAINS(float32_dots, "vfmadd231ps")
+constexpr double kChainedDots = 12.0 * kDots;
+
+constexpr uint64_t kTileRounds = 1u << 16;  // of four products of tiles, one to each of four sums
+constexpr double kTileSums = 4.0 * kTileRounds * 16 * 16 * 16;  // words of four bytes or a pair
+
+kernels::TileConfig whole_tiles() {
+  kernels::TileConfig config;
+  for (int i = 0; i < config.kTiles; ++i) config.set(i, config.kRows, config.kRowBytes);
+  return config;
+}
+#define PRECIS_TILE_PRODUCTS(name, instruction)  \
+  void name() {                                  \
+    kernels::HardwareTiles tiles(whole_tiles()); \
+    for (uint64_t i = 0; i < kTileRounds; ++i) { \
+      tiles.instruction<0, 4, 6>();              \
+      tiles.instruction<1, 4, 7>();              \
+      tiles.instruction<2, 5, 6>();              \
+      tiles.instruction<3, 5, 7>();              \
+    }                                            \
+  }
+PRECIS_TILE_PRODUCTS(int8_tiles, dpbusd)
+PRECIS_TILE_PRODUCTS(bfloat16_tiles, dpbf16ps)
 
 struct Limit {
   std::string name, unit;
@@ -112,19 +138,22 @@ std::vector<Limit> limits(unsigned threads, std::vector<std::byte>& memory) {
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
   std::byte* first = memory.data() + (64 - address % 64) % 64;
   const uint64_t bytes = memory.size() - 64;
+  // operations: of one call.
   const auto dots = [threads](void (*run)(), double operations) {
     return [=] {
-      return operations * 12 * kDots * threads / on_all_threads(threads, [&](uint64_t) { run(); }) *
-             1e-9;
+      return operations * threads / on_all_threads(threads, [&](uint64_t) { run(); }) * 1e-9;
     };
   };
   const auto read = [=](uint64_t at, uint64_t count) { read_all(first + at, count); };
   const auto write = [=](uint64_t at, uint64_t count) { write_all(first + at, count); };
   return {{"read", "GB/s", [=] { return memory_rate(threads, bytes, read); }},
-          {"int8 dot", "GOP/s", dots(int8_dots, 128)},
-          {"bf16 dot", "GFLOP/s", dots(bfloat16_dots, 64)},
-          {"f32 fma", "GFLOP/s", dots(float32_dots, 32)},
-          {"write", "GB/s", [=] { return memory_rate(threads, bytes, write); }}};
+          {"int8 dot", "GOP/s", dots(int8_dots, 128 * kChainedDots)},
+          {"bf16 dot", "GFLOP/s", dots(bfloat16_dots, 64 * kChainedDots)},
+          {"f32 fma", "GFLOP/s", dots(float32_dots, 32 * kChainedDots)},
+          {"write", "GB/s", [=] { return memory_rate(threads, bytes, write); }},
+          // Where the kernels use them.
+          {"int8 tiles", "GOP/s", dots(int8_tiles, 8 * kTileSums)},
+          {"bf16 tiles", "GFLOP/s", dots(bfloat16_tiles, 4 * kTileSums)}};
 }
 
 // ---- one format
@@ -306,7 +335,9 @@ double median(std::vector<double> values) {
 std::size_t bound_of(const std::string& spec, bool round_activations) {
   const bool integers = spec == "int8" || spec == "int8dq" || spec == "w8a8" ||
                         (spec.starts_with("gguf") && round_activations);
-  return integers ? 1 : 2;
+  const bool tiles = kernels::current_isa() == kernels::Isa::amx &&
+                     kernels::tile_state() == kernels::TileState::usable;
+  return (integers ? 1 : 2) + (tiles ? 4 : 0);
 }
 
 struct Options {
