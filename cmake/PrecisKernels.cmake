@@ -1,6 +1,6 @@
 # precis_add_isa_sources(TARGET [WITH_DOT | ONLY ISA] SOURCE...): compiles each source once for every
 # instruction set of the target machine, into namespaces of their names (kernels/cpu/common/isa.h); for
-# avx512_dot only WITH_DOT, for others than these only with ONLY.
+# avx512_dot, neon_dot and neon_bf16 only WITH_DOT, for others than these only with ONLY.
 set(PRECIS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(PRECIS_ISA_FLAGS_avx512 ${PRECIS_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq
     -mprefer-vector-width=512)
@@ -16,20 +16,33 @@ set(PRECIS_ISA_FLAGS_amx_software ${PRECIS_ISA_FLAGS_amx} -DPRECIS_TILES=Softwar
 if(PRECIS_SOFTWARE_TILES)
   set(PRECIS_ISA_FLAGS_amx ${PRECIS_ISA_FLAGS_amx_software})
 endif()
+# NEON belongs to the machine's basic instructions; the definition tells the compilation from the baseline's.
+set(PRECIS_ISA_FLAGS_neon -DPRECIS_NEON)
+# GCC 12 warns of what would happen in the loop behind whole lines, of which none is left for it there.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND PRECIS_ISA_FLAGS_neon -Wno-aggressive-loop-optimizations)
+endif()
+set(PRECIS_ISA_FLAGS_neon_dot ${PRECIS_ISA_FLAGS_neon} -march=armv8.2-a+dotprod)
+set(PRECIS_ISA_FLAGS_neon_bf16 ${PRECIS_ISA_FLAGS_neon} -march=armv8.2-a+dotprod+bf16)
+# What this target machine may have, for tests that run once for each.
+set(PRECIS_ISAS baseline)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND PRECIS_ISAS avx2 avx512 avx512_dot)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  list(APPEND PRECIS_ISAS neon neon_dot neon_bf16)
+endif()
 
 function(precis_add_isa_sources target)
   cmake_parse_arguments(arg "WITH_DOT" "ONLY" "" ${ARGN})
-  set(variants baseline)
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    list(APPEND variants avx2 avx512)
-    if(arg_WITH_DOT)
-      list(APPEND variants avx512_dot)
+  set(variants ${PRECIS_ISAS})
+  if(NOT arg_WITH_DOT)
+    list(FILTER variants EXCLUDE REGEX "_(dot|bf16)")
+  endif()
+  if(arg_ONLY)
+    if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+      return()
     endif()
-    if(arg_ONLY)
-      set(variants ${arg_ONLY})
-    endif()
-  elseif(arg_ONLY)
-    return()
+    set(variants ${arg_ONLY})
   endif()
   foreach(source IN LISTS arg_UNPARSED_ARGUMENTS)
     get_filename_component(stem "${source}" NAME_WE)

@@ -121,7 +121,7 @@ class LaneEncoder {
         magnitudes_(code.bounds),
 #endif
         ranks_(code.bounds),
-        codes_(_mm_loadu_si128(reinterpret_cast<const __m128i*>(code.code_of_rank))) {
+        codes_(code.code_of_rank) {
   }
 
   template <typename Type>
@@ -140,28 +140,10 @@ class LaneEncoder {
   template <typename Type, typename Ranks>
   void encode_by(const Ranks& ranks_of, const typename Type::Stored* weight, float inverse,
                  uint8_t* packed) const {
-    const auto rank = [&](uint64_t i) {
-      return ranks_of(load_numbers<Type>(weight + i) * Floats::of(inverse));
-    };
-#if PRECIS_LANES == 16
-    const auto ranks = [&](uint64_t i) {
-      return _mm256_set_m128i(_mm512_cvtepi32_epi8(rank(i + 16).v),
-                              _mm512_cvtepi32_epi8(rank(i).v));
-    };
-#else
-    uint8_t stored[kTogether];
-    for (uint64_t i = 0; i < kTogether; i += kLanes) store_bytes(stored + i, rank(i));
-    const auto ranks = [&](uint64_t i) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(stored + i));
-    };
-#endif
-    const __m256i table = _mm256_broadcastsi128_si256(codes_);
-    const __m256i pair = _mm256_set1_epi16(0x0110);  // first element * 16 + second
-    const auto half = [&](uint64_t i) {
-      return _mm256_maddubs_epi16(_mm256_shuffle_epi8(table, ranks(32 * i)), pair);
-    };
-    const __m256i bytes = _mm256_packus_epi16(half(0), half(1));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed), _mm256_permute4x64_epi64(bytes, 0xd8));
+    uint8_t ranks[kTogether];
+    for (uint64_t i = 0; i < kTogether; i += kLanes)
+      store_bytes(ranks + i, ranks_of(load_numbers<Type>(weight + i) * Floats::of(inverse)));
+    codes_.pack(ranks, packed);
   }
 
 #if PRECIS_LANES == 16
@@ -169,7 +151,7 @@ class LaneEncoder {
   BucketRanks<MagnitudeBuckets> magnitudes_;
 #endif
   Ranks15<false> ranks_;
-  __m128i codes_;
+  NibblesOfRanks codes_;
 };
 
 #else

@@ -48,7 +48,7 @@ void encode_row(const typename Type::Stored* values, uint64_t columns, float fac
   for (; i < columns; ++i) {
     const float scaled = F16::round(Type::load(values, i)) * factor;
     const float rounded = scaled == scaled ? round_to_even(scaled) : 0.0f;
-    out[i] = static_cast<int8_t>(static_cast<int32_t>(rounded));
+    out[i] = static_cast<int8_t>(truncate(rounded));
   }
 }
 

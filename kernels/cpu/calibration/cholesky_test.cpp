@@ -100,8 +100,7 @@ TEST(DenseKernels, InstructionSetsAgree) {
   std::vector<float> expected(m * n, 1);
   dense_kernels(Isa::baseline)
       .multiply_add(a.data(), m, b.data(), n, m, n, k, -0.5f, expected.data(), n);
-  for (const Isa isa : {Isa::avx2, Isa::avx512}) {
-    if (isa > machine_isa()) continue;
+  for (const Isa isa : machine_isas()) {
     std::vector<float> c(m * n, 1);
     dense_kernels(isa).multiply_add(a.data(), m, b.data(), n, m, n, k, -0.5f, c.data(), n);
     for (uint64_t i = 0; i < m * n; ++i) ASSERT_NEAR(c[i], expected[i], 1e-3) << isa_name(isa);

@@ -26,7 +26,7 @@
         return avx512::function();       \
       case Isa::avx2:                    \
         return avx2::function();         \
-      case Isa::baseline:                \
+      default:                           \
         break;                           \
     }                                    \
     return baseline::function();         \
@@ -54,7 +54,44 @@
         return avx512::function();           \
       case Isa::avx2:                        \
         return avx2::function();             \
-      case Isa::baseline:                    \
+      default:                               \
+        break;                               \
+    }                                        \
+    return baseline::function();             \
+  }
+#elif defined(__aarch64__)
+#define PRECIS_DISPATCH(Table, function)                                   \
+  inline namespace baseline {                                              \
+  const Table& function();                                                 \
+  }                                                                        \
+  namespace neon {                                                         \
+  const Table& function();                                                 \
+  }                                                                        \
+  const Table& function(Isa isa) {                                         \
+    return isa == Isa::baseline ? baseline::function() : neon::function(); \
+  }
+#define PRECIS_DISPATCH_DOT(Table, function) \
+  inline namespace baseline {                \
+  const Table& function();                   \
+  }                                          \
+  namespace neon {                           \
+  const Table& function();                   \
+  }                                          \
+  namespace neon_dot {                       \
+  const Table& function();                   \
+  }                                          \
+  namespace neon_bf16 {                      \
+  const Table& function();                   \
+  }                                          \
+  const Table& function(Isa isa) {           \
+    switch (isa) {                           \
+      case Isa::neon_bf16:                   \
+        return neon_bf16::function();        \
+      case Isa::neon_dot:                    \
+        return neon_dot::function();         \
+      case Isa::neon:                        \
+        return neon::function();             \
+      default:                               \
         break;                               \
     }                                        \
     return baseline::function();             \

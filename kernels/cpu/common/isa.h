@@ -10,30 +10,39 @@
 // what the variants_test beside each kernel holds the other compilations to, bit for bit.
 #pragma once
 
+#include <span>
+
 #ifndef PRECIS_ISA
 #define PRECIS_ISA baseline
 #endif
 
 namespace precis::kernels {
 
-// In rising order; each includes those before it. avx512_dot: AVX-512 with VBMI, VNNI and BF16, as
-// Zen 4 and Sapphire Rapids have it; only products are compiled for it. amx: with tile registers
-// besides, for products of many rows.
-enum class Isa { baseline, avx2, avx512, avx512_dot, amx };
+// Those of one machine in rising order, each including the ones before it. Only products are
+// compiled for avx512_dot, neon_dot and neon_bf16.
+enum class Isa {
+  baseline,
+  avx2,
+  avx512,
+  avx512_dot,  // with VBMI, VNNI and BF16, as Zen 4 and Sapphire Rapids have it
+  amx,         // with tile registers besides, for products of many rows
+  neon,        // of every 64-bit Arm
+  neon_dot,    // with Armv8.2's dot products of bytes, as Neoverse N1 and Apple's M1 have them
+  neon_bf16,   // with Armv8.6's of bfloat16 too, as Neoverse V1 and Apple's M2 have them
+};
 
-// Whether there are instructions for the dots of bytes and of bfloat16.
-inline bool has_dot(Isa isa) {
-  return isa == Isa::avx512_dot || isa == Isa::amx;
+// Whether there is an instruction for the dots of bfloat16.
+inline bool has_bfloat16_dot(Isa isa) {
+  return isa == Isa::avx512_dot || isa == Isa::amx || isa == Isa::neon_bf16;
 }
 
-// The best instruction set of this machine; PRECIS_CPU=baseline|avx2|avx512|avx512_dot|amx lowers
-// it. Found out once. [any thread]
+// What this machine has, in rising order, baseline first. [any thread]
+std::span<const Isa> machine_isas();
+
+// The best of them; PRECIS_CPU, set to the name of one, lowers it. Found out once. [any thread]
 Isa current_isa();
 
 // "avx512".
 const char* isa_name(Isa isa);
-
-// The best of the machine, whatever PRECIS_CPU says: what tests run over.
-Isa machine_isa();
 
 }  // namespace precis::kernels

@@ -1,6 +1,7 @@
 // Lines and tables of numbers with AVX2: what lanes are stored as, and looked up in.
 #pragma once
 
+#include "kernels/cpu/common/bytes_avx2.h"
 #include "kernels/cpu/common/lanes_avx2.h"
 
 namespace precis::kernels {
@@ -98,6 +99,9 @@ inline void store(void* to, Line line) {
 }
 inline void stream(void* to, Line line) {
   _mm256_stream_si256(static_cast<__m256i*>(to), line);
+}
+inline void order_streamed() {
+  _mm_sfence();
 }
 
 // The low byte of each lane.

@@ -1,6 +1,7 @@
 // Lines and tables of numbers with AVX-512: what lanes are stored as, and looked up in.
 #pragma once
 
+#include "kernels/cpu/common/bytes_avx2.h"
 #include "kernels/cpu/common/lanes_avx512.h"
 
 namespace precis::kernels {
@@ -93,6 +94,10 @@ inline void store(void* to, Line line) {
 // Past the caches; `to` is aligned to kLineBytes.
 inline void stream(void* to, Line line) {
   _mm512_stream_si512(static_cast<__m512i*>(to), line);
+}
+// Makes streamed lines visible to other threads, as plain stores are.
+inline void order_streamed() {
+  _mm_sfence();
 }
 
 // The low byte of each lane.

@@ -21,6 +21,12 @@ inline float round_to_even(float value) {
   return (value + 12582912.0f) - 12582912.0f;
 }
 
+// Toward zero. What int32 cannot hold becomes its smallest number: a cast does that on x86, where
+// the libraries' own files are written, and gives the nearest number on Arm.
+inline int32_t truncate(float value) {
+  return value >= -0x1p31f && value < 0x1p31f ? static_cast<int32_t>(value) : INT32_MIN;
+}
+
 struct F32 {
   using Stored = float;
   static float load(const Stored* data, uint64_t i) { return data[i]; }
@@ -29,22 +35,27 @@ struct F32 {
 };
 struct F16 {
   using Stored = uint16_t;
-// clang 14 has _Float16 for AVX512-FP16 alone.
-#if defined(__F16C__) && !(defined(__clang_major__) && __clang_major__ < 15)
+#if defined(PRECIS_NEON) || \
+    (defined(__F16C__) && !(defined(__clang_major__) && __clang_major__ < 15))
+#if defined(PRECIS_NEON)
+  using Half = __fp16;
+#else
+  using Half = _Float16;  // clang 14 has it for AVX512-FP16 alone
+#endif
   static float load(const Stored* data, uint64_t i) {
-    _Float16 half;
+    Half half;
     std::memcpy(&half, data + i, sizeof half);
     return static_cast<float>(half);
   }
   static void store(Stored* data, uint64_t i, float value) {
-    const auto half = static_cast<_Float16>(value);
+    const auto half = static_cast<Half>(value);
     std::memcpy(data + i, &half, sizeof half);
   }
-  // Through the bits: a compiler that computes _Float16 in excess precision drops a mere pair of
+  // Through the bits: a compiler that computes halves in excess precision drops a mere pair of
   // casts.
   static float round(float value) {
-    const auto bits = std::bit_cast<uint16_t>(static_cast<_Float16>(value));
-    return static_cast<float>(std::bit_cast<_Float16>(bits));
+    const auto bits = std::bit_cast<uint16_t>(static_cast<Half>(value));
+    return static_cast<float>(std::bit_cast<Half>(bits));
   }
 #else
   static float load(const Stored* data, uint64_t i) {

@@ -147,7 +147,7 @@ inline Floats load_numbers(const typename Type::Stored* from) {
 
 // Makes streamed lines visible to other threads, as plain stores are.
 inline void finish_stream(bool streamed) {
-  if (streamed) _mm_sfence();
+  if (streamed) order_streamed();
 }
 
 #else

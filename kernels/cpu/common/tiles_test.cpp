@@ -57,7 +57,7 @@ uint16_t bfloat16(float value) {
 class SoftwareTilesTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!has_dot(machine_isa())) GTEST_SKIP() << "tiles go with AVX-512";
+    if (!has_bfloat16_dot(machine_isas().back())) GTEST_SKIP() << "tiles go with AVX-512";
   }
 };
 

@@ -38,31 +38,6 @@ class LaneTable {
   decltype(make(nullptr)) table_;
 };
 
-// The 32 codes of 16 bytes, the low half of each first.
-inline void unpack_low_nibbles_first(const uint8_t* packed, uint8_t* codes) {
-  const __m256i both =
-      _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(packed)));
-  const __m256i pairs = _mm256_or_si256(both, _mm256_slli_epi16(both, 4));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes),
-                      _mm256_and_si256(pairs, _mm256_set1_epi8(15)));
-}
-
-// codes[i] = bytes[i] >> shift & mask, of 32 bytes; no code reaches past its byte.
-inline void unpack_plane(const uint8_t* bytes, int shift, int mask, uint8_t* codes) {
-  const __m256i all = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));
-  const __m256i shifted = _mm256_srl_epi16(all, _mm_cvtsi32_si128(shift));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes),
-                      _mm256_and_si256(shifted, _mm256_set1_epi8(static_cast<char>(mask))));
-}
-
-// The low halves of 16 bytes, then the high ones.
-inline void split_nibbles(const uint8_t* packed, uint8_t* codes) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(packed));
-  const __m256i both = _mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes),
-                      _mm256_and_si256(both, _mm256_set1_epi8(15)));
-}
-
 #endif
 
 #if PRECIS_LANES == 16

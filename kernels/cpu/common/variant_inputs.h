@@ -59,10 +59,8 @@ inline constexpr WeightType kWeightTypes[] = {WeightType::f32, WeightType::f16, 
 
 // The instruction sets of this machine above the plain one.
 inline std::vector<Isa> faster_variants() {
-  std::vector<Isa> variants;
-  for (const Isa isa : {Isa::avx2, Isa::avx512, Isa::avx512_dot})
-    if (isa <= machine_isa()) variants.push_back(isa);
-  return variants;
+  const std::span<const Isa> all = machine_isas();
+  return {all.begin() + 1, all.end()};
 }
 
 // The bytes of `values` in `type`, with room for float32.

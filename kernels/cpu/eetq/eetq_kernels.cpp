@@ -36,22 +36,14 @@ static_assert([] {
 }());
 void interleave(const uint8_t* in_order, uint8_t* stored) {
 #if PRECIS_LANES > 1
-  for (uint64_t i = 0; i < kTogether; i += 16) {
-    const __m128i columns = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in_order + i));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(stored + i),
-                     _mm_unpacklo_epi8(columns, _mm_srli_si128(columns, 8)));
-  }
+  for (uint64_t i = 0; i < kTogether; i += 16) interleave_halves(in_order + i, stored + i);
 #else
   for (uint64_t i = 0; i < kTogether; ++i) stored[kPlaces[i]] = in_order[i];
 #endif
 }
 void deinterleave(const uint8_t* stored, uint8_t* in_order) {
 #if PRECIS_LANES > 1
-  const __m128i places = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-  for (uint64_t i = 0; i < kTogether; i += 16) {
-    const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(stored + i));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(in_order + i), _mm_shuffle_epi8(codes, places));
-  }
+  for (uint64_t i = 0; i < kTogether; i += 16) split_pairs(stored + i, in_order + i);
 #else
   for (uint64_t i = 0; i < kTogether; ++i) in_order[i] = stored[kPlaces[i]];
 #endif

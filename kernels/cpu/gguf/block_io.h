@@ -7,6 +7,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(PRECIS_NEON)
+#include <arm_neon.h>
 #endif
 
 #include "kernels/cpu/common/float_formats.h"
@@ -70,6 +72,10 @@ inline void scale_codes(const uint32_t* words, float factor, float* to) {
 #if defined(__AVX2__)
   const __m256i codes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(bytes)));
   _mm256_storeu_ps(to, _mm256_mul_ps(_mm256_cvtepi32_ps(codes), _mm256_set1_ps(factor)));
+#elif defined(PRECIS_NEON)
+  const uint16x8_t codes = vmovl_u8(vcreate_u8(bytes));
+  vst1q_f32(to, vmulq_n_f32(vcvtq_f32_u32(vmovl_u16(vget_low_u16(codes))), factor));
+  vst1q_f32(to + 4, vmulq_n_f32(vcvtq_f32_u32(vmovl_high_u16(codes)), factor));
 #else
   for (int i = 0; i < 8; ++i) to[i] = static_cast<float>(bytes >> (8 * i) & 0xff) * factor;
 #endif

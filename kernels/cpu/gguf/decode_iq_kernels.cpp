@@ -1,11 +1,8 @@
 // Decoding of the codebook types IQ1, IQ2 and IQ3. Compiled once for each instruction set.
+#include "kernels/cpu/common/lanes.h"
 #include "kernels/cpu/gguf/block_io.h"
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/iq_grids.h"
-
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -22,6 +19,12 @@ inline void signed_values(uint64_t magnitudes, uint32_t signs, float scale, floa
   const __m256 numbers = _mm256_cvtepi32_ps(
       _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(static_cast<long long>(magnitudes))));
   _mm256_storeu_ps(out, _mm256_xor_ps(_mm256_mul_ps(_mm256_set1_ps(scale), numbers), minus));
+#elif defined(PRECIS_NEON)
+  int8_t bytes[8];
+  std::memcpy(bytes, &magnitudes, sizeof bytes);
+  const Floats numbers = Floats::of(scale) * to_floats(Ints::load(bytes));
+  const Floats negated{{vnegq_f32(numbers.v[0]), vnegq_f32(numbers.v[1])}};
+  select(mask_of(signs), negated, numbers).store(out);
 #else
   for (int j = 0; j < 8; ++j) {
     const float value = scale * static_cast<float>(magnitudes >> (8 * j) & 0xff);
@@ -51,6 +54,9 @@ inline void shifted_values(const int8_t* numbers, float delta, float scale, floa
       _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(numbers))));
   const __m256 shifted = _mm256_add_ps(eight_numbers, _mm256_set1_ps(delta));
   _mm256_storeu_ps(out, _mm256_mul_ps(_mm256_set1_ps(scale), shifted));
+#elif defined(PRECIS_NEON)
+  const Floats shifted = to_floats(Ints::load(numbers)) + Floats::of(delta);
+  (Floats::of(scale) * shifted).store(out);
 #else
   for (int j = 0; j < 8; ++j) out[j] = scale * (static_cast<float>(numbers[j]) + delta);
 #endif

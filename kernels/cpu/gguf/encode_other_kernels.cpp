@@ -10,7 +10,7 @@ inline namespace PRECIS_ISA {
 namespace {
 
 int round_half_away(float value) {
-  return static_cast<int>(std::round(value));
+  return truncate(std::round(value));
 }
 
 // The codes of the doubled E2M1 values nearest to x / d, the first of equals. Values of the other
@@ -64,7 +64,7 @@ int whole_log2(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value), mantissa = bits & 0x7fffffu;
   const int exponent = static_cast<int>(bits >> 23);
   if (exponent > 0 && exponent < 255 && mantissa < 0x7ff000u) return exponent - 127;
-  return static_cast<int>(std::floor(std::log2(value)));
+  return truncate(std::floor(std::log2(value)));
 }
 
 uint8_t encode_ue4m3(float x) {
@@ -185,7 +185,9 @@ void encode_tq2_0(const float* row, uint64_t columns, const float*, uint8_t* blo
 void encode_mxfp4(const float* row, uint64_t columns, const float*, uint8_t* block) {
   for (uint64_t begin = 0; begin < columns; begin += 32, block += 17) {
     const float largest = absmax(row + begin, 32);
-    block[0] = largest > 0 ? static_cast<uint8_t>(whole_log2(largest) - 2 + 127) : uint8_t{0};
+    block[0] = largest > 0
+                   ? static_cast<uint8_t>(static_cast<uint32_t>(whole_log2(largest)) - 2 + 127)
+                   : uint8_t{0};
     uint8_t codes[32];
     nearest_fp4(row + begin, 32, e8m0_half(block[0]), codes);
     pack_halves(codes, 16, block + 1);

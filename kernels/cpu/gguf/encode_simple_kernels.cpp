@@ -22,8 +22,7 @@ void pack_nibbles(const uint8_t* L, uint8_t* q, uint32_t* high) {
   for (int j = 0; j < 16; ++j) q[j] = static_cast<uint8_t>((L[j] & 15) | (L[j + 16] << 4));
   if (high == nullptr) return;
 #if PRECIS_LANES > 1
-  const __m256i levels = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(L));
-  *high = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_slli_epi16(levels, 3)));
+  *high = fifth_bits_of(L);
 #else
   uint32_t bits = 0;
   for (int j = 0; j < 32; ++j) bits |= static_cast<uint32_t>((L[j] >> 4) & 1) << j;
@@ -115,7 +114,7 @@ void range_of_block(const float* x, float& low, float& high) {
 
 void levels_of_block(const float* x, float base, float inverse, float offset, int top, uint8_t* L) {
   for (int i = 0; i < 32; ++i) {
-    const int q = static_cast<int8_t>(static_cast<int>((x[i] - base) * inverse + offset));
+    const int q = static_cast<int8_t>(truncate((x[i] - base) * inverse + offset));
     L[i] = static_cast<uint8_t>(q < top ? q : top);
   }
 }

@@ -5,10 +5,6 @@
 
 #include "kernels/cpu/gguf/block_io.h"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace integers {
@@ -113,6 +109,11 @@ inline void look_up_nibbles(const int8_t* values, const uint8_t* packed, uint8_t
   const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), _mm_shuffle_epi8(table, low));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(codes + 16), _mm_shuffle_epi8(table, high));
+#elif defined(PRECIS_NEON)
+  const uint8x16_t table = veorq_u8(vreinterpretq_u8_s8(vld1q_s8(values)), vdupq_n_u8(0x80));
+  const uint8x16_t bytes = vld1q_u8(packed);
+  vst1q_u8(codes, vqtbl1q_u8(table, vandq_u8(bytes, vdupq_n_u8(15))));
+  vst1q_u8(codes + 16, vqtbl1q_u8(table, vshrq_n_u8(bytes, 4)));
 #else
   for (int i = 0; i < 16; ++i) {
     codes[i] = static_cast<uint8_t>(values[packed[i] & 15] + 128);

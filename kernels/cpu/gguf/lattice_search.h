@@ -1,17 +1,31 @@
 // The search for the entry of a codebook nearest to a point, the inner loop of the IQ encoders.
 #pragma once
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 #include <cfloat>
 
+#include "kernels/cpu/common/lanes.h"
 #include "kernels/cpu/gguf/block_io.h"
 #include "kernels/cpu/gguf/lattice.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
+
+#if defined(PRECIS_NEON)
+// Eight numbers, looked up a lane by a lane.
+struct Table8 {
+  uint8x16x2_t bytes;
+  Floats operator[](Ints index) const { return {{at(index.v[0]), at(index.v[1])}}; }
+
+ private:
+  float32x4_t at(int32x4_t index) const {
+    const int32x4_t places = vmlaq_s32(vdupq_n_s32(0x03020100), index, vdupq_n_s32(0x04040404));
+    return vreinterpretq_f32_u8(vqtbl2q_u8(bytes, vreinterpretq_u8_s32(places)));
+  }
+};
+inline Table8 load_table8(const float* numbers) {
+  return {vld1q_u8_x2(reinterpret_cast<const uint8_t*>(numbers))};
+}
+#endif
 
 // What each level of each element would cost: weight * (scale * value - x)^2.
 struct LevelCosts {
@@ -58,6 +72,19 @@ inline uint16_t cheapest_neighbour(const Lattice& grid, int32_t point, const Lev
   }
   _mm256_store_ps(least, best);
   _mm256_store_si256(reinterpret_cast<__m256i*>(place), where);
+#elif defined(PRECIS_NEON)
+  Floats best = Floats::of(FLT_MAX);
+  Ints where = Ints::of(0);
+  for (uint32_t n = 0; n < list.count; n += 8, levels += 8 * kElements) {
+    Floats sum = Floats::of(0);
+    for (int e = 0; e < kElements; ++e)
+      sum = sum + load_table8(costs.of[e])[Ints::load(levels + 8 * e)];
+    const Mask better = sum < best;
+    best = select(better, sum, best);
+    where = as_ints(select(better, as_floats(Ints::of(static_cast<int32_t>(n))), as_floats(where)));
+  }
+  best.store(least);
+  where.store(place);
 #else
   for (int lane = 0; lane < 8; ++lane) {
     least[lane] = FLT_MAX;

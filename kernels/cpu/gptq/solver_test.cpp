@@ -230,8 +230,7 @@ TEST_P(Solver, EqualsEliminationInDouble) {
   const Problem problem(32, columns, std::min(choice.group_size, columns), 5);
   const Order order = order_of(problem, choice);
   const std::vector<float> expected = eliminate(problem, choice, order);
-  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
-    if (isa > machine_isa()) continue;
+  for (const Isa isa : machine_isas()) {
     const Solved got = solve(problem, choice, order, isa);
     // A rounding that tips over in float32 leads that row elsewhere, to a result as good.
     EXPECT_NEAR(problem.loss(got.decoded) / problem.loss(expected), 1, 0.02) << isa_name(isa);

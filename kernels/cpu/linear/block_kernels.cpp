@@ -136,7 +136,7 @@ void multiply_blocks_tile(const std::byte* tile, const std::byte* panel, const B
     for (int vector = 0; vector < kVectors; ++vector) store(sum_at(row, vector), sums[row][vector]);
 }
 
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
 // The same over groups of `group` columns of bfloat16 numbers; scales.blocks
 // counts groups, of which the last may end early.
 template <int kRows, int kVectors>
@@ -178,15 +178,11 @@ void with_shape(uint64_t vectors, Body&& body) {
       return call(std::integral_constant<int, 1>{});
     case 2:
       return call(std::integral_constant<int, 2>{});
-#if defined(__AVX512F__)
     case 3:
-      return call(std::integral_constant<int, 3>{});
-    default:
-      return call(std::integral_constant<int, 4>{});
-#else
-    default:
+      if constexpr (kPanelVectors == 4) return call(std::integral_constant<int, 3>{});
       return;
-#endif
+    default:
+      if constexpr (kPanelVectors == 4) return call(std::integral_constant<int, 4>{});
   }
 }
 
@@ -238,7 +234,7 @@ struct VectorStrips {
     });
   }
 
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
   static void multiply_groups(const PreparedActivations& x, const Block& block, uint64_t group,
                               uint64_t begin, uint64_t columns) {
     for_panels(block, [&](uint64_t first, uint64_t vectors, std::byte* sums) {

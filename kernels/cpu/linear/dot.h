@@ -7,6 +7,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(PRECIS_NEON)
+#include <arm_neon.h>
 #endif
 
 #include <cstdint>
@@ -54,6 +56,8 @@ inline Floats multiply_add(Floats a, Floats b, Floats c) {
   return Floats(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
 #elif defined(__AVX2__)
   return Floats(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
+#elif defined(PRECIS_NEON)
+  return vfmaq_f32(c, a, b);
 #else
   return a * b + c;
 #endif
@@ -90,8 +94,10 @@ struct DotFloat32 {
   }
 };
 
-#if defined(__AVX512BF16__)
-// GCC 12 copies and spills the accumulator of the intrinsics of these two instructions; the
+#if defined(__AVX512BF16__) || \
+    (defined(PRECIS_NEON) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC))
+#define PRECIS_DOT_OF_BFLOAT16 1  // pairs, in one instruction
+// GCC 12 copies and spills the accumulator of the intrinsics of AVX-512's two instructions; the
 // assembly leaves it nothing to copy.
 struct DotBFloat16 {
   using Sums = Floats;
@@ -104,25 +110,40 @@ struct DotBFloat16 {
     return broadcast(bits);
   }
   static void add(Sums& sums, Ints weight, Ints x) {
+#if defined(PRECIS_NEON)
+    sums = vbfdotq_f32(sums, bfloat16x8_t(weight), bfloat16x8_t(x));
+#else
     asm("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(weight), "v"(x));
+#endif
   }
 };
 #endif
 
-// Unsigned bytes of a weight times signed numbers of the activations; exact.
-#if defined(__AVX512VNNI__)
+// Bytes of a weight times signed numbers of the activations; exact. int8 codes become the bytes of
+// a weight by ^ kFlip: the bytes are unsigned where it is 0x80, else signed.
+#if defined(__AVX512VNNI__) || (defined(PRECIS_NEON) && defined(__ARM_FEATURE_DOTPROD))
+#define PRECIS_DOT_OF_FOUR 1  // bytes, in one instruction
 struct DotBytes {
   using Sums = Ints;
   using Weight = uint8_t;
   using X = int8_t;
   static constexpr uint64_t kGroup = 4;
+#if defined(PRECIS_NEON)
+  static constexpr uint8_t kFlip = 0;
+#else
+  static constexpr uint8_t kFlip = 0x80;
+#endif
   static Ints word(const Weight* weight) {
     int32_t bits;
     std::memcpy(&bits, weight, sizeof bits);
     return broadcast(bits);
   }
   static void add(Sums& sums, Ints weight, Ints x) {
+#if defined(PRECIS_NEON)
+    sums = vdotq_s32(sums, int8x16_t(weight), int8x16_t(x));
+#else
     asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(weight), "v"(x));
+#endif
   }
 };
 #else
@@ -131,6 +152,7 @@ struct DotBytes {
   using Weight = uint8_t;
   using X = int16_t;
   static constexpr uint64_t kGroup = 2;
+  static constexpr uint8_t kFlip = 0x80;
   static Ints word(const Weight* weight) {
     return broadcast(static_cast<int32_t>(weight[0]) | static_cast<int32_t>(weight[1]) << 16);
   }
@@ -141,12 +163,29 @@ struct DotBytes {
     sums += Ints(_mm256_madd_epi16(__m256i(weight), __m256i(x)));
 #elif defined(__SSE2__)
     sums += Ints(_mm_madd_epi16(__m128i(weight), __m128i(x)));
+#elif defined(PRECIS_NEON)
+    const auto pairs = int16x8_t(weight), numbers = int16x8_t(x);
+    sums += vpaddq_s32(vmull_s16(vget_low_s16(pairs), vget_low_s16(numbers)),
+                       vmull_high_s16(pairs, numbers));
 #else
     sums += (weight & 0xffff) * (x << 16 >> 16) + (weight >> 16) * (x >> 16);
 #endif
   }
 };
 #endif
+
+// Codes from 0 on, in place, as the bytes of a weight, and what such a byte is for code 0. Codes of
+// 128 and more, which signed bytes do not hold, are those around 128.
+inline constexpr bool is_flipped(int32_t offset) {
+  return DotBytes::kFlip == 0 && offset == 128;
+}
+inline constexpr int32_t byte_offset(int32_t offset) {
+  return is_flipped(offset) ? 0 : offset;
+}
+inline void make_bytes(int32_t offset, uint8_t* codes, uint64_t count) {
+  if (!is_flipped(offset)) return;
+  for (uint64_t i = 0; i < count; ++i) codes[i] ^= 0x80;
+}
 
 }  // namespace linear
 }  // namespace PRECIS_ISA

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "kernels/cpu/linear/dot.h"
+#include "kernels/cpu/linear/byte_dots.h"
 #include "kernels/cpu/linear/entry_points.h"
 #include "kernels/cpu/linear/output.h"
 
@@ -107,7 +107,7 @@ void float_rows(const LinearWeight& weight, const PreparedActivations& x, uint64
   for (uint64_t i = 0; i < count; ++i) finish_row(weight, x, first + i, sums[i], values[i]);
 }
 
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
 // sums[w * kFewRows + i] += factors[w * kRows + i] times weight[w] . x[i] for kWeights rows of the
 // weight and kRows of x over `count` elements, a multiple of kColumnPad.
 template <int kWeights, int kRows>
@@ -190,72 +190,6 @@ void groups_set(const LinearWeight& weight, const PreparedActivations& x, uint64
 }
 #endif
 
-// sums[w * kFewRows + i] = (weight[w] + 128) . x[i] for kWeights rows of the weight and kRows of x:
-// the instruction wants one side unsigned. Rows of x are loaded once for all rows of the weight;
-// they come from the second-level cache.
-#if defined(__AVX512VNNI__)
-template <int kWeights, int kRows>
-[[gnu::noinline]] void byte_dots(const int8_t* weight, uint64_t stride, const int8_t* x,
-                                 uint64_t x_stride, uint64_t count, int32_t* sums) {
-  const Ints flip = broadcast(static_cast<int32_t>(0x80808080u));
-  constexpr uint64_t kStep = 64;
-  constexpr int kChains = kWeights == 1 ? 4 / std::min(kRows, 4) : 1;
-  Ints dots[kChains][kWeights][kRows];
-#pragma GCC unroll 4
-  for (int chain = 0; chain < kChains; ++chain)
-#pragma GCC unroll 4
-    for (int w = 0; w < kWeights; ++w)
-#pragma GCC unroll 4
-      for (int row = 0; row < kRows; ++row) dots[chain][w][row] = Ints{};
-  uint64_t at = 0;
-  for (; at + kChains * kStep <= count; at += kChains * kStep) {
-#pragma GCC unroll 4
-    for (int chain = 0; chain < kChains; ++chain) {
-      const uint64_t here = at + static_cast<uint64_t>(chain) * kStep;
-      Ints codes[kWeights];
-#pragma GCC unroll 4
-      for (int w = 0; w < kWeights; ++w)
-        codes[w] = load<Ints>(weight + static_cast<uint64_t>(w) * stride + here) ^ flip;
-#pragma GCC unroll 4
-      for (int row = 0; row < kRows; ++row) {
-        const Ints words = load<Ints>(x + static_cast<uint64_t>(row) * x_stride + here);
-#pragma GCC unroll 4
-        for (int w = 0; w < kWeights; ++w) DotBytes::add(dots[chain][w][row], codes[w], words);
-      }
-    }
-  }
-#pragma GCC unroll 4
-  for (int w = 0; w < kWeights; ++w) {
-    const int8_t* rest = weight + static_cast<uint64_t>(w) * stride;
-#pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row) {
-      Ints dot = dots[0][w][row];
-#pragma GCC unroll 4
-      for (int chain = 1; chain < kChains; ++chain) dot += dots[chain][w][row];
-      int32_t& sum = sums[w * static_cast<int>(kFewRows) + row];
-      sum = sum_of(dot);
-      for (uint64_t i = at; i < count; ++i)
-        sum += (rest[i] + 128) * x[static_cast<uint64_t>(row) * x_stride + i];
-    }
-  }
-}
-#else
-template <int kWeights, int kRows>
-void byte_dots(const int8_t* weight, uint64_t stride, const int8_t* x, uint64_t x_stride,
-               uint64_t count, int32_t* sums) {
-  for (int w = 0; w < kWeights; ++w) {
-    for (int row = 0; row < kRows; ++row) {
-      const int8_t* codes = weight + static_cast<uint64_t>(w) * stride;
-      const int8_t* words = x + static_cast<uint64_t>(row) * x_stride;
-      int32_t sum = 0;
-      for (uint64_t i = 0; i < count; ++i)
-        sum += (static_cast<int16_t>(codes[i]) + 128) * static_cast<int16_t>(words[i]);
-      sums[w * static_cast<int>(kFewRows) + row] = sum;
-    }
-  }
-}
-#endif
-
 void finish_int8_row(const LinearWeight& weight, const PreparedActivations& x, uint64_t row,
                      const int32_t* sums, float* values) {
   const float factor = sum_factor(weight);
@@ -285,52 +219,10 @@ void int8_set(const LinearWeight& weight, const PreparedActivations& x, uint64_t
     finish_int8_row(weight, x, row + w, sums + w * kFewRows, values + w * kFewRows);
 }
 
-// Sums of blocks: sum += the products of the blocks' scales with the integer products of codes.
-// `count` is a multiple of kColumnPad.
-#if defined(__AVX512VNNI__)
-template <uint64_t kBlock>
-void add_blocks(const uint8_t* codes, const float* scales, const int8_t* x, const float* x_scales,
-                uint64_t count, Floats& sum) {
-  constexpr uint64_t kBlocksAtOnce = 64 / kBlock, kLanes = kWidth / kBlocksAtOnce;
-  Ints expand;
-  for (uint64_t lane = 0; lane < kWidth; ++lane) expand[lane] = static_cast<int>(lane / kLanes);
-  Floats sums[2] = {};
-  const uint64_t blocks = count / kBlock;
-  for (uint64_t first = 0; first < blocks; first += kWidth) {
-    const uint64_t here = std::min(kWidth, blocks - first);
-    const auto mask = static_cast<__mmask16>((1u << here) - 1);
-    const __m512 product = _mm512_maskz_mul_ps(mask, _mm512_maskz_loadu_ps(mask, scales + first),
-                                               _mm512_maskz_loadu_ps(mask, x_scales + first));
-    Ints index = expand;
-    for (uint64_t block = 0; block < here; block += kBlocksAtOnce) {
-      const uint64_t at = (first + block) * kBlock;
-      Ints dot{};
-      DotBytes::add(dot, load<Ints>(codes + at), load<Ints>(x + at));
-      const auto factor = Floats(_mm512_permutexvar_ps(__m512i(index), product));
-      Floats& into = sums[block / kBlocksAtOnce % 2];
-      into = multiply_add(to_floats(dot), factor, into);
-      index += static_cast<int>(kBlocksAtOnce);
-    }
-  }
-  sum += sums[0] + sums[1];
-}
-#else
-template <uint64_t kBlock>
-void add_blocks(const uint8_t* codes, const float* scales, const int8_t* x, const float* x_scales,
-                uint64_t count, Floats& sum) {
-  for (uint64_t block = 0; block < count / kBlock; ++block) {
-    int32_t dot = 0;
-    for (uint64_t i = block * kBlock; i < (block + 1) * kBlock; ++i)
-      dot += static_cast<int16_t>(codes[i]) * static_cast<int16_t>(x[i]);
-    sum[block % kWidth] += static_cast<float>(dot) * (scales[block] * x_scales[block]);
-  }
-}
-#endif
-
 // What offset and minimum of each block contribute.
 float constant_part(const LinearWeight& weight, const float* scales, const float* minimums,
                     const float* x_sums, uint64_t blocks) {
-  const auto offset = static_cast<float>(weight.offset);
+  const auto offset = static_cast<float>(byte_offset(weight.offset));
   Floats sum{};
   uint64_t block = 0;
   for (; block + kWidth <= blocks; block += kWidth) {
@@ -358,6 +250,7 @@ void blocks_row(const LinearWeight& weight, const PreparedActivations& x, uint64
   for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
     const uint64_t end = std::min(weight.in_features, begin + kStrip);
     weight.decode_codes(weight.format, row, begin, end, codes, scales, minimums);
+    make_bytes(weight.offset, codes, end - begin);
     const uint64_t count = round_up(end - begin, kColumnPad);
     std::fill(codes + (end - begin), codes + count, uint8_t{0});
     const uint64_t filled = (end - begin) / kBlock, blocks = count / kBlock;
@@ -378,7 +271,7 @@ void multiply_row(const LinearWeight& weight, const PreparedActivations& x, uint
                   std::byte* scratch, float* values) {
   switch (weight.arithmetic) {
     case Arithmetic::bfloat16:
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
       float_row<DotBFloat16>(weight, x, row, reinterpret_cast<uint16_t*>(scratch), values);
       break;
 #endif
@@ -386,7 +279,7 @@ void multiply_row(const LinearWeight& weight, const PreparedActivations& x, uint
       float_row<DotFloat32>(weight, x, row, reinterpret_cast<float*>(scratch), values);
       break;
     case Arithmetic::bfloat16_groups:
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
       groups_set<1>(weight, x, row, scratch, values);
 #endif
       break;
@@ -407,7 +300,7 @@ void multiply_rows(const LinearWeight& weight, const PreparedActivations& x, uin
   // One row of x gains nothing from several of the weight.
   if (x.rows > 1 && weight.arithmetic == Arithmetic::int8_rows)
     for (; i + 4 <= count; i += 4) int8_set<4>(weight, x, first + i, values[i]);
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
   if (x.rows > 1 && weight.arithmetic == Arithmetic::bfloat16_groups)
     for (; i + 4 <= count; i += 4) groups_set<4>(weight, x, first + i, scratch, values[i]);
 #endif
@@ -415,7 +308,7 @@ void multiply_rows(const LinearWeight& weight, const PreparedActivations& x, uin
     for (; i < count; ++i) multiply_row(weight, x, first + i, scratch, values[i]);
     return;
   }
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
   if (weight.arithmetic == Arithmetic::bfloat16)
     return float_rows<DotBFloat16>(weight, x, first, count, scratch, values);
 #endif

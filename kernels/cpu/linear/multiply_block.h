@@ -44,7 +44,7 @@ void multiply_floats(Strips& strips, const LinearWeight& weight, const PreparedA
   }
 }
 
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
 template <typename Strips>
 void multiply_bfloat16_groups(Strips& strips, const LinearWeight& weight,
                               const PreparedActivations& x, const Block& block,
@@ -79,7 +79,7 @@ void multiply_int8_rows(Strips& strips, const LinearWeight& weight, const Prepar
     fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
       const int8_t* codes = weight.codes + (first_row + row) * weight.in_features;
       for (uint64_t i = begin; i < end; ++i)
-        out[i - begin] = static_cast<uint8_t>(static_cast<uint8_t>(codes[i]) ^ 0x80u);
+        out[i - begin] = static_cast<uint8_t>(static_cast<uint8_t>(codes[i]) ^ DotBytes::kFlip);
     });
     strips.template multiply<DotBytes>(x, block, begin, round_up(end - begin, kColumnPad));
   }
@@ -118,6 +118,7 @@ void multiply_int8_blocks(Strips& strips, const LinearWeight& weight, const Prep
     fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
       weight.decode_codes(weight.format, first_row + row, begin, end, out,
                           block.scales + row * kScaleStride, block.minimums + row * kScaleStride);
+      make_bytes(weight.offset, out, end - begin);
     });
     fill_scales(weight, block, (end - begin) / kBlock, columns / kBlock);
     if (weight.minimums)
@@ -156,7 +157,7 @@ void multiply_block(Strips& strips, const LinearWeight& weight, const PreparedAc
   std::fill_n(reinterpret_cast<float*>(block.sums), block.padded_rows * kSumsStride, 0.0f);
   switch (weight.arithmetic) {
     case Arithmetic::bfloat16:
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
       multiply_floats<DotBFloat16>(strips, weight, x, block, begin);
       break;
 #endif
@@ -165,7 +166,7 @@ void multiply_block(Strips& strips, const LinearWeight& weight, const PreparedAc
         multiply_floats<DotFloat32>(strips, weight, x, block, begin);
       break;
     case Arithmetic::bfloat16_groups:
-#if defined(__AVX512BF16__)
+#if defined(PRECIS_DOT_OF_BFLOAT16)
       multiply_bfloat16_groups(strips, weight, x, block, begin);
 #endif
       break;

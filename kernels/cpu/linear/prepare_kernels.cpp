@@ -83,7 +83,7 @@ void prepare_blocks(const LinearWeight& weight, const PreparedActivations& x,
         const uint64_t index = at((begin + i + part) / weight.block);
         x.scales[index] = scale;
         x.sums[index] = scale * static_cast<float>(sum);
-        x.offsets[index] = -weight.offset * sum;
+        x.offsets[index] = -byte_offset(weight.offset) * sum;
       }
     }
     to.put(codes, begin, count);
@@ -238,7 +238,7 @@ void prepare_integers(const LinearWeight& weight, const PreparedActivations& x,
                                          ? prepare_int8_row<Type>(weight, row, outlier, to)
                                          : prepare_rounded_row<Type>(weight, row, to);
     x.scales[index] = statistics.scale;
-    x.offsets[index] = -128 * statistics.sum;
+    x.offsets[index] = -int32_t{DotBytes::kFlip} * statistics.sum;
     return;
   }
   prepare_blocks<Type>(weight, x, row, to, block_places(x, index, scale_blocks(weight, x.columns)));

@@ -113,12 +113,12 @@ void share(const TaskRunner& tasks, uint64_t pieces, Body&& body) {
 }  // namespace
 
 Arithmetic float_arithmetic(Isa isa, WeightType activation) {
-  return has_dot(isa) && activation == WeightType::bf16 ? Arithmetic::bfloat16
-                                                        : Arithmetic::float32;
+  return has_bfloat16_dot(isa) && activation == WeightType::bf16 ? Arithmetic::bfloat16
+                                                                 : Arithmetic::float32;
 }
 
 bool has_bfloat16_groups(Isa isa, uint64_t group) {
-  return has_dot(isa) && group % kColumnPad == 0 && group > 0 && kStrip % group == 0;
+  return has_bfloat16_dot(isa) && group % kColumnPad == 0 && group > 0 && kStrip % group == 0;
 }
 
 uint64_t linear_workspace(Isa isa, Arithmetic arithmetic, uint64_t in_features, uint64_t rows,

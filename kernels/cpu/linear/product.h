@@ -118,8 +118,8 @@ struct LinearWeight {
   // + minimum.
   void (*decode_codes)(const void* format, uint64_t row, uint64_t begin, uint64_t end,
                        uint8_t* codes, float* scales, float* minimums) = nullptr;
-  uint32_t block = 32;  // or 16
-  int32_t offset = 0;
+  uint32_t block = 32;    // or 16
+  int32_t offset = 0;     // below 128, codes are too
   bool minimums = false;  // false: minimums are neither written nor read
 };
 

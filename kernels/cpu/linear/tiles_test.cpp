@@ -124,7 +124,7 @@ struct Variant {
 
 std::vector<Variant> tile_variants() {
   std::vector<Variant> variants = {{"software", amx_software::tile_stages()}};
-  if (machine_isa() == Isa::amx) variants.push_back({"hardware", product_stages(Isa::amx)});
+  if (machine_isas().back() == Isa::amx) variants.push_back({"hardware", product_stages(Isa::amx)});
   return variants;
 }
 
@@ -154,7 +154,7 @@ std::vector<float> product(const ProductStages& stages, const LinearWeight& weig
 class TileProducts : public testing::Test {
  protected:
   void SetUp() override {
-    if (!has_dot(machine_isa())) GTEST_SKIP() << "tiles go with AVX-512";
+    if (!has_bfloat16_dot(machine_isas().back())) GTEST_SKIP() << "tiles go with AVX-512";
   }
 };
 

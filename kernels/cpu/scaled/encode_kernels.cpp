@@ -208,7 +208,7 @@ void store_tile(const ScaledEncoding& encoding, ValueRange range, float global, 
     case ScaleRule::own_reciprocal: {
       const TileScale made = own_scale<Type>(encoding, range);
       Type::store(static_cast<typename Type::Stored*>(scales), i, made.scale);
-      store_zero(encoding, row, tile, static_cast<int>(made.zero), zeros);
+      store_zero(encoding, row, tile, truncate(made.zero), zeros);
       return;
     }
     case ScaleRule::two_levels: {

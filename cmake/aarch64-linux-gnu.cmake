@@ -1,0 +1,21 @@
+# Toolchain: Arm's 64-bit Linux, with Debian's cross-compiler. Programs run under QEMU where it is found.
+# CMAKE_SYSROOT, a folder with Debian's packages for arm64, is needed by what links other libraries than C's and C++'s.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+find_program(CMAKE_C_COMPILER NAMES aarch64-linux-gnu-gcc-12 aarch64-linux-gnu-gcc REQUIRED)
+find_program(CMAKE_CXX_COMPILER NAMES aarch64-linux-gnu-g++-12 aarch64-linux-gnu-g++ REQUIRED)
+if(CMAKE_SYSROOT)
+  set(PRECIS_AARCH64_ROOT "${CMAKE_SYSROOT}")
+else()
+  set(PRECIS_AARCH64_ROOT /usr/aarch64-linux-gnu) # the cross-compiler's own
+endif()
+set(CMAKE_FIND_ROOT_PATH "${PRECIS_AARCH64_ROOT}")
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+find_program(PRECIS_QEMU_AARCH64 NAMES qemu-aarch64-static qemu-aarch64)
+if(PRECIS_QEMU_AARCH64)
+  set(CMAKE_CROSSCOMPILING_EMULATOR "${PRECIS_QEMU_AARCH64};-cpu;max;-L;${PRECIS_AARCH64_ROOT}")
+endif()

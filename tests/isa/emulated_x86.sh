@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# The programs of this build on an x86 without AVX, and on one without AVX-512, under QEMU: the kernels' tests pass, the
+# plugins load, and every preset writes and decodes the bytes that this machine does.
+#
+# Usage: emulated_x86.sh SOURCE_DIR BUILD_DIR     exit 77: QEMU or Python was not found
+set -euo pipefail
+source=$1 build=$2
+precis=$build/bin/precis
+qemu=$(command -v qemu-x86_64-static || command -v qemu-x86_64) || {
+  echo "left out: qemu-x86_64 was not found"
+  exit 77
+}
+command -v python3 >/dev/null || {
+  echo "left out: python3 was not found"
+  exit 77
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python3 "$source/tests/isa/small_model.py" "$work/model.safetensors"
+
+# QEMU warns of what else such a processor has.
+on() { "$qemu" -cpu "$@" 2> >(grep -v "TCG doesn't support" >&2); }
+
+convert() { # NAME RUNNER...: every preset by this runner, in $work/NAME
+  local name=$1
+  shift
+  mkdir -p "$work/$name"
+  while read -r preset; do
+    "$@" "$precis" quantize "$work/model.safetensors" -o "$work/$name/$preset" --type "$preset" --quiet
+    "$@" "$precis" dequantize "$work/$name/$preset" -o "$work/$name/$preset.decoded" --dtype f32 --quiet
+  done <"$work/presets"
+}
+
+# All presets but those that need calibration or an importance matrix, or weights of another shape.
+"$precis" backends --json | python3 -c '
+import json, sys
+for plugin in json.load(sys.stdin)["plugins"]:
+    for preset in plugin["presets"]:
+        print(preset["name"])' >"$work/all"
+while read -r preset; do
+  if "$precis" quantize "$work/model.safetensors" -o "$work/try" --type "$preset" >/dev/null 2>&1; then
+    echo "$preset"
+  fi
+  rm -rf "$work/try" "$work/try.partial"
+done <"$work/all" >"$work/presets"
+for preset in nf4 int8 q4_k q8_0 qint8 fp8 int4wo hqq-4bit gptq-4bit awq; do grep -qx "$preset" "$work/presets"; done
+convert native
+for processor in Nehalem=baseline Haswell=avx2; do
+  cpu=${processor%=*} isa=${processor#*=}
+  on "$cpu" "$precis" doctor >"$work/doctor"
+  grep -q "kernels for $isa\$" "$work/doctor"
+  grep -q " 0 do not" "$work/doctor"
+  convert "$cpu" on "$cpu"
+  diff -r "$work/native" "$work/$cpu"
+  for test in "$build"/tests/kernels_*_test; do
+    on "$cpu" "$test" --gtest_brief=1 --gtest_filter="-*/iq*:*past*" || { echo "$cpu: ${test##*/} failed"; exit 1; }
+  done
+  echo "$cpu: kernels for $isa, $(wc -l <"$work/presets") presets, the same bytes"
+done

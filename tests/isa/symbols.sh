@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# No function that the linker may take from any object stands in one that was compiled for a processor better than the
+# baseline's: outside of the instruction sets' namespaces (kernels/cpu/common/isa.h) it would be put where the baseline
+# belongs.
+#
+# Usage: symbols.sh BUILD_DIR
+set -euo pipefail
+mapfile -t objects < <(find "$1/kernels/cpu" -name '*_kernels.cpp.o' -path '*_a[mv]x*')
+[ ${#objects[@]} -gt 0 ] || { echo "no object for AVX in $1"; exit 1; }
+shared=$(nm -A -C --defined-only "${objects[@]}" | awk '$2 == "W" || $2 == "T" || $2 == "i"' | grep -v ' precis::kernels::a[mv]x' || true)
+if [ -n "$shared" ]; then
+  echo "inline functions to compile once, or to put into a namespace of instruction sets:"
+  echo "$shared"
+  exit 1
+fi
+echo "${#objects[@]} objects"
