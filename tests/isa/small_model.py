@@ -6,7 +6,7 @@ import sys
 
 random.seed(1)
 header, data = {}, b""
-for name, shape in {"layers.0.weight": [64, 256], "layers.1.weight": [96, 512], "layers.1.bias": [96]}.items():
+for name, shape in {"layers.0.weight": [128, 256], "layers.1.weight": [128, 512], "layers.1.bias": [128]}.items():
     count = shape[0] * (shape[1] if len(shape) == 2 else 1)
     tensor = struct.pack(f"<{count}f", *(random.gauss(0, 0.02) for _ in range(count)))
     header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(tensor)]}
