@@ -21,14 +21,14 @@ python3 "$source/tests/isa/small_model.py" "$work/model.safetensors"
 # QEMU warns of what else such a processor has.
 on() { "$qemu" -cpu "$@" 2> >(grep -v "TCG doesn't support" >&2); }
 
-convert() { # NAME RUNNER...: every preset by this runner, in $work/NAME
+convert() { # NAME RUNNER...: the presets of $work/NAME.presets by this runner, in $work/NAME
   local name=$1
   shift
   mkdir -p "$work/$name"
   while read -r preset; do
     "$@" "$precis" quantize "$work/model.safetensors" -o "$work/$name/$preset" --type "$preset" --quiet
     "$@" "$precis" dequantize "$work/$name/$preset" -o "$work/$name/$preset.decoded" --dtype f32 --quiet
-  done <"$work/presets"
+  done <"$work/$name.presets"
 }
 
 # All presets but those that need calibration or an importance matrix, or weights of another kind.
@@ -38,19 +38,26 @@ for plugin in json.load(sys.stdin)["plugins"]:
     for preset in plugin["presets"]:
         print(preset["name"])' | while read -r preset; do
   if "$precis" plan "$work/model.safetensors" --type "$preset" >/dev/null 2>&1; then echo "$preset"; fi
-done >"$work/presets"
-for preset in nf4 int8 q4_k q8_0 qint8 fp8 int4wo hqq-4bit gptq-4bit awq; do grep -qx "$preset" "$work/presets"; done
+done >"$work/native.presets"
+for preset in nf4 int8 q4_k q8_0 qint8 fp8 int4wo hqq-4bit gptq-4bit awq; do grep -qx "$preset" "$work/native.presets"; done
 convert native
+# QEMU 7.2 takes no index where a gather's is in ymm4, which these encoders have there: SIB's rule, and not VSIB's.
+gathering='q2_k|q3_k'
 for processor in Nehalem=baseline Haswell=avx2; do
   cpu=${processor%=*} isa=${processor#*=}
   on "$cpu" "$precis" doctor >"$work/doctor"
   grep -q "kernels for $isa\$" "$work/doctor"
   grep -q " 0 do not" "$work/doctor"
+  if [ "$isa" = baseline ]; then left_out='^$'; else left_out="^($gathering)"; fi
+  grep -vE "$left_out" "$work/native.presets" >"$work/$cpu.presets"
   convert "$cpu" on "$cpu"
-  diff -r "$work/native" "$work/$cpu"
-  echo "$cpu: kernels for $isa, $(wc -l <"$work/presets") presets, the same bytes"
+  while read -r preset; do
+    diff -r "$work/native/$preset" "$work/$cpu/$preset"
+    cmp "$work/native/$preset.decoded" "$work/$cpu/$preset.decoded"
+  done <"$work/$cpu.presets"
+  echo "$cpu: kernels for $isa, $(wc -l <"$work/$cpu.presets") presets, the same bytes"
   # The heaviest encoders, those of GGUF's IQ types, were just compared.
   for test in "$build"/tests/kernels_*_test; do
-    on "$cpu" "$test" --gtest_brief=1 --gtest_filter="-*encode*/iq*"
+    on "$cpu" "$test" --gtest_brief=1 --gtest_filter="-*encode*/iq*:*encode*/q2_k:*encode*/q3_k"
   done
 done
