@@ -140,10 +140,21 @@ class LaneEncoder {
   template <typename Type, typename Ranks>
   void encode_by(const Ranks& ranks_of, const typename Type::Stored* weight, float inverse,
                  uint8_t* packed) const {
+    const auto rank = [&](uint64_t i) {
+      return ranks_of(load_numbers<Type>(weight + i) * Floats::of(inverse));
+    };
+#if PRECIS_LANES == 16
+    // Stored as bytes they could not be loaded as a vector before the stores are through.
+    const auto ranks = [&](uint64_t i) {
+      return _mm256_set_m128i(_mm512_cvtepi32_epi8(rank(i + 16).v),
+                              _mm512_cvtepi32_epi8(rank(i).v));
+    };
+    codes_.pack(ranks(0), ranks(32), packed);
+#else
     uint8_t ranks[kTogether];
-    for (uint64_t i = 0; i < kTogether; i += kLanes)
-      store_bytes(ranks + i, ranks_of(load_numbers<Type>(weight + i) * Floats::of(inverse)));
+    for (uint64_t i = 0; i < kTogether; i += kLanes) store_bytes(ranks + i, rank(i));
     codes_.pack(ranks, packed);
+#endif
   }
 
 #if PRECIS_LANES == 16

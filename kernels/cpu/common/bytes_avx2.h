@@ -60,13 +60,16 @@ class NibblesOfRanks {
       : codes_(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes))) {}
   // The codes of 64 ranks in 32 bytes, the first of each in the high half.
   void pack(const uint8_t* ranks, uint8_t* packed) const {
+    const auto* from = reinterpret_cast<const __m256i*>(ranks);
+    pack(_mm256_loadu_si256(from), _mm256_loadu_si256(from + 1), packed);
+  }
+  void pack(__m256i first, __m256i last, uint8_t* packed) const {
     const __m256i table = _mm256_broadcastsi128_si256(codes_);
     const __m256i pair = _mm256_set1_epi16(0x0110);  // first element * 16 + second
-    const auto half = [&](int i) {
-      const auto* from = reinterpret_cast<const __m256i*>(ranks + 32 * i);
-      return _mm256_maddubs_epi16(_mm256_shuffle_epi8(table, _mm256_loadu_si256(from)), pair);
+    const auto half = [&](__m256i ranks) {
+      return _mm256_maddubs_epi16(_mm256_shuffle_epi8(table, ranks), pair);
     };
-    const __m256i bytes = _mm256_packus_epi16(half(0), half(1));
+    const __m256i bytes = _mm256_packus_epi16(half(first), half(last));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed), _mm256_permute4x64_epi64(bytes, 0xd8));
   }
 
