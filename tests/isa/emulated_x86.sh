@@ -31,12 +31,12 @@ convert() { # NAME RUNNER...: the presets of $work/NAME.presets by this runner, 
   done <"$work/$name.presets"
 }
 
-# All presets but those that need calibration or an importance matrix, or weights of another kind.
+# All presets but those that need an importance matrix or weights of another kind, and VPTQ's, whose codebooks take minutes.
 "$precis" backends --json | python3 -c '
 import json, sys
 for plugin in json.load(sys.stdin)["plugins"]:
     for preset in plugin["presets"]:
-        print(preset["name"])' | while read -r preset; do
+        print(preset["name"])' | grep -v ^vptq | while read -r preset; do
   if "$precis" plan "$work/model.safetensors" --type "$preset" >/dev/null 2>&1; then echo "$preset"; fi
 done >"$work/native.presets"
 for preset in nf4 int8 q4_k q8_0 qint8 fp8 int4wo hqq-4bit gptq-4bit awq; do grep -qx "$preset" "$work/native.presets"; done
