@@ -43,7 +43,7 @@ for preset in nf4 int8 q4_k q8_0 qint8 fp8 int4wo hqq-4bit gptq-4bit awq; do gre
 convert native
 # QEMU 7.2 takes no index where a gather's is in ymm4, as SIB has it and VSIB has not; these have theirs there. The tests of
 # this build run them on AVX2 without an emulator.
-gathering='^(q2_k|q3_k)' gathering_tests='*encode*/q2_k:*encode*/q3_k:VptqVariants.DecodeAlike'
+gathering='^(q2_k|q3_k|q1_0)' gathering_tests='*encode*/q2_k:*encode*/q3_k:*encode*/q1_0:VptqVariants.DecodeAlike'
 for processor in Nehalem=baseline Haswell=avx2; do
   cpu=${processor%=*} isa=${processor#*=}
   on "$cpu" "$precis" doctor >"$work/doctor"
