@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/scaled/decode.h"
 #include "kernels/cpu/scaled/narrow_rows.h"
+#include "kernels/cpu/scaled/store_rows.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
