@@ -104,8 +104,8 @@ struct Wishes {
 
 // Out of line, so that what calls it is small enough to be inlined.
 template <typename Type>
-[[gnu::noinline]] Wishes wishes_one_by_one(const typename Type::Stored* weight, Floats scale, Floats zero,
-                         float levels) {
+[[gnu::noinline]] Wishes wishes_one_by_one(const typename Type::Stored* weight, Floats scale,
+                                           Floats zero, float levels) {
   float scales[kLanes], zeros[kLanes], wanted[kLanes], errors[kLanes];
   scale.store(scales);
   zero.store(zeros);
@@ -120,7 +120,8 @@ template <typename Type>
 
 // wish_of each lane.
 template <typename Type>
-inline Wishes wishes_of(const typename Type::Stored* weight, Floats scale, Floats zero, float levels) {
+inline Wishes wishes_of(const typename Type::Stored* weight, Floats scale, Floats zero,
+                        float levels) {
   const Floats value = load_numbers<Type>(weight);
   const Floats code = hqq_code(value, scale, zero, levels);
   const Floats error = abs(value - (code - zero) / scale);

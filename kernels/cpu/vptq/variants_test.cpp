@@ -32,8 +32,15 @@ TEST(VptqStream, HasTheWordsOfTheLibrary) {
   EXPECT_EQ(packed({65535, 0, 1, 32768}, 16), (std::vector<uint32_t>{0x0000ffff, 0x80000001}));
 }
 
-TEST(VptqVariants, DecodeAlike) {
-  constexpr uint64_t kRows = 11, kColumns = 40, kOutliers = 4;
+// A weight of numbers at random, with a residual codebook, outliers, columns out of order, scales
+// and biases.
+struct Case {
+  uint64_t rows, columns, vector, groups;
+  int bits, residual_bits;
+  uint64_t outliers, outlier_vector;
+};
+
+void expect_alike(const Case& c) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
   const auto numbers = [&](uint64_t count) {
@@ -41,101 +48,64 @@ TEST(VptqVariants, DecodeAlike) {
     for (float& number : made) number = normal(random);
     return made;
   };
-  const auto centroids = numbers(2 * 32 * 4), residual = numbers(2 * 8 * 4), own = numbers(16 * 2);
-  const auto scales = numbers(kColumns), biases = numbers(kColumns);
-  std::vector<uint32_t> indices(2 * 3 * 5), places(kColumns);
-  for (uint32_t& word : indices) word = static_cast<uint32_t>(random());
-  std::vector<uint16_t> outlier_indices(6 * kOutliers);
-  for (uint16_t& index : outlier_indices) index = static_cast<uint16_t>(random() % 16);
-  for (uint32_t i = 0; i < kColumns; ++i) places[i] = i * 7 % kColumns;
+  constexpr uint64_t kOutlierCentroids = 16;
+  const auto centroids = numbers((c.groups << c.bits) * c.vector);
+  const auto residual = numbers((c.groups << c.residual_bits) * c.vector);
+  const auto own = numbers(kOutlierCentroids * c.outlier_vector);
+  const auto scales = numbers(c.columns), biases = numbers(c.columns);
+  std::vector<uint32_t> places(c.columns);
+  for (uint32_t i = 0; i < c.columns; ++i) places[i] = static_cast<uint32_t>(i * 7 % c.columns);
   for (const WeightType type : kWeightTypes) {
     const auto first = stored_as(type, centroids), second = stored_as(type, residual);
     const auto outliers = stored_as(type, own);
     const auto scale = stored_as(type, scales), bias = stored_as(type, biases);
-    const VptqWeight weight{kRows,
-                            kColumns,
-                            type,
-                            4,
-                            2,
-                            18,
-                            5,
-                            3,
-                            indices.data(),
-                            first.data(),
-                            second.data(),
-                            kOutliers,
-                            2,
-                            outlier_indices.data(),
-                            outliers.data(),
-                            places.data(),
-                            scale.data(),
-                            bias.data()};
-    ASSERT_EQ(weight.words() * weight.vectors() * 2, indices.size());
-    const auto decode = [&](Isa isa) {
-      std::vector<std::byte> out(kRows * kColumns * 4);
-      vptq_kernels(isa).dequantize(weight, 0, kRows, type, out.data());
-      return out;
-    };
-    for (const Isa isa : faster_variants())
-      expect_equal_numbers(type, decode(Isa::baseline), decode(isa), kRows * kColumns,
-                           isa_name(isa));
-  }
-}
-
-TEST(VptqVariants, DecodeVectorsOfEightAlike) {
-  constexpr uint64_t kRows = 43, kColumns = 72, kOutliers = 3;
-  std::mt19937 random(5);
-  std::normal_distribution<float> normal;
-  const auto numbers = [&](uint64_t count) {
-    std::vector<float> made(count);
-    for (float& number : made) number = normal(random);
-    return made;
-  };
-  const auto centroids = numbers(256 * 8), residual = numbers(16 * 8), own = numbers(16 * 8);
-  const auto scales = numbers(kColumns), biases = numbers(kColumns);
-  constexpr uint64_t kStored = kColumns - kOutliers, kWords = (kStored * 12 + 31) / 32;
-  std::vector<uint32_t> indices(6 * kWords), places(kColumns);
-  for (uint32_t& word : indices) word = static_cast<uint32_t>(random());
-  std::vector<uint16_t> outlier_indices(6 * kOutliers);
-  for (uint16_t& index : outlier_indices) index = static_cast<uint16_t>(random() % 16);
-  for (uint32_t i = 0; i < kColumns; ++i) places[i] = i * 5 % kColumns;
-  for (const WeightType type : kWeightTypes) {
-    const auto first = stored_as(type, centroids), second = stored_as(type, residual);
-    const auto outliers = stored_as(type, own);
-    const auto scale = stored_as(type, scales), bias = stored_as(type, biases);
-    const VptqWeight weight{kRows,
-                            kColumns,
-                            type,
-                            8,
-                            1,
-                            kStored,
-                            8,
-                            4,
-                            indices.data(),
-                            first.data(),
-                            second.data(),
-                            kOutliers,
-                            8,
-                            outlier_indices.data(),
-                            outliers.data(),
-                            places.data(),
-                            scale.data(),
-                            bias.data()};
-    ASSERT_EQ(weight.words() * weight.vectors(), indices.size());
+    VptqWeight weight{};
+    weight.rows = c.rows;
+    weight.columns = c.columns;
+    weight.type = type;
+    weight.vector = c.vector;
+    weight.groups = c.groups;
+    weight.group_size = (c.columns - c.outliers) / c.groups;
+    weight.bits = c.bits;
+    weight.residual_bits = c.residual_bits;
+    std::vector<uint32_t> indices(c.groups * weight.vectors() * weight.words());
+    for (uint32_t& word : indices) word = static_cast<uint32_t>(random());
+    std::vector<uint16_t> outlier_indices((c.rows + c.outlier_vector - 1) / c.outlier_vector *
+                                          c.outliers);
+    for (uint16_t& index : outlier_indices)
+      index = static_cast<uint16_t>(random() % kOutlierCentroids);
+    weight.indices = indices.data();
+    weight.centroids = first.data();
+    weight.residual = second.data();
+    weight.outliers = c.outliers;
+    weight.outlier_vector = c.outlier_vector;
+    weight.outlier_indices = outlier_indices.data();
+    weight.outlier_centroids = outliers.data();
+    weight.places = places.data();
+    weight.scales = scale.data();
+    weight.biases = bias.data();
     for (const WeightType out_type : kWeightTypes) {
       const auto decode = [&](Isa isa, uint64_t begin, uint64_t end) {
-        std::vector<std::byte> out((end - begin) * kColumns * 4);
+        std::vector<std::byte> out((end - begin) * c.columns * 4);
         vptq_kernels(isa).dequantize(weight, begin, end, out_type, out.data());
         return out;
       };
-      for (const Isa isa : faster_variants()) {
-        expect_equal_numbers(out_type, decode(Isa::baseline, 0, kRows), decode(isa, 0, kRows),
-                             kRows * kColumns, isa_name(isa));
-        expect_equal_numbers(out_type, decode(Isa::baseline, 5, 30), decode(isa, 5, 30),
-                             25 * kColumns, isa_name(isa));
+      for (const auto& [begin, end] : {std::pair(uint64_t{0}, c.rows), {5, c.rows - 3}}) {
+        for (const Isa isa : faster_variants())
+          expect_equal_numbers(out_type, decode(Isa::baseline, begin, end), decode(isa, begin, end),
+                               (end - begin) * c.columns, isa_name(isa));
       }
     }
   }
+}
+
+TEST(VptqVariants, DecodeAlike) {
+  expect_alike({11, 40, 4, 2, 5, 3, 4, 2});
+}
+
+TEST(VptqVariants, DecodeVectorsOfEightAlike) {
+  expect_alike({43, 72, 8, 1, 8, 4, 3, 8});
+  expect_alike({43, 74, 16, 2, 6, 3, 2, 4});
 }
 
 }  // namespace
