@@ -16,145 +16,32 @@
 // --processor-time counts the time of the process alone, for machines shared with other work; with
 // several threads it is divided by their number, which hides what they wait for each other.
 #include <fmt/format.h>
-#include <immintrin.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "bench/limits.h"
 #include "core/abi/host.h"
 #include "core/abi/linear.h"
 #include "core/abi/views.h"
 #include "core/engine/logical_tensor.h"
-#include "kernels/cpu/common/hardware_tiles.h"
-#include "kernels/cpu/common/tile_state.h"
 #include "registry/config/registry_resolver.h"
 
 namespace {
 
 using precis::DType;
 using precis::process_host;
-namespace kernels = precis::kernels;
+using precis::bench::Bound;
+using precis::bench::count_processor_time;
+using precis::bench::Limit;
+using precis::bench::Limits;
+using precis::bench::seconds;
 
 constexpr int64_t kFeatures = 4096;  // in and out
 constexpr uint64_t kRotation = 256u << 20;
-
-// How to read the time, in seconds.
-std::function<double()> now = [] {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-};
-
-double seconds(const std::function<void()>& work) {
-  const double begin = now();
-  work();
-  return now() - begin;
-}
-
-// ---- limits of the machine, one call a thread
-
-__attribute__((target("avx512f"))) void read_all(const std::byte* from, uint64_t bytes) {
-  __m512i sums[4] = {};
-  const uint64_t half = bytes / 2;
-  for (uint64_t i = 0; i + 128 <= half; i += 128) {
-    sums[0] = _mm512_add_epi64(sums[0], _mm512_loadu_si512(from + i));
-    sums[1] = _mm512_add_epi64(sums[1], _mm512_loadu_si512(from + i + 64));
-    sums[2] = _mm512_add_epi64(sums[2], _mm512_loadu_si512(from + half + i));
-    sums[3] = _mm512_add_epi64(sums[3], _mm512_loadu_si512(from + half + i + 64));
-  }
-  asm volatile("" ::"v"(sums[0]), "v"(sums[1]), "v"(sums[2]), "v"(sums[3]));
-}
-
-__attribute__((target("avx512f"))) void write_all(std::byte* to, uint64_t bytes) {
-  for (uint64_t i = 0; i + 64 <= bytes; i += 64)
-    _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_setzero_si512());
-  _mm_sfence();
-}
-
-constexpr uint64_t kDots = 1u << 20;  // of 64 lanes-times-words each, twelve chains
-
-#define PRECIS_DOT_CHAINS(name, instruction)                                              \
-  __attribute__((target("avx512f"))) void name() {                                        \
-    __m512i sums[12] = {};                                                                \
-    const __m512i a = _mm512_set1_epi32(0x3f803f80), b = a;                               \
-    for (uint64_t i = 0; i < kDots; ++i) {                                                \
-      for (auto& sum : sums) asm(instruction " %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b)); \
-    }                                                                                     \
-    for (auto& sum : sums) asm volatile("" ::"v"(sum));                                   \
-  }
-PRECIS_DOT_CHAINS(int8_dots, "vpdpbusd")
-PRECIS_DOT_CHAINS(bfloat16_dots, "vdpbf16ps")
-PRECIS_DOT_CHAINS(float32_dots, "vfmadd231ps")
-constexpr double kChainedDots = 12.0 * kDots;
-
-constexpr uint64_t kTileRounds = 1u << 16;  // of four products of tiles, one to each of four sums
-constexpr double kTileSums = 4.0 * kTileRounds * 16 * 16 * 16;  // words of four bytes or a pair
-
-kernels::TileConfig whole_tiles() {
-  kernels::TileConfig config;
-  for (int i = 0; i < config.kTiles; ++i) config.set(i, config.kRows, config.kRowBytes);
-  return config;
-}
-#define PRECIS_TILE_PRODUCTS(name, instruction)  \
-  void name() {                                  \
-    kernels::HardwareTiles tiles(whole_tiles()); \
-    for (uint64_t i = 0; i < kTileRounds; ++i) { \
-      tiles.instruction<0, 4, 6>();              \
-      tiles.instruction<1, 4, 7>();              \
-      tiles.instruction<2, 5, 6>();              \
-      tiles.instruction<3, 5, 7>();              \
-    }                                            \
-  }
-PRECIS_TILE_PRODUCTS(int8_tiles, dpbusd)
-PRECIS_TILE_PRODUCTS(bfloat16_tiles, dpbf16ps)
-
-struct Limit {
-  std::string name, unit;
-  std::function<double()> measure;
-};
-
-// Runs body(thread) on all threads of the host at once; thread i of n.
-double on_all_threads(unsigned threads, const std::function<void(uint64_t)>& body) {
-  return seconds([&] {
-    process_host().pool().parallel_for(threads, 1, [&](uint64_t begin, uint64_t end) {
-      for (uint64_t i = begin; i < end; ++i) body(i);
-    });
-  });
-}
-
-// Calls work(first byte, bytes) on all threads, and gives GB/s.
-double memory_rate(unsigned threads, uint64_t bytes,
-                   const std::function<void(uint64_t, uint64_t)>& work) {
-  const uint64_t share = bytes / threads / 64 * 64;
-  const double time = on_all_threads(threads, [&](uint64_t i) { work(i * share, share); });
-  return static_cast<double>(share * threads) / time * 1e-9;
-}
-
-std::vector<Limit> limits(unsigned threads, std::vector<std::byte>& memory) {
-  // Streamed lines are aligned.
-  const auto address = reinterpret_cast<uintptr_t>(memory.data());
-  std::byte* first = memory.data() + (64 - address % 64) % 64;
-  const uint64_t bytes = memory.size() - 64;
-  // operations: of one call.
-  const auto dots = [threads](void (*run)(), double operations) {
-    return [=] {
-      return operations * threads / on_all_threads(threads, [&](uint64_t) { run(); }) * 1e-9;
-    };
-  };
-  const auto read = [=](uint64_t at, uint64_t count) { read_all(first + at, count); };
-  const auto write = [=](uint64_t at, uint64_t count) { write_all(first + at, count); };
-  return {{"read", "GB/s", [=] { return memory_rate(threads, bytes, read); }},
-          {"int8 dot", "GOP/s", dots(int8_dots, 128 * kChainedDots)},
-          {"bf16 dot", "GFLOP/s", dots(bfloat16_dots, 64 * kChainedDots)},
-          {"f32 fma", "GFLOP/s", dots(float32_dots, 32 * kChainedDots)},
-          {"write", "GB/s", [=] { return memory_rate(threads, bytes, write); }},
-          // Where the kernels use them.
-          {"int8 tiles", "GOP/s", dots(int8_tiles, 8 * kTileSums)},
-          {"bf16 tiles", "GFLOP/s", dots(bfloat16_tiles, 4 * kTileSums)}};
-}
 
 // ---- one format
 
@@ -331,13 +218,11 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// The multiplying instruction that bounds a format's GEMM, by index in limits().
-std::size_t bound_of(const std::string& spec, bool round_activations) {
+// What bounds the products of a format with many rows.
+Bound product_bound(const std::string& spec, bool round_activations) {
   const bool integers = spec == "int8" || spec == "int8dq" || spec == "w8a8" ||
                         (spec.starts_with("gguf") && round_activations);
-  const bool tiles = kernels::current_isa() == kernels::Isa::amx &&
-                     kernels::tile_state() == kernels::TileState::usable;
-  return (integers ? 1 : 2) + (tiles ? 4 : 0);
+  return integers ? Bound::integers : Bound::floats;
 }
 
 struct Options {
@@ -391,15 +276,16 @@ Options parse(int argc, char** argv) {
 }
 
 void measure(precis::RegistryResolver& resolver, const std::string& spec, const Options& options,
-             const std::vector<Limit>& bounds) {
+             const Limits& limits) {
   Format format(resolver, spec, options.round_activations, options.random_parts);
   const double operations = 2.0 * kFeatures * kFeatures;
   for (const int64_t rows : options.rows) {
     const bool reads = rows <= kReadingRows;
-    const std::size_t bound = reads ? 0 : bound_of(spec, options.round_activations);
+    const Limit& bound =
+        limits.of(reads ? Bound::reading : product_bound(spec, options.round_activations));
     std::vector<double> rates, shares, decodings;
     for (int round = 0; round < options.rounds; ++round) {
-      const double limit = bounds[bound].measure();
+      const double limit = bound.measure();
       const double time = format.forward(rows, reads ? format.copies() : rows <= 32 ? 8 : 2);
       rates.push_back(reads ? format.weight_bytes() / time * 1e-9
                             : operations * static_cast<double>(rows) / time * 1e-9);
@@ -411,16 +297,16 @@ void measure(precis::RegistryResolver& resolver, const std::string& spec, const 
                                         {"rows", rows},
                                         {"threads", options.threads},
                                         {"rate", median(rates)},
-                                        {"unit", bounds[bound].unit},
-                                        {"limit", bounds[bound].name},
+                                        {"unit", bound.unit},
+                                        {"limit", bound.name},
                                         {"share", median(shares)},
                                         {"weight_bytes", format.weight_bytes()},
                                         {"decoding", median(decodings)}}
                              .dump());
     } else {
       fmt::print("{:<24} {:>4} rows {:>2} threads {:>8.1f} {:<8} {:.2f} of {}; decoding {:.2f}\n",
-                 spec, rows, options.threads, median(rates), bounds[bound].unit, median(shares),
-                 bounds[bound].name, median(decodings));
+                 spec, rows, options.threads, median(rates), bound.unit, median(shares), bound.name,
+                 median(decodings));
     }
     std::fflush(stdout);
   }
@@ -428,29 +314,30 @@ void measure(precis::RegistryResolver& resolver, const std::string& spec, const 
 
 struct Operation {
   const char* name;
-  std::size_t bound;  // of limits()
+  Bound bound;
   double bytes;
   std::function<double()> run;
 };
 
 void measure_codec(precis::RegistryResolver& resolver, const std::string& spec,
-                   const Options& options, const std::vector<Limit>& bounds) {
+                   const Options& options, const Limits& limits) {
   Format format(resolver, spec, options.round_activations, options.random_parts);
-  constexpr std::size_t kRead = 0, kWrite = 4;
   constexpr double kElements = static_cast<double>(kFeatures) * kFeatures;
   const int64_t share = kFeatures / options.threads;
   std::vector<Operation> operations;
   if (!format.has_random_parts())
-    operations.push_back({"quantize bf16", kRead, 2 * kElements, [&] { return format.encode(); }});
+    operations.push_back(
+        {"quantize bf16", Bound::reading, 2 * kElements, [&] { return format.encode(); }});
   for (const auto& [name, dtype] : {std::pair{"dequantize f32", DType::f32},
                                     {"dequantize bf16", DType::bf16},
                                     {"dequantize f16", DType::f16}})
-    operations.push_back({name, kWrite, precis::dtype_bits(dtype) / 8 * kElements,
+    operations.push_back({name, Bound::writing, precis::dtype_bits(dtype) / 8 * kElements,
                           [&format, share, dtype = dtype] { return format.decode(dtype, share); }});
   for (const Operation& operation : operations) {
+    const Limit& bound = limits.of(operation.bound);
     std::vector<double> rates, shares;
     for (int round = 0; round < options.rounds; ++round) {
-      const double limit = bounds[operation.bound].measure();
+      const double limit = bound.measure();
       rates.push_back(operation.bytes / operation.run() * 1e-9);
       shares.push_back(rates.back() / limit);
     }
@@ -460,12 +347,12 @@ void measure_codec(precis::RegistryResolver& resolver, const std::string& spec,
                                         {"threads", options.threads},
                                         {"rate", median(rates)},
                                         {"unit", "GB/s"},
-                                        {"limit", bounds[operation.bound].name},
+                                        {"limit", bound.name},
                                         {"share", median(shares)}}
                              .dump());
     } else {
       fmt::print("{:<24} {:<16} {:>2} threads {:>8.1f} GB/s {:.2f} of {}\n", spec, operation.name,
-                 options.threads, median(rates), median(shares), bounds[operation.bound].name);
+                 options.threads, median(rates), median(shares), bound.name);
     }
     std::fflush(stdout);
   }
@@ -475,26 +362,16 @@ void measure_codec(precis::RegistryResolver& resolver, const std::string& spec,
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
-  if (options.processor_time) {
-    now = [threads = options.threads] {
-      return static_cast<double>(std::clock()) / CLOCKS_PER_SEC / threads;
-    };
-  }
+  if (options.processor_time) count_processor_time(options.threads);
   process_host(options.threads);
   precis::PluginRegistry plugins(process_host().abi(),
                                  {std::filesystem::path(PRECIS_BINARY_DIR) / "lib/precis/plugins"});
   precis::RegistryResolver resolver(plugins);
-  std::vector<std::byte> memory(kRotation);
-  std::mt19937_64 generator(3);
-  for (std::size_t i = 0; i < memory.size(); i += 8) {
-    const uint64_t value = generator();
-    std::memcpy(memory.data() + i, &value, 8);
-  }
-  const std::vector<Limit> bounds = limits(options.threads, memory);
+  const Limits limits(options.threads, kRotation);
   for (const std::string& spec : options.formats) {
     if (options.codecs)
-      measure_codec(resolver, spec, options, bounds);
+      measure_codec(resolver, spec, options, limits);
     else
-      measure(resolver, spec, options, bounds);
+      measure(resolver, spec, options, limits);
   }
 }

@@ -74,6 +74,32 @@ inline __m512i spread_bytes() {
                           0x03030303, 0x02020202, 0x01010101, 0x00000000);
 }
 
+void decode_to_bfloat16(const FourBitWeight& weight, const float* absmax, uint64_t begin,
+                        uint64_t end, uint16_t* out) {
+  const __m512 codebook = _mm512_loadu_ps(four_bit_codebook(weight.type));
+  // Each byte stands in the low half of two 16-bit lanes; the first is shifted
+  // to its high nibble.
+  const __m512i spread = spread_bytes();
+  const __m512i shifts = _mm512_set1_epi32(4);
+  const WeightType rounding =
+      weight.weight_type == WeightType::bf16 ? WeightType::f32 : weight.weight_type;
+  for (uint64_t i = begin; i < end;) {
+    const uint64_t block_end = std::min(end, (i / weight.blocksize + 1) * weight.blocksize);
+    const __m512 values = scaled_codebook(codebook, *absmax++, rounding);
+    // Twice the table: an index keeps a bit of the byte's other nibble.
+    const __m512i table = _mm512_broadcast_i64x4(__m256i(_mm512_cvtneps_pbh(values)));
+    for (; i < block_end; i += 32) {
+      const __m128i bytes =
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(weight.packed + i / 2));
+      const __m512i twice = _mm512_permutexvar_epi8(spread, _mm512_castsi128_si512(bytes));
+      const __m512i indices = _mm512_srlv_epi16(twice, shifts);
+      _mm512_storeu_si512(out + (i - begin), _mm512_permutexvar_epi16(indices, table));
+    }
+  }
+}
+#endif
+
+#if defined(PRECIS_ROW_DOT)
 template <int kBlock>
 struct FourBitRow {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
@@ -101,7 +127,7 @@ struct FourBitRow {
     packed += kDotColumns / 2;
     scales += kDotColumns / kBlock;
   }
-  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<FourBitRow>(*static_cast<const FourBitWeight*>(format), rows, x, sums);
   }
@@ -112,31 +138,12 @@ struct FourBitRow {
 };
 
 RowDot row_dot(const FourBitWeight& weight) {
-  return grouped_row_dot<FourBitRow>(weight.columns, weight.blocksize, kHighNibbleFirst.data());
+  return grouped_row_dot<FourBitRow>(weight.columns, weight.blocksize,
+                                     kNibbleColumns<kHighNibbleFirst>.data());
 }
-
-void decode_to_bfloat16(const FourBitWeight& weight, const float* absmax, uint64_t begin,
-                        uint64_t end, uint16_t* out) {
-  const __m512 codebook = _mm512_loadu_ps(four_bit_codebook(weight.type));
-  // Each byte stands in the low half of two 16-bit lanes; the first is shifted
-  // to its high nibble.
-  const __m512i spread = spread_bytes();
-  const __m512i shifts = _mm512_set1_epi32(4);
-  const WeightType rounding =
-      weight.weight_type == WeightType::bf16 ? WeightType::f32 : weight.weight_type;
-  for (uint64_t i = begin; i < end;) {
-    const uint64_t block_end = std::min(end, (i / weight.blocksize + 1) * weight.blocksize);
-    const __m512 values = scaled_codebook(codebook, *absmax++, rounding);
-    // Twice the table: an index keeps a bit of the byte's other nibble.
-    const __m512i table = _mm512_broadcast_i64x4(__m256i(_mm512_cvtneps_pbh(values)));
-    for (; i < block_end; i += 32) {
-      const __m128i bytes =
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(weight.packed + i / 2));
-      const __m512i twice = _mm512_permutexvar_epi8(spread, _mm512_castsi128_si512(bytes));
-      const __m512i indices = _mm512_srlv_epi16(twice, shifts);
-      _mm512_storeu_si512(out + (i - begin), _mm512_permutexvar_epi16(indices, table));
-    }
-  }
+#else
+RowDot row_dot(const FourBitWeight&) {
+  return {};
 }
 #endif
 
@@ -160,12 +167,7 @@ void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void
 }  // namespace
 
 const FourBitLinearKernels& four_bit_linear_kernels() {
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
   static constexpr FourBitLinearKernels kernels{decode, row_dot};
-#else
-  static constexpr FourBitLinearKernels kernels{decode,
-                                                [](const FourBitWeight&) { return RowDot(); }};
-#endif
   return kernels;
 }
 

@@ -53,6 +53,17 @@ inline void split_pairs(const uint8_t* pairs, uint8_t* halves) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(halves), _mm_shuffle_epi8(bytes, places));
 }
 
+// As in lines_avx512.h.
+inline __m256 eight_float8_e4m3fn(const uint8_t* from) {
+  const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  const __m128i wide = _mm_slli_epi16(_mm_cvtepi8_epi16(codes), 7);
+  const __m128i halves = _mm_and_si128(wide, _mm_set1_epi16(static_cast<short>(0xbf80)));
+  const __m128i full = _mm_set1_epi16(0x3f80);
+  const __m128i nan = _mm_cmpeq_epi16(_mm_and_si128(halves, full), full);
+  const __m128i all = _mm_or_si128(halves, _mm_and_si128(nan, _mm_set1_epi16(0x7c00)));
+  return _mm256_mul_ps(_mm256_cvtph_ps(all), _mm256_set1_ps(256));
+}
+
 // A code of 4 bits for each of 16 ranks.
 class NibblesOfRanks {
  public:

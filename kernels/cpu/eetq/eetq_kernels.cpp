@@ -147,14 +147,14 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
   decode_row<F32>(weight.codes, scale, weight.columns, row, begin, end, static_cast<float*>(out));
 }
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-// Of kByteLanes' places, the columns that stand there.
+#if defined(PRECIS_ROW_DOT)
+// Of the places that add_bytes takes in turn, the columns that stand there.
 constexpr ColumnOrder kStoredOrder = [] {
   ColumnOrder order{};
   for (std::size_t i = 0; i < order.size(); ++i) {
     for (uint8_t column = 0; column < order.size(); ++column) {
       const auto place = column / kTogether * kTogether + kPlaces[column % kTogether];
-      if (place == kByteLanes[i]) order[i] = column;
+      if (place == byte_place(i)) order[i] = column;
     }
   }
   return order;
@@ -169,13 +169,10 @@ struct EetqRow {
   }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
-    __m512i numbers[4];
-    words.look_up_lanes(_mm512_loadu_si512(codes), numbers);
-    words.look_up_lanes(_mm512_loadu_si512(codes + 2 * kTogether), numbers + 2);
-    to.add(numbers[0], numbers[2], numbers[1], numbers[3], _mm512_set1_ps(scale));
+    add_byte_halves(words, codes, codes + 2 * kTogether, to, scale);
     codes += 2 * kDotColumns;
   }
-  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<EetqRow>(*static_cast<const EetqProduct*>(format), rows, x, sums);
   }
@@ -186,7 +183,7 @@ struct EetqRow {
 
 RowDot row_dot(const EetqProduct& weight) {
   if (weight.columns % kDotColumns != 0) return {};
-  return {EetqRow::multiply, kStoredOrder.data(), EetqRow::kSumColumns};
+  return row_dot_of<EetqRow>(kStoredOrder.data());
 }
 #else
 RowDot row_dot(const EetqProduct&) {

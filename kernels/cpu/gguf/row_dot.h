@@ -9,7 +9,7 @@
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 
 // Where a row's blocks begin; kBytes for kSize columns.
 template <uint64_t kSize, uint64_t kBytes>
@@ -25,6 +25,12 @@ inline __m128 four_halves(const uint8_t* at) {
                                      static_cast<int16_t>(load_u16(at + 2 * kBytes)),
                                      static_cast<int16_t>(load_u16(at + 3 * kBytes)), 0, 0, 0, 0));
 }
+// Of 64 columns of a Q4_K or Q5_K the first 32 are in the low halves of 32 bytes.
+inline constexpr ColumnOrder kSubBlockPlanes = column_order([](uint64_t vector, uint64_t word) {
+  return 64 * (word / 16) + 32 * (vector % 2) + 2 * (word % 16) + vector / 2;
+});
+
+#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
 // Four times 16 bytes, kBytes apart.
 template <uint64_t kBytes>
 inline __m512i four_pieces(const uint8_t* at) {
@@ -43,14 +49,24 @@ inline __m512i twice_32_bytes(const uint8_t* at) {
   return _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
 }
 
+#else
+template <uint64_t kBytes>
+inline Bytes64 four_pieces(const uint8_t* at) {
+  const auto piece = [&](int i) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + i * kBytes));
+  };
+  return {{_mm256_set_m128i(piece(1), piece(0)), _mm256_set_m128i(piece(3), piece(2))}};
+}
+#endif
+
 template <typename Row>
-void multiply_blocks(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+void multiply_blocks(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                      float* sums) {
   multiply_rows<Row>(*static_cast<const GgufWeight*>(format), rows, x, sums);
 }
 template <typename Row>
 constexpr RowDot dot(const uint8_t* column_order) {
-  return {multiply_blocks<Row>, column_order, Row::kSumColumns};
+  return {multiply_blocks<Row>, column_order, Row::kSumColumns, 1, false, kDotType, true};
 }
 
 #endif

@@ -9,7 +9,7 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
 
 // Bytes of -64 to 63 as numbers.
 const MagnitudeWords& small_integers() {
@@ -296,7 +296,7 @@ constexpr GgufRowDot kRowDots[] = {
 }  // namespace
 
 std::span<const GgufRowDot> gguf_lattice_row_dots() {
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
   return kRowDots;
 #else
   return {};

@@ -7,7 +7,7 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
 
 // A sign for each column.
 struct Q10Row {
@@ -139,7 +139,7 @@ constexpr GgufRowDot kRowDots[] = {
 }  // namespace
 
 std::span<const GgufRowDot> gguf_other_row_dots() {
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
   return kRowDots;
 #else
   return {};

@@ -35,21 +35,18 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
   numbers_of<ExactBF16>(weight.type, codes, end - begin, static_cast<uint16_t*>(out));
 }
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 struct SignedBytesOfRow {
   static constexpr float kShift = kIntegerShift;
   IntegerWords words;
-  void look_up(__m512i codes, __m512i* to) const { words.look_up_lanes(codes, to); }
 };
 struct OffsetBytesOfRow {
   static constexpr float kShift = kIntegerShift;
   IntegerWords words{0x80};
-  void look_up(__m512i codes, __m512i* to) const { words.look_up_lanes(codes, to); }
 };
 struct Float8OfRow {
   static constexpr float kShift = 0;
   Float8E4M3FNWords words;
-  void look_up(__m512i codes, __m512i* to) const { words.look_up_lanes(codes, to); }
 };
 
 template <typename Numbers>
@@ -64,13 +61,10 @@ struct ByteRow {
   }
   template <typename To>
   [[gnu::always_inline]] void add(To to) {
-    __m512i words[4];
-    numbers.look_up(_mm512_loadu_si512(codes), words);
-    numbers.look_up(_mm512_loadu_si512(codes + 64), words + 2);
-    to.add(words[0], words[2], words[1], words[3]);
+    add_bytes(numbers.words, codes, to);
     codes += kDotColumns;
   }
-  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<ByteRow>(*static_cast<const ByteRows*>(format), rows, x, sums);
   }
@@ -81,7 +75,7 @@ struct ByteRow {
 
 template <typename Numbers>
 RowDot byte_dot() {
-  return {ByteRow<Numbers>::multiply, kByteLanes.data(), ByteRow<Numbers>::kSumColumns};
+  return row_dot_of<ByteRow<Numbers>>(byte_columns());
 }
 
 RowDot row_dot(const ByteRows& weight) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/common/byte_numbers.h"
+#include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 
@@ -70,7 +71,7 @@ void decode_floats(const void* format, uint64_t row, uint64_t begin, uint64_t en
   });
 }
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 // The scales of columns [begin, end) of a row, and what is added for each number that a code
 // exceeds by `shift`.
 template <int kGroup>
@@ -102,7 +103,7 @@ struct ByteRow {
     codes += kDotColumns;
     scales += kDotColumns / kGroup;
   }
-  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<ByteRow>(*static_cast<const GroupRows*>(format), rows, x, sums);
   }
@@ -126,7 +127,7 @@ struct NibbleRow {
     packed += kDotColumns / 2;
     scales += kDotColumns / kGroup;
   }
-  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<NibbleRow>(*static_cast<const GroupRows*>(format), rows, x, sums);
   }
@@ -138,8 +139,9 @@ struct NibbleRow {
 
 RowDot row_dot(const GroupRows& weight) {
   if (weight.bytes)
-    return grouped_row_dot<ByteRow>(weight.columns, weight.group_size, kByteLanes.data());
-  return grouped_row_dot<NibbleRow>(weight.columns, weight.group_size, kLowNibbleFirst.data());
+    return grouped_row_dot<ByteRow>(weight.columns, weight.group_size, byte_columns());
+  return grouped_row_dot<NibbleRow>(weight.columns, weight.group_size,
+                                    kNibbleColumns<kLowNibbleFirst>.data());
 }
 #else
 RowDot row_dot(const GroupRows&) {

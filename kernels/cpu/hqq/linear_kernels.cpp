@@ -8,7 +8,7 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 // Codes of 4 or 2 bits: 2 or 4 rows stand in the same bytes.
 template <int kGroup>
 struct PlaneRow {
@@ -37,7 +37,7 @@ struct PlaneRow {
     scales += kDotColumns / kGroup;
   }
 
-  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<PlaneRow>(*static_cast<const HqqProductWeight*>(format), rows, x, sums);
   }
@@ -76,7 +76,7 @@ struct ByteRow {
     scales += kDotColumns / kGroup;
   }
 
-  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<ByteRow>(*static_cast<const HqqProductWeight*>(format), rows, x, sums);
   }
@@ -89,16 +89,16 @@ struct ByteRow {
 RowDot row_dot(const HqqProductWeight& product) {
   const HqqGrid& grid = product.weight.grid;
   if (grid.bits == 8 && grid.axis == 1 && product.in_features % grid.columns == 0)
-    return grouped_row_dot<ByteRow>(product.in_features, grid.columns, kByteLanes.data());
+    return grouped_row_dot<ByteRow>(product.in_features, grid.columns, byte_columns());
   if ((grid.bits != 4 && grid.bits != 2) || grid.axis != 1 ||
       product.in_features % grid.columns != 0 || product.in_features % kDotColumns != 0)
     return {};
   const bool whole_pieces = grid.rows % (grid.pieces() * (product.in_features / grid.columns)) == 0;
   if (!whole_pieces) return {};
   if (grid.columns == 16)
-    return {PlaneRow<16>::multiply, kBytePlanes.data(), PlaneRow<16>::kSumColumns, grid.pieces()};
-  return grouped_row_dot<PlaneRow>(product.in_features, grid.columns, kBytePlanes.data(),
-                                   grid.pieces());
+    return row_dot_of<PlaneRow<16>>(kPlaneColumns<kBytePlanes>.data(), grid.pieces());
+  return grouped_row_dot<PlaneRow>(product.in_features, grid.columns,
+                                   kPlaneColumns<kBytePlanes>.data(), grid.pieces());
 }
 #else
 RowDot row_dot(const HqqProductWeight&) {

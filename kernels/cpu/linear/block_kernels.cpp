@@ -79,6 +79,7 @@ void multiply_blocks_tile(const std::byte* tile, const std::byte* panel, const B
                           std::byte* sums_at) {
   using Dot = DotBytes;
   const auto* weight = tile_row<Dot>(tile, 0);
+  constexpr uint64_t kRowElements = kTileStride / sizeof(typename Dot::Weight);
   const auto sum_at = [&](int row, int vector) {
     return sums_at + static_cast<uint64_t>(row) * kSumsBytesStride +
            static_cast<uint64_t>(vector) * sizeof(Floats);
@@ -107,7 +108,7 @@ void multiply_blocks_tile(const std::byte* tile, const std::byte* panel, const B
       panel += kVectors * sizeof(Ints);
 #pragma GCC unroll 24
       for (int row = 0; row < kRows; ++row) {
-        const Ints word = Dot::word(weight + static_cast<uint64_t>(row) * kTileStride + column);
+        const Ints word = Dot::word(weight + static_cast<uint64_t>(row) * kRowElements + column);
 #pragma GCC unroll 4
         for (int vector = 0; vector < kVectors; ++vector)
           Dot::add(dots[row][vector], word, x[vector]);

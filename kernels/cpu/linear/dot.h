@@ -120,7 +120,8 @@ struct DotBFloat16 {
 #endif
 
 // Bytes of a weight times signed numbers of the activations; exact. int8 codes become the bytes of
-// a weight by ^ kFlip: the bytes are unsigned where it is 0x80, else signed.
+// a weight by ^ kFlip: the bytes are unsigned where it is 0x80, else signed. Where bytes are not
+// multiplied by an instruction of their own, they are 16 bits wide.
 #if defined(__AVX512VNNI__) || (defined(PRECIS_NEON) && defined(__ARM_FEATURE_DOTPROD))
 #define PRECIS_DOT_OF_FOUR 1  // bytes, in one instruction
 struct DotBytes {
@@ -149,12 +150,14 @@ struct DotBytes {
 #else
 struct DotBytes {
   using Sums = Ints;
-  using Weight = uint8_t;
+  using Weight = int16_t;
   using X = int16_t;
   static constexpr uint64_t kGroup = 2;
-  static constexpr uint8_t kFlip = 0x80;
+  static constexpr uint8_t kFlip = 0;
   static Ints word(const Weight* weight) {
-    return broadcast(static_cast<int32_t>(weight[0]) | static_cast<int32_t>(weight[1]) << 16);
+    int32_t bits;
+    std::memcpy(&bits, weight, sizeof bits);
+    return broadcast(bits);
   }
   static void add(Sums& sums, Ints weight, Ints x) {
 #if defined(__AVX512BW__)
@@ -177,7 +180,7 @@ struct DotBytes {
 // Codes from 0 on, in place, as the bytes of a weight, and what such a byte is for code 0. Codes of
 // 128 and more, which signed bytes do not hold, are those around 128.
 inline constexpr bool is_flipped(int32_t offset) {
-  return DotBytes::kFlip == 0 && offset == 128;
+  return sizeof(DotBytes::Weight) == 1 && DotBytes::kFlip == 0 && offset == 128;
 }
 inline constexpr int32_t byte_offset(int32_t offset) {
   return is_flipped(offset) ? 0 : offset;

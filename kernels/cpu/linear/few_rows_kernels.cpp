@@ -319,7 +319,7 @@ void multiply_rows(const LinearWeight& weight, const PreparedActivations& x, uin
 
 void multiply_few(const LinearWeight& weight, const PreparedActivations& x, uint64_t begin,
                   uint64_t end, const LinearOutput& y, std::byte* scratch) {
-  if (has_row_dot(weight)) return dot_rows(weight, x, begin, end, y);
+  if (has_row_dot(weight, x.source.type)) return dot_rows(weight, x, begin, end, y);
   for (uint64_t first = begin; first < end; first += kRowsAtOnce) {
     const uint64_t count = std::min(kRowsAtOnce, end - first);
     float values[kRowsAtOnce][kFewRows];

@@ -8,6 +8,8 @@
 // Strips::kRowPad: a block is filled up with rows of zeros to a multiple of it.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/cpu/linear/block.h"
 #include "kernels/cpu/linear/output.h"
 
@@ -73,13 +75,16 @@ void multiply_int8_rows(Strips& strips, const LinearWeight& weight, const Prepar
     std::copy(x.offsets + block.x_begin, x.offsets + block.x_padded_end,
               reinterpret_cast<int32_t*>(block.sums) + row * kSumsStride);
   }
-  constexpr uint64_t kColumns = kTileColumns<uint8_t>;
+  using Element = DotBytes::Weight;
+  constexpr uint64_t kColumns = kTileColumns<Element>;
   for (uint64_t begin = 0; begin < weight.in_features; begin += kColumns) {
     const uint64_t end = std::min(weight.in_features, begin + kColumns);
-    fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
+    fill_tile<Element>(block, begin, end, [&](uint64_t row, Element* out) {
       const int8_t* codes = weight.codes + (first_row + row) * weight.in_features;
-      for (uint64_t i = begin; i < end; ++i)
-        out[i - begin] = static_cast<uint8_t>(static_cast<uint8_t>(codes[i]) ^ DotBytes::kFlip);
+      for (uint64_t i = begin; i < end; ++i) {
+        const auto flipped = static_cast<int8_t>(static_cast<uint8_t>(codes[i]) ^ DotBytes::kFlip);
+        out[i - begin] = static_cast<Element>(flipped);
+      }
     });
     strips.template multiply<DotBytes>(x, block, begin, round_up(end - begin, kColumnPad));
   }
@@ -115,10 +120,19 @@ void multiply_int8_blocks(Strips& strips, const LinearWeight& weight, const Prep
   for (uint64_t begin = 0; begin < weight.in_features; begin += kStrip) {
     const uint64_t end = std::min(weight.in_features, begin + kStrip);
     const uint64_t columns = round_up(end - begin, kColumnPad);
-    fill_tile<uint8_t>(block, begin, end, [&](uint64_t row, uint8_t* out) {
-      weight.decode_codes(weight.format, first_row + row, begin, end, out,
-                          block.scales + row * kScaleStride, block.minimums + row * kScaleStride);
-      make_bytes(weight.offset, out, end - begin);
+    fill_tile<DotBytes::Weight>(block, begin, end, [&](uint64_t row, DotBytes::Weight* out) {
+      const auto decode = [&](uint8_t* codes) {
+        weight.decode_codes(weight.format, first_row + row, begin, end, codes,
+                            block.scales + row * kScaleStride, block.minimums + row * kScaleStride);
+        make_bytes(weight.offset, codes, end - begin);
+      };
+      if constexpr (std::is_same_v<DotBytes::Weight, uint8_t>) {
+        decode(out);
+      } else {
+        uint8_t codes[kStrip];
+        decode(codes);
+        std::copy_n(codes, end - begin, out);
+      }
     });
     fill_scales(weight, block, (end - begin) / kBlock, columns / kBlock);
     if (weight.minimums)

@@ -158,13 +158,15 @@ void prepare_bfloat16(uint64_t columns, const uint16_t* row, const Destination& 
 }
 
 // The sums of neighbours, in float32.
-void sum_neighbours(const uint16_t* row, uint64_t columns, uint64_t neighbours, float* sums) {
+template <typename Type>
+void sum_neighbours(const typename Type::Stored* row, uint64_t columns, uint64_t neighbours,
+                    float* sums) {
   for (uint64_t begin = 0; begin < columns; begin += neighbours) {
     constexpr uint64_t kLanes = 16;
     float lanes[kLanes] = {};
     for (uint64_t i = 0; i < neighbours; i += kLanes) {
       for (uint64_t lane = 0; lane < kLanes; ++lane)
-        lanes[lane] += bfloat16_to_float(row[begin + i + lane]);
+        lanes[lane] += Type::load(row, begin + i + lane);
     }
     float sum = 0;
     for (const float lane : lanes) sum += lane;
@@ -173,12 +175,24 @@ void sum_neighbours(const uint16_t* row, uint64_t columns, uint64_t neighbours, 
 }
 
 // Brings every kDotColumns of a row into another order.
-void reorder(const uint8_t* order, uint64_t columns, uint16_t* row) {
+template <typename Number>
+void reorder(const uint8_t* order, uint64_t columns, Number* row) {
   for (uint64_t begin = 0; begin < columns; begin += kDotColumns, row += kDotColumns) {
-    uint16_t natural[kDotColumns];
+    Number natural[kDotColumns];
     std::copy(row, row + kDotColumns, natural);
     for (uint64_t i = 0; i < kDotColumns; ++i) row[i] = natural[order[i]];
   }
+}
+
+// Row `row` of few, which stands in x.words, as RowDot takes it.
+template <typename Type>
+void prepare_for_row_dot(const RowDot& dot, const PreparedActivations& x, uint64_t row) {
+  auto* numbers = static_cast<typename Type::Stored*>(x.words) + row * x.columns;
+  if (dot.sum_columns != 0) {
+    sum_neighbours<Type>(numbers, x.columns, dot.sum_columns,
+                         x.sums + row * (x.columns / dot.sum_columns));
+  }
+  if (dot.column_order != nullptr) reorder(dot.column_order, x.columns, numbers);
 }
 
 // Float8 numbers, which bfloat16 holds exactly, and a scale for each group; `at(group)` says where.
@@ -251,19 +265,15 @@ void prepare_row(const LinearWeight& weight, const PreparedActivations& x, const
       static_cast<const typename Type::Stored*>(x.source.data) + place.row * x.source.stride;
   switch (weight.arithmetic) {
     case Arithmetic::float32:
-      return prepare_floats<Type>(weight.in_features, row, destination<float, 1>(x, place));
+      prepare_floats<Type>(weight.in_features, row, destination<float, 1>(x, place));
+      if (x.few && has_row_dot(weight, x.source.type))
+        prepare_for_row_dot<F32>(weight.row_dot, x, place.row);
+      return;
     case Arithmetic::bfloat16:
       prepare_bfloat16(weight.in_features, reinterpret_cast<const uint16_t*>(row),
                        destination<uint16_t, 2>(x, place));
-      if (x.few && has_row_dot(weight)) {
-        auto* words = static_cast<uint16_t*>(x.words) + place.row * x.columns;
-        const RowDot& dot = weight.row_dot;
-        if (dot.sum_columns != 0) {
-          sum_neighbours(words, x.columns, dot.sum_columns,
-                         x.sums + place.row * (x.columns / dot.sum_columns));
-        }
-        if (dot.column_order != nullptr) reorder(dot.column_order, x.columns, words);
-      }
+      if (x.few && has_row_dot(weight, x.source.type))
+        prepare_for_row_dot<BF16>(weight.row_dot, x, place.row);
       return;
     case Arithmetic::bfloat16_groups:
       return prepare_groups<Type>(weight, x, row, destination<uint16_t, 2>(x, place),

@@ -71,8 +71,9 @@ struct WorkspaceLayout {
     Layout layout;
     words = layout.take(padded_rows * columns * element);
     scales = layout.take(padded_rows * blocks * sizeof(float));
-    sums = layout.take(arithmetic == Arithmetic::bfloat16 ? kFewRows * columns / 16 * sizeof(float)
-                                                          : padded_rows * blocks * sizeof(float));
+    const bool is_float = arithmetic == Arithmetic::float32 || arithmetic == Arithmetic::bfloat16;
+    sums = layout.take(is_float ? kFewRows * columns / 16 * sizeof(float)
+                                : padded_rows * blocks * sizeof(float));
     offsets = layout.take(padded_rows * blocks * sizeof(int32_t));
     const uint64_t marked = arithmetic == Arithmetic::int8_rows ? columns : 0;
     outlier_flags = layout.take(marked);
@@ -144,7 +145,7 @@ void linear_product(const ProductStages& stages, const LinearWeight& weight,
   PreparedActivations x{source.rows,
                         layout.padded_rows,
                         layout.columns,
-                        is_few(weight, source.rows),
+                        is_few(weight, source),
                         part(layout.words),
                         reinterpret_cast<float*>(part(layout.scales)),
                         reinterpret_cast<float*>(part(layout.sums)),
@@ -157,7 +158,7 @@ void linear_product(const ProductStages& stages, const LinearWeight& weight,
   if (x.few) {
     for (uint64_t row = 0; row < x.rows; ++row) stages.prepare(weight, x, flags, row);
     const uint64_t out_rows =
-        weight.out_features / (has_row_dot(weight) ? weight.row_dot.sharing : 1);
+        weight.out_features / (has_row_dot(weight, source.type) ? weight.row_dot.sharing : 1);
     const uint64_t rows_at_once = std::clamp<uint64_t>(out_rows / (tasks.concurrency * 8), 16, 256);
     const uint64_t pieces = (out_rows + rows_at_once - 1) / rows_at_once;
     share(tasks, pieces, [&](uint64_t piece, uint64_t task) {

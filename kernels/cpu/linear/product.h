@@ -49,20 +49,20 @@ bool has_bfloat16_groups(Isa isa, uint64_t group);
 inline constexpr uint64_t kStrip = 1024;
 
 // A few rows of activations.
-struct BFloat16Rows {
-  const uint16_t* numbers;  // [count][stride], in RowDot::column_order
-  uint64_t stride, count;   // stride: in_features
-  const float* sums;        // of each RowDot::sum_columns: [count][stride / sum_columns]
+struct ActivationRows {
+  const void* numbers;     // [count][stride] of RowDot::x_type, in RowDot::column_order
+  uint64_t stride, count;  // stride: in_features
+  const float* sums;       // of each RowDot::sum_columns: [count][stride / sum_columns]
 };
 inline constexpr uint64_t kDotColumns = 128;
 
-// Rows of a weight times few rows of bfloat16, for a format that need not write decoded values down
-// in between. in_features is a multiple of kDotColumns.
+// Rows of a weight times few rows of activations, for a format that need not write decoded values
+// down in between. in_features is a multiple of kDotColumns.
 struct RowDot {
   // sums[i * x.count + j] = row rows[i] of the weight times row j of x; at most kDotRows rows, or
   // neighbours.
   // Null: there is none for the weight, or on this machine.
-  void (*multiply)(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  void (*multiply)(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                    float* sums) = nullptr;
   // [kDotColumns]: which of every kDotColumns columns stands where in a row of x. Null: as they
   // come.
@@ -74,6 +74,11 @@ struct RowDot {
   // Whether `multiply` is handed neighbouring rows, up to kDotBlock, for formats that store several
   // rows together; `sharing` is 1.
   bool takes_neighbours = false;
+  // What x becomes: bfloat16, or float32 where that is not multiplied by an instruction of its own.
+  WeightType x_type = WeightType::bf16;
+  // Whether decoded values are the numbers times their scales, in float32; else only x in bfloat16
+  // is multiplied so.
+  bool is_exact = false;
 };
 inline constexpr uint64_t kDotBlock = 256;
 inline constexpr int kDotRows = 4;
@@ -92,7 +97,7 @@ struct LinearWeight {
   // from `row` on, row i to out[i * stride].
   void (*decode_rows)(const void* format, uint64_t row, uint64_t rows, uint64_t begin, uint64_t end,
                       void* out, uint64_t stride) = nullptr;
-  // bfloat16, few rows of x; without it, rows are decoded.
+  // float32, bfloat16, few rows of x; without it, rows are decoded.
   RowDot row_dot;
   // Multiplied onto the sums: float32 [out_features], or null.
   const float* row_scales = nullptr;
@@ -123,6 +128,14 @@ struct LinearWeight {
   bool minimums = false;  // false: minimums are neither written nor read
 };
 
+// Whether few rows of x go through the format's RowDot.
+inline bool has_row_dot(const LinearWeight& weight, WeightType activation) {
+  const RowDot& dot = weight.row_dot;
+  if (dot.multiply == nullptr) return false;
+  if (dot.x_type == WeightType::bf16) return weight.arithmetic == Arithmetic::bfloat16;
+  return weight.arithmetic == Arithmetic::float32 &&
+         (activation == WeightType::bf16 || dot.is_exact);
+}
 struct Activations {
   WeightType type;
   const void* data;

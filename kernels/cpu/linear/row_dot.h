@@ -9,46 +9,28 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/cpu/linear/dot_sums.h"
-#include "kernels/cpu/linear/number_words.h"
+#include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/product.h"
 #include "kernels/cpu/linear/row_scales.h"
+#include "kernels/cpu/linear/row_sums.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 
-// What a row adds its numbers to, kDotColumns at a time.
-template <int kWeight, typename Sums>
-struct RowSums {
-  Sums& sums;
-  uint64_t column;
-  template <typename... Scales>
-  [[gnu::always_inline]] void add(__m512i first, __m512i second, __m512i third, __m512i fourth,
-                                  Scales... scales) {
-    const __m512i numbers[4] = {first, second, third, fourth};
-    sums.template add<kWeight>(column, numbers, scales...);
-    column += kDotColumns;
-  }
-};
-
-// Hands `to` the numbers of 128 codes of a byte each, in kByteLanes, with the scales of every
-// kGroup columns. words: IntegerWords or Float8E4M3FNWords.
-template <int kGroup, typename Words, typename To>
-[[gnu::always_inline]] inline void add_bytes(const Words& words, const uint8_t* codes, To& to,
-                                             const float* scales) {
-  __m512i numbers[4];
-  words.look_up_lanes(_mm512_loadu_si512(codes), numbers);
-  words.look_up_lanes(_mm512_loadu_si512(codes + 64), numbers + 2);
-  if constexpr (kGroup == 128)
-    to.add(numbers[0], numbers[2], numbers[1], numbers[3], _mm512_set1_ps(*scales));
-  else
-    to.add(numbers[0], numbers[2], numbers[1], numbers[3], half_scales<kGroup>(scales, 0),
-           half_scales<kGroup>(scales, 1));
-}
+// RowDot::x_type.
+#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
+using DotType = BF16;
+inline constexpr WeightType kDotType = WeightType::bf16;
+#else
+using DotType = F32;
+inline constexpr WeightType kDotType = WeightType::f32;
+#endif
+using DotNumber = DotType::Stored;
 
 inline float dot_floats(const float* a, const float* b, uint64_t count) {
+#if defined(__AVX512F__)
   __m512 sum = _mm512_setzero_ps();
   for (uint64_t i = 0; i < count; i += 16) {
     const auto mask = static_cast<__mmask16>(count - i < 16 ? (1u << (count - i)) - 1 : 0xffffu);
@@ -56,6 +38,17 @@ inline float dot_floats(const float* a, const float* b, uint64_t count) {
                           sum);
   }
   return _mm512_reduce_add_ps(sum);
+#else
+  constexpr uint64_t kAtOnce = 8;
+  float sums[kAtOnce] = {};
+  uint64_t i = 0;
+  for (; i + kAtOnce <= count; i += kAtOnce)
+    for (uint64_t lane = 0; lane < kAtOnce; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+  float sum = 0;
+  for (const float lane : sums) sum += lane;
+  for (; i < count; ++i) sum += a[i] * b[i];
+  return sum;
+#endif
 }
 
 // One set of rows. Row(weight, row, begin, end, strip) stands at column `begin` of a row;
@@ -63,7 +56,7 @@ inline float dot_floats(const float* a, const float* b, uint64_t count) {
 // strip.offsets has one for so many columns of [begin, end) after that.
 template <typename Row, int kRows, typename Weight, int... kWeight>
 [[gnu::noinline]] void multiply_set(const Weight& weight, const uint64_t* rows,
-                                    const BFloat16Rows& x, uint64_t first, float* sums,
+                                    const ActivationRows& x, uint64_t first, float* sums,
                                     std::integer_sequence<int, kWeight...>) {
   constexpr int kWeights = sizeof...(kWeight);
   using Sums = DotSums<kWeights, kRows>;
@@ -90,7 +83,7 @@ template <typename Row, int kRows, typename Weight, int... kWeight>
 }
 
 template <typename Row, int kRows, typename Weight>
-void multiply_sets(const Weight& weight, std::span<const uint64_t> rows, const BFloat16Rows& x,
+void multiply_sets(const Weight& weight, std::span<const uint64_t> rows, const ActivationRows& x,
                    uint64_t first, float* sums) {
   if (rows.size() == kDotRows)
     return multiply_set<Row, kRows>(weight, rows.data(), x, first, sums,
@@ -109,7 +102,7 @@ concept LooksUp = requires {
 
 // RowDot::multiply with a format's Row.
 template <typename Row, typename Weight>
-void multiply_rows(const Weight& weight, std::span<const uint64_t> rows, const BFloat16Rows& x,
+void multiply_rows(const Weight& weight, std::span<const uint64_t> rows, const ActivationRows& x,
                    float* sums) {
   uint64_t i = 0;
   if constexpr (LooksUp<Row>) {
@@ -124,6 +117,11 @@ void multiply_rows(const Weight& weight, std::span<const uint64_t> rows, const B
   if (i < x.count) multiply_sets<Row, 1>(weight, rows, x, i, sums);
 }
 
+// Row<...>::multiply with what it needs of x.
+template <typename Row>
+constexpr RowDot row_dot_of(const uint8_t* column_order, uint64_t sharing = 1) {
+  return {Row::multiply, column_order, Row::kSumColumns, sharing, false, kDotType};
+}
 // A RowDot with Row<scale_columns>::multiply, or none.
 template <template <int> typename Row>
 RowDot grouped_row_dot(uint64_t in_features, uint64_t group, const uint8_t* column_order,
@@ -131,11 +129,11 @@ RowDot grouped_row_dot(uint64_t in_features, uint64_t group, const uint8_t* colu
   if (in_features % kDotColumns != 0) return {};
   switch (scale_columns(group)) {
     case 32:
-      return {Row<32>::multiply, column_order, Row<32>::kSumColumns, sharing};
+      return row_dot_of<Row<32>>(column_order, sharing);
     case 64:
-      return {Row<64>::multiply, column_order, Row<64>::kSumColumns, sharing};
+      return row_dot_of<Row<64>>(column_order, sharing);
     case 128:
-      return {Row<128>::multiply, column_order, Row<128>::kSumColumns, sharing};
+      return row_dot_of<Row<128>>(column_order, sharing);
   }
   return {};
 }

@@ -14,7 +14,7 @@ namespace {
 // on, of the parts of the weight in turn where they share bytes.
 void dot_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
                uint64_t count, uint64_t sharing, float (&values)[kDotBlock][kFewRows]) {
-  const BFloat16Rows activations{static_cast<const uint16_t*>(x.words), x.columns, x.rows, x.sums};
+  const ActivationRows activations{x.words, x.columns, x.rows, x.sums};
   if (weight.row_dot.takes_neighbours) {
     uint64_t rows[kDotBlock];
     float sums[kDotBlock * kFewRows];

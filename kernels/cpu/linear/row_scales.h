@@ -3,12 +3,8 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/common/numbers.h"
+#include "kernels/cpu/linear/number_words.h"
 #include "kernels/cpu/linear/product.h"
-
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
-#endif
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -27,7 +23,7 @@ constexpr uint64_t scale_columns(uint64_t group) {
   return group % 128 == 0 ? 128 : group % 64 == 0 ? 64 : 32;
 }
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 
 // out: load(group) for every kColumns of elements [begin, end).
 template <uint64_t kColumns, typename Load>
@@ -47,6 +43,7 @@ template <uint64_t kColumns, typename Load>
 }
 
 // out[0 ... count) = stored numbers from `first` on. Writes up to 15 more.
+#if defined(__AVX512F__)
 inline void load_numbers(WeightType type, const void* stored, uint64_t first, uint64_t count,
                          float* out) {
   for (uint64_t i = 0; i < count; i += 16) {
@@ -63,6 +60,16 @@ inline void load_numbers(WeightType type, const void* stored, uint64_t first, ui
     _mm512_storeu_ps(out + i, numbers);
   }
 }
+#else
+inline void load_numbers(WeightType type, const void* stored, uint64_t first, uint64_t count,
+                         float* out) {
+  with_type(type, [&](auto tag) {
+    using Type = decltype(tag);
+    const auto* from = static_cast<const typename Type::Stored*>(stored) + first;
+    for (uint64_t i = 0; i < count; ++i) out[i] = Type::load(from, i);
+  });
+}
+#endif
 // load_groups of stored numbers, one a group, to StripScales.
 template <uint64_t kColumns>
 void load_group_numbers(uint64_t begin, uint64_t end, uint64_t group, WeightType type,
@@ -75,32 +82,20 @@ void load_group_numbers(uint64_t begin, uint64_t end, uint64_t group, WeightType
       begin, end, group, [&](uint64_t index) { return numbers[index - first]; }, out);
 }
 
-// Four numbers, each in as many neighbouring lanes.
-inline __m512 four_scales(__m128 scales) {
-  const __m512i lanes = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-  return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(scales));
-}
-inline __m512 eight_scales(const float* scales) {
-  const __m512i lanes = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
-  return _mm512_permutexvar_ps(lanes, _mm512_castps256_ps512(_mm256_loadu_ps(scales)));
-}
-inline __m512 two_scales(const float* scales) {
-  return _mm512_mask_broadcastss_ps(_mm512_set1_ps(scales[0]), 0xff00, _mm_load_ss(scales + 1));
-}
-// The scales of kDotColumns, kColumns each.
+// The scales of the codes of kDotColumns in 64 bytes, one for kColumns each.
 template <int kColumns>
-__m512 neighbour_scales(const float* scales) {
+[[gnu::always_inline]] inline auto neighbour_scales(const float* scales) {
   if constexpr (kColumns == 16) return eight_scales(scales);
   if constexpr (kColumns == 32) return four_scales(_mm_loadu_ps(scales));
   if constexpr (kColumns == 64) return two_scales(scales);
-  return _mm512_set1_ps(*scales);
+  if constexpr (kColumns == 128) return same_scale(*scales);
 }
-// Of the first or the last half of them.
+// Of the first or the last half of them, in 64 bytes.
 template <int kColumns>
-__m512 half_scales(const float* scales, int half) {
+[[gnu::always_inline]] inline ByteScales half_scales(const float* scales, int half) {
   if constexpr (kColumns == 16) return four_scales(_mm_loadu_ps(scales + 4 * half));
   if constexpr (kColumns == 32) return two_scales(scales + 2 * half);
-  return _mm512_set1_ps(scales[kColumns == 64 ? half : 0]);
+  return same_scale(scales[kColumns == 64 ? half : 0]);
 }
 
 #endif

@@ -18,13 +18,11 @@ inline uint64_t round_up(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Whether few rows of x go through the format's RowDot.
-inline bool has_row_dot(const LinearWeight& weight) {
-  return weight.arithmetic == Arithmetic::bfloat16 && weight.row_dot.multiply != nullptr;
-}
 // Where each row of the weight is decoded to memory, blocks of rows are faster from 5 rows of x on.
-inline bool is_few(const LinearWeight& weight, uint64_t rows) {
-  if (has_row_dot(weight) || weight.arithmetic == Arithmetic::int8_rows) return rows <= kFewRows;
+inline bool is_few(const LinearWeight& weight, const Activations& x) {
+  const uint64_t rows = x.rows;
+  if (has_row_dot(weight, x.type) || weight.arithmetic == Arithmetic::int8_rows)
+    return rows <= kFewRows;
   return rows <= (weight.arithmetic == Arithmetic::bfloat16_groups ? 8 : 4);
 }
 
@@ -53,8 +51,8 @@ struct PreparedActivations {
   bool few;
   void* words;
   float* scales;  // of each row, block or group
-  // int8_blocks: scale times the sum of the codes of a block. bfloat16, few:
-  // BFloat16Rows::sums, for RowDot.
+  // int8_blocks: scale times the sum of the codes of a block. Few, for RowDot:
+  // ActivationRows::sums.
   float* sums;
   int32_t* offsets;  // int8: -offset times the sum of the codes of a row or block
   uint32_t* outliers;

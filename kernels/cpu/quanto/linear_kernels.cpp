@@ -1,4 +1,5 @@
 // Compiled once for each instruction set.
+#include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/linear/column_order.h"
 #include "kernels/cpu/linear/row_dot.h"
 #include "kernels/cpu/quanto/linear.h"
@@ -46,7 +47,7 @@ void decode_single_group(const QuantoGroupWeight& weight, uint64_t from, uint64_
   }
 }
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 // Codes of 4 or 2 bits: 2 or 4 rows stand in the same bytes.
 template <int kGroup>
 struct PlaneRow {
@@ -75,7 +76,7 @@ struct PlaneRow {
     scales += kDotColumns / kGroup;
   }
 
-  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<PlaneRow>(*static_cast<const QuantoGroupWeight*>(format), rows, x, sums);
   }
@@ -93,7 +94,8 @@ RowDot row_dot(const QuantoGroupWeight& weight) {
   const auto planes = static_cast<uint64_t>(8 / weight.bits);
   const bool whole_pieces = weight.groups % (planes * (weight.columns / weight.group_size)) == 0;
   if (!whole_pieces) return {};
-  return grouped_row_dot<PlaneRow>(weight.columns, weight.group_size, kBytePlanes.data(), planes);
+  return grouped_row_dot<PlaneRow>(weight.columns, weight.group_size,
+                                   kPlaneColumns<kBytePlanes>.data(), planes);
 }
 #else
 RowDot row_dot(const QuantoGroupWeight&) {

@@ -9,7 +9,7 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 // The scales of columns [begin, end) of a row.
 template <int kGroup>
 void load_strip(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
@@ -92,6 +92,7 @@ struct RowPairRow {
   const float* scales;
 };
 
+#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
 template <int kGroup, bool>
 struct Float6Row {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
@@ -115,6 +116,7 @@ struct Float6Row {
   const uint8_t* packed;
   const float* scales;
 };
+#endif
 
 template <int kGroup, bool kHasZeros>
 struct ByteRow {
@@ -168,8 +170,8 @@ struct Rows {
   template <int kGroup>
   struct Of {
     static constexpr uint64_t kSumColumns = Row<kGroup, kHasZeros>::kSumColumns;
-    static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
-                         float* sums) {
+    static void multiply(const void* format, std::span<const uint64_t> rows,
+                         const ActivationRows& x, float* sums) {
       const ScaledWeight& weight = static_cast<const ScaledProduct*>(format)->weight;
       multiply_rows<Row<kGroup, kHasZeros>>(weight, rows, x, sums);
     }
@@ -177,7 +179,7 @@ struct Rows {
 };
 
 template <template <int, bool> typename Row>
-RowDot row_dot_of(const ScaledWeight& weight, const uint8_t* column_order) {
+RowDot scaled_row_dot(const ScaledWeight& weight, const uint8_t* column_order) {
   const uint64_t columns = weight.rows.columns, group = weight.tiles.columns;
   if (weight.zero_type == ZeroType::none)
     return grouped_row_dot<Rows<Row, false>::template Of>(columns, group, column_order);
@@ -188,20 +190,23 @@ RowDot row_dot(const ScaledWeight& weight) {
   if (weight.tile_of != nullptr) return {};
   const NarrowRows& rows = weight.rows;
   if (rows.type == NarrowType::int8 || (rows.type == NarrowType::packed_int && rows.bits == 8))
-    return row_dot_of<ByteRow>(weight, kByteLanes.data());
+    return scaled_row_dot<ByteRow>(weight, byte_columns());
   if (rows.type == NarrowType::float8_e4m3fn && weight.zero_type == ZeroType::none)
     return grouped_row_dot<Rows<Float8Row, false>::Of>(rows.columns, weight.tiles.columns,
-                                                       kByteLanes.data());
+                                                       byte_columns());
+#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
   if (rows.type == NarrowType::float6_e2m3 && weight.zero_type == ZeroType::none)
     return grouped_row_dot<Rows<Float6Row, false>::Of>(rows.columns, weight.tiles.columns,
-                                                       kBytePlanes.data());
+                                                       kPlaneColumns<kBytePlanes>.data());
+#endif
   if (rows.type == NarrowType::int4_row_pairs && weight.zero_type == ZeroType::none)
     return grouped_row_dot<Rows<RowPairRow, false>::Of>(rows.columns, weight.tiles.columns,
-                                                        kBytePlanes.data());
+                                                        kPlaneColumns<kBytePlanes>.data());
   if (has_nibbles(weight) && weight.tiles.columns == 16 && weight.zero_type == ZeroType::none &&
       rows.columns % kDotColumns == 0)
-    return {Rows<NibbleRow, false>::Of<16>::multiply, kLowNibbleFirst.data()};
-  if (has_nibble_tiles(weight)) return row_dot_of<NibbleRow>(weight, kLowNibbleFirst.data());
+    return row_dot_of<Rows<NibbleRow, false>::Of<16>>(kNibbleColumns<kLowNibbleFirst>.data());
+  if (has_nibble_tiles(weight))
+    return scaled_row_dot<NibbleRow>(weight, kNibbleColumns<kLowNibbleFirst>.data());
   return {};
 }
 #else

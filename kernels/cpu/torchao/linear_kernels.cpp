@@ -8,7 +8,7 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 template <int kGroup>
 struct NibbleRow {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = kGroup;
@@ -35,7 +35,7 @@ struct NibbleRow {
     scales += kDotColumns / kGroup;
   }
 
-  static void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+  static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<NibbleRow>(*static_cast<const AoProductWeight*>(format), rows, x, sums);
   }
@@ -47,7 +47,8 @@ struct NibbleRow {
 
 RowDot row_dot(const AoWeight& weight) {
   if (weight.codes != AoCodes::int4_pairs || weight.columns % weight.block != 0) return {};
-  return grouped_row_dot<NibbleRow>(weight.columns, weight.block, kLowNibbleFirst.data());
+  return grouped_row_dot<NibbleRow>(weight.columns, weight.block,
+                                    kNibbleColumns<kLowNibbleFirst>.data());
 }
 #else
 RowDot row_dot(const AoWeight&) {

@@ -1,19 +1,16 @@
 // Compiled once for each instruction set. Bound by the reads of centroids: each is read once, and
 // its numbers, of as many rows, meet the number of x that its column has, times the column's scale.
+#include "kernels/cpu/linear/row_dot.h"
 #include "kernels/cpu/vptq/linear.h"
-
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-#include <immintrin.h>
-#endif
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
+#if defined(PRECIS_ROW_DOT)
 
-constexpr uint64_t kStrip = 512;  // columns at once
-constexpr int kMostRows = 4;      // of x at once
+constexpr uint64_t kStripColumns = 512;  // at once
+constexpr int kMostRows = 4;             // of x at once
 
 // kLength numbers of a centroid, 8 or 4, in the first lanes.
 template <typename Type, int kLength>
@@ -34,25 +31,25 @@ template <typename Type>
 struct Strip {
   using Stored = typename Type::Stored;
   // The numbers of x times the columns' scales; 0 for outliers, whose products are in `outlier_x`.
-  float x[kMostRows][kStrip], outlier_x[kMostRows][kStrip];
-  float biased[kMostRows] = {};   // the sums of x times the columns' biases
-  const uint32_t* words[kStrip];  // of the first vector
-  uint32_t inside[kStrip];
-  const Stored *centroids[kStrip], *residual[kStrip];  // of their groups
-  uint64_t outlier_columns[kStrip], outlier_places[kStrip];
+  float x[kMostRows][kStripColumns], outlier_x[kMostRows][kStripColumns];
+  float biased[kMostRows] = {};          // the sums of x times the columns' biases
+  const uint32_t* words[kStripColumns];  // of the first vector
+  uint32_t inside[kStripColumns];
+  const Stored *centroids[kStripColumns], *residual[kStripColumns];  // of their groups
+  uint64_t outlier_columns[kStripColumns], outlier_places[kStripColumns];
   uint64_t count, outliers = 0;
 
-  Strip(const VptqWeight& weight, const BFloat16Rows& rows, uint64_t first_row, int row_count,
+  Strip(const VptqWeight& weight, const ActivationRows& rows, uint64_t first_row, int row_count,
         uint64_t begin)
-      : count(std::min(kStrip, weight.columns - begin)) {
+      : count(std::min(kStripColumns, weight.columns - begin)) {
     for (uint64_t i = 0; i < count; ++i) find_place(weight, begin + i, i);
     const auto* scales = static_cast<const Stored*>(weight.scales);
     const auto* biases = static_cast<const Stored*>(weight.biases);
     for (int row = 0; row < row_count; ++row) {
-      const uint16_t* from =
-          rows.numbers + (first_row + static_cast<uint64_t>(row)) * rows.stride + begin;
+      const auto* from = static_cast<const DotNumber*>(rows.numbers) +
+                         (first_row + static_cast<uint64_t>(row)) * rows.stride + begin;
       for (uint64_t i = 0; i < count; ++i) {
-        const float number = BF16::load(from, i);
+        const float number = DotType::load(from, i);
         x[row][i] = scales == nullptr ? number : number * Type::load(scales, begin + i);
         if (biases != nullptr) biased[row] += number * Type::load(biases, begin + i);
       }
@@ -97,7 +94,7 @@ void add_vector(const VptqWeight& weight, const Strip<Type>& strip, uint64_t vec
   const uint32_t mask = (1u << weight.bits) - 1;
   const uint64_t first_word = vector * weight.words();
   const auto* whole = reinterpret_cast<const uint8_t*>(weight.indices + first_word);
-  const auto at = [&](const typename Type::Stored* const(&of_groups)[kStrip], uint64_t i,
+  const auto at = [&](const typename Type::Stored* const(&of_groups)[kStripColumns], uint64_t i,
                       uint32_t index) {
     const auto* from = (kWhole ? of_groups[0] : of_groups[i]) + index * weight.vector + part;
     return load_centroid<Type, kLength>(from);
@@ -137,7 +134,7 @@ float outlier_sum(const VptqWeight& weight, const Strip<Type>& strip, uint64_t r
 
 // All neighbouring rows of the weight times kRows rows of x from x_row on.
 template <typename Type, int kLength, bool kResidual, bool kWhole, int kRows>
-void multiply_set(const VptqWeight& weight, std::span<const uint64_t> rows, const BFloat16Rows& x,
+void multiply_set(const VptqWeight& weight, std::span<const uint64_t> rows, const ActivationRows& x,
                   uint64_t x_row, float* sums) {
   const uint64_t begin = rows.front(), end = rows.back() + 1;
   const auto at = [&](uint64_t row, int i) -> float& {
@@ -145,7 +142,7 @@ void multiply_set(const VptqWeight& weight, std::span<const uint64_t> rows, cons
   };
   for (uint64_t row = begin; row < end; ++row)
     for (int i = 0; i < kRows; ++i) at(row, i) = 0;
-  for (uint64_t column = 0; column < weight.columns; column += kStrip) {
+  for (uint64_t column = 0; column < weight.columns; column += kStripColumns) {
     const Strip<Type> strip(weight, x, x_row, kRows, column);
     for (uint64_t first = begin / kLength * kLength; first < end; first += kLength) {
       float added[kMostRows][8];
@@ -161,7 +158,7 @@ void multiply_set(const VptqWeight& weight, std::span<const uint64_t> rows, cons
 }
 
 template <typename Type, int kLength, bool kResidual, bool kWhole>
-void multiply_all(const VptqWeight& weight, std::span<const uint64_t> rows, const BFloat16Rows& x,
+void multiply_all(const VptqWeight& weight, std::span<const uint64_t> rows, const ActivationRows& x,
                   float* sums) {
   uint64_t i = 0;
   for (; i + 4 <= x.count; i += 4)
@@ -172,7 +169,7 @@ void multiply_all(const VptqWeight& weight, std::span<const uint64_t> rows, cons
 }
 
 template <int kLength>
-void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16Rows& x,
+void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
               float* sums) {
   const VptqWeight& weight = static_cast<const VptqProductWeight*>(format)->weight;
   with_type(weight.type, [&](auto tag) {
@@ -194,6 +191,7 @@ void multiply(const void* format, std::span<const uint64_t> rows, const BFloat16
 RowDot row_dot(const VptqWeight& weight) {
   RowDot dot;
   dot.takes_neighbours = true;
+  dot.x_type = kDotType;
   if (weight.columns % kDotColumns != 0 || weight.bits >= 32) return {};
   if (weight.vector % 8 == 0)
     dot.multiply = multiply<8>;

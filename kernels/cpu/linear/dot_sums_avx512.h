@@ -1,12 +1,11 @@
 // Sums of bfloat16 products in registers, as RowDot's rows add to them.
 #pragma once
 
+#include <immintrin.h>
+
 #include <utility>
 
 #include "kernels/cpu/linear/product.h"
-
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
-#include <immintrin.h>
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -15,8 +14,8 @@ inline namespace PRECIS_ISA {
 template <int kWeights, int kRows>
 class DotSums {
  public:
-  DotSums(const BFloat16Rows& x, uint64_t first)
-      : x_(x.numbers + first * x.stride), stride_(x.stride) {}
+  DotSums(const ActivationRows& x, uint64_t first)
+      : x_(static_cast<const uint16_t*>(x.numbers) + first * x.stride), stride_(x.stride) {}
 
   // kDotColumns numbers of row kWeight, of the columns from `column` on. Lanes of scale i multiply
   // numbers i, i + count of scales, and so on; without scales, all are 1.
@@ -78,4 +77,3 @@ class DotSums {
 
 }  // namespace PRECIS_ISA
 }  // namespace precis::kernels
-#endif
