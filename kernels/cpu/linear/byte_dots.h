@@ -59,6 +59,43 @@ template <int kWeights, int kRows>
     }
   }
 }
+#elif defined(__AVX2__)
+inline Ints widened(const int8_t* codes) {
+#if defined(__AVX512BW__)
+  return Ints(_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes))));
+#else
+  return Ints(_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes))));
+#endif
+}
+template <int kWeights, int kRows>
+[[gnu::noinline]] void byte_dots(const int8_t* weight, uint64_t stride, const int8_t* x,
+                                 uint64_t x_stride, uint64_t count, int32_t* sums) {
+  static_assert(DotBytes::kFlip == 0);
+  constexpr uint64_t kStep = sizeof(Ints) / 2;
+  constexpr uint64_t kChains = kRows == 1 ? 4 : kRows == 2 ? 2 : 1;
+  for (uint64_t w = 0; w < kWeights; ++w) {
+    const int8_t* codes = weight + w * stride;
+    Ints dots[kChains][kRows] = {};
+    uint64_t at = 0;
+    for (; at + kChains * kStep <= count; at += kChains * kStep) {
+#pragma GCC unroll 4
+      for (uint64_t chain = 0; chain < kChains; ++chain) {
+        const uint64_t here = at + chain * kStep;
+        const Ints pairs = widened(codes + here);
+#pragma GCC unroll 4
+        for (uint64_t row = 0; row < kRows; ++row)
+          DotBytes::add(dots[chain][row], pairs, widened(x + row * x_stride + here));
+      }
+    }
+    for (uint64_t row = 0; row < kRows; ++row) {
+      Ints dot = dots[0][row];
+      for (uint64_t chain = 1; chain < kChains; ++chain) dot += dots[chain][row];
+      int32_t& sum = sums[w * kFewRows + row];
+      sum = sum_of(dot);
+      for (uint64_t i = at; i < count; ++i) sum += codes[i] * x[row * x_stride + i];
+    }
+  }
+}
 #else
 template <int kWeights, int kRows>
 void byte_dots(const int8_t* weight, uint64_t stride, const int8_t* x, uint64_t x_stride,
