@@ -57,7 +57,10 @@ void round_bitnet(const typename Type::Stored* x, uint64_t count, typename Out::
   const float largest = std::max(range_of<Type>(x, count).largest(), Type::round(1e-5f));
   const float factor = Type::round(127.0f / largest);
   for (uint64_t i = 0; i < count; ++i) {
-    const float code = round_to_even(bounded(Type::round(Type::load(x, i) * factor)));
+    const float product = Type::round(Type::load(x, i) * factor);
+    // In float16 the factor of a row of tiny numbers is infinite; the library's code of its zeros,
+    // which are NaN then, is 0.
+    const float code = product == product ? round_to_even(bounded(product)) : 0.0f;
     Out::store(out, i, clamp(code, -128.0f, 127.0f) / factor);
   }
 }
