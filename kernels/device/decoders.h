@@ -1,5 +1,5 @@
-// Weights that devices decode and do not multiply: EETQ's, BitNet's, SpQR's and MXFP4's experts;
-// and the encoders of the first two. The rules of kernels/device/bitsandbytes.h hold.
+// Weights that devices decode and do not multiply: SpQR's and MXFP4's experts. The rules of
+// kernels/device/bitsandbytes.h hold.
 #pragma once
 
 #include <cstdint>
@@ -11,26 +11,6 @@
 #endif
 
 namespace precis::kernels::PRECIS_DEVICE {
-
-// out[rows][columns] of kernels/cpu/eetq's codes and float16 scales; both sides are multiples
-// of 64.
-const char* dequantize_eetq(const uint8_t* codes, const uint16_t* scales, uint32_t rows,
-                            uint32_t columns, WeightType out_type, void* out, void* stream);
-
-// kernels/cpu/eetq's quantize of matrix[rows][columns].
-const char* quantize_eetq(WeightType type, const void* matrix, uint32_t rows, uint32_t columns,
-                          uint8_t* codes, uint16_t* scales, void* stream);
-
-// out[rows][columns] of codes[rows / 4][columns]: bits 2 k and 2 k + 1 are of the rows of quarter k
-// of the weight and stand for -step, 0, step and 2 step.
-const char* dequantize_ternary(const uint8_t* codes, float step, uint32_t rows, uint32_t columns,
-                               WeightType out_type, void* out, void* stream);
-
-// The codes of matrix[rows][columns] for that, and its scale in the matrix' dtype: what numbers are
-// multiplied by, or, where stores_step, what 1 stands for. sums: [rows], overwritten.
-const char* quantize_ternary(WeightType type, const void* matrix, uint32_t rows, uint32_t columns,
-                             bool stores_step, double* sums, uint8_t* codes, void* scale,
-                             void* stream);
 
 // out[experts][columns][rows] of MXFP4 blocks[experts][rows][columns / 2] and exponents
 // scales[experts][rows][columns / 32], each value rounded to bfloat16.

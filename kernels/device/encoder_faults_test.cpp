@@ -1,8 +1,9 @@
 // The test of the tests: what encoders make of a weight that is wrong in one number is found.
 #define PRECIS_DEVICE device_simt
-#include "kernels/device/decoders.h"
+#include "kernels/device/eetq.h"
 #include "kernels/device/gguf.h"
 #include "kernels/device/scaled.h"
+#include "kernels/device/ternary.h"
 
 #include <gtest/gtest.h>
 

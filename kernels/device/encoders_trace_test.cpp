@@ -1,11 +1,12 @@
 // What encoders do to memory: no races, no reads of unset shared memory, and bounds on scattered
 // accesses and bank conflicts.
 #define PRECIS_DEVICE device_simt
-#include "kernels/device/decoders.h"
+#include "kernels/device/eetq.h"
 #include "kernels/device/float8.h"
 #include "kernels/device/gguf.h"
 #include "kernels/device/grouped.h"
 #include "kernels/device/scaled.h"
+#include "kernels/device/ternary.h"
 #include "kernels/device/traffic_test.h"
 
 namespace precis::kernels::device_simt {

@@ -58,6 +58,12 @@ TEST_P(DeviceKernels, Activations) {
 TEST_P(DeviceKernels, Decoders) {
   run(device_simt::decoders_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Eetq) {
+  run(device_simt::eetq_checks(CheckSize::small));
+}
+TEST_P(DeviceKernels, Ternary) {
+  run(device_simt::ternary_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, Aqlm) {
   run(device_simt::aqlm_checks(CheckSize::small));
 }
@@ -82,7 +88,8 @@ TEST_P(DeviceKernels, Wgmma) {
   for (auto* more :
        {device_simt::four_bit_checks, device_simt::int8_checks, device_simt::gguf_checks,
         device_simt::float8_checks, device_simt::grouped_checks, device_simt::scaled_checks,
-        device_simt::aqlm_checks, device_simt::nunchaku_checks, device_simt::sdnq_checks})
+        device_simt::aqlm_checks, device_simt::nunchaku_checks, device_simt::sdnq_checks,
+        device_simt::eetq_checks})
     for (Check& check : more(CheckSize::small))
       if (check.wgmma) checks.push_back(std::move(check));
   EXPECT_GE(checks.size(), 40u);

@@ -1,7 +1,7 @@
 // EETQ's encoder, bit for bit as kernels/cpu/eetq. Compiled by every back end.
 #include "kernels/device/runtime.h"
 
-#include "kernels/device/decoders.h"
+#include "kernels/device/eetq.h"
 #include "kernels/device/row_threads.h"
 #include "kernels/device/typed.h"
 

@@ -2,7 +2,7 @@
 // the order of the weight, row by row: other orders have other bits. Compiled by every back end.
 #include "kernels/device/runtime.h"
 
-#include "kernels/device/decoders.h"
+#include "kernels/device/ternary.h"
 #include "kernels/device/typed.h"
 
 namespace precis::kernels::PRECIS_DEVICE {

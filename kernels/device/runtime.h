@@ -23,6 +23,7 @@
 //                                                the rest are zeros
 //   async_commit(), async_wait<Pending>()        as cp.async has them
 //   fused_multiply_add(a, b, c), square_root(a)       rounded once
+//   dot_of_bytes(a, b, sum)         sum + the products of the signed bytes of two words
 //   half_value(bits), half_bits(float), bfloat16_bits(float)      to the nearest, ties to even
 //   pack_half(a, b), pack_bfloat16(a, b)                          two of them, a in the low half
 #pragma once

@@ -61,6 +61,10 @@ PRECIS_FUNCTION float square_root(float value) {
   return __fsqrt_rn(value);
 }
 
+PRECIS_FUNCTION int dot_of_bytes(uint32_t a, uint32_t b, int sum) {
+  return __dp4a(static_cast<int>(a), static_cast<int>(b), sum);
+}
+
 PRECIS_FUNCTION uint16_t half_bits(float value) {
   return __half_as_ushort(__float2half_rn(value));
 }

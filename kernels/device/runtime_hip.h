@@ -72,6 +72,14 @@ PRECIS_FUNCTION float square_root(float value) {
   return __builtin_sqrtf(value);
 }
 
+PRECIS_FUNCTION int dot_of_bytes(uint32_t a, uint32_t b, int sum) {
+#if defined(__GFX11__) || defined(__GFX12__)
+  return __builtin_amdgcn_sudot4(true, static_cast<int>(a), true, static_cast<int>(b), sum, false);
+#else
+  return __builtin_amdgcn_sdot4(static_cast<int>(a), static_cast<int>(b), sum, false);
+#endif
+}
+
 PRECIS_FUNCTION uint16_t half_bits(float value) {
   const auto half = static_cast<_Float16>(value);
   uint16_t bits;

@@ -69,6 +69,12 @@ inline float square_root(float value) {
   return std::sqrt(value);
 }
 
+inline int dot_of_bytes(uint32_t a, uint32_t b, int sum) {
+  for (int shift = 0; shift < 32; shift += 8)
+    sum += static_cast<int8_t>(a >> shift) * static_cast<int8_t>(b >> shift);
+  return sum;
+}
+
 inline uint16_t half_bits(float value) {
   return float_to_half(value);
 }

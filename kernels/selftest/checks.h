@@ -29,6 +29,8 @@ struct Check {
   std::vector<Check> quantize_scaled_checks(CheckSize size); \
   std::vector<Check> scaled_checks(CheckSize size);          \
   std::vector<Check> decoders_checks(CheckSize size);        \
+  std::vector<Check> eetq_checks(CheckSize size);            \
+  std::vector<Check> ternary_checks(CheckSize size);         \
   std::vector<Check> aqlm_checks(CheckSize size);            \
   std::vector<Check> nunchaku_checks(CheckSize size);        \
   std::vector<Check> higgs_checks(CheckSize size);           \

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 
 namespace precis::kernels {
 
@@ -61,6 +62,20 @@ std::vector<float> normal_values(Random& random, uint64_t count) {
   std::vector<float> values(count);
   for (float& value : values) value = random.normal();
   return values;
+}
+
+std::vector<uint8_t> odd_weights(WeightType type, uint32_t rows, uint32_t columns) {
+  Random random(rows * 3 + columns);
+  std::vector<float> values = normal_values(random, uint64_t{rows} * columns);
+  for (uint64_t i = 0; i < values.size(); ++i) {
+    const uint64_t row = i / columns, column = i % columns;
+    if (row == 1) values[i] = 0;
+    if (row == 2) values[i] *= 1e-6f;
+    if (row == 3) values[i] = static_cast<float>(static_cast<int>(column % 257) - 128) * 0.5f;
+    if (row == 4 && column == 3) values[i] = std::numeric_limits<float>::quiet_NaN();
+    if (row == 5 && column == 7) values[i] = -std::numeric_limits<float>::infinity();
+  }
+  return encode(type, values);
 }
 
 float rounded(WeightType type, float value) {

@@ -29,6 +29,10 @@ const char* name_of(WeightType type);
 
 std::vector<float> normal_values(Random& random, uint64_t count);
 
+// Normal numbers, as bytes, with a row of zeros, tiny numbers, halves, a NaN and an infinity: what
+// encoders meet.
+std::vector<uint8_t> odd_weights(WeightType type, uint32_t rows, uint32_t columns);
+
 float rounded(WeightType type, float value);
 
 // Each block of `size` numbers, rounded to `type`, times the Hadamard matrix that is a power of

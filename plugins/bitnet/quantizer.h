@@ -23,6 +23,8 @@ class BitNetQuantizer : public sdk::WeightQuantizer {
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
 
+  // Throws PRECIS_UNSUPPORTED for a shape that has no parts.
+  void check_layout(const precis_param& param) const { layout(param); }
   bool stores_step() const { return config_.scale_multiplies; }
   // What 1 stands for, by the stored scale.
   float step(float scale) const { return config_.scale_multiplies ? scale : 1.0f / scale; }

@@ -29,6 +29,8 @@ class EetqQuantizer : public sdk::WeightQuantizer {
                                               const precis_param& param,
                                               const sdk::ConstParts& parts,
                                               const sdk::Parts& packed) const override;
+  // Throws PRECIS_UNSUPPORTED for a shape that has no parts.
+  void check_layout(const precis_param& param) const { layout(param); }
 
  protected:
   std::vector<sdk::PartLayout> layout(const precis_param& param) const override;
