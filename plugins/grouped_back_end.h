@@ -95,13 +95,13 @@ class GroupedBackEnd : public BackEnd<Quantizer> {
     decode_groups(work, stored(quantizer, work, parts), rows, weight);
   }
   void plan_product(const Quantizer& quantizer, const precis_linear_options&,
-                    const precis_param& param, sdk::PlanWriter& plan) const final {
+                    const precis_param& param, sdk::PlanWriter& plan) const override {
     plan_groups(planned(quantizer, param), plan);
   }
   std::unique_ptr<sdk::Linear> prepare(const Quantizer& quantizer, const Work& work,
                                        const precis_linear_options& options,
                                        const sdk::ConstParts& parts,
-                                       const sdk::Parts& packed) const final {
+                                       const sdk::Parts& packed) const override {
     quantizer.check_parts(work.param(), parts);
     return groups_product(work, options, stored(quantizer, work, parts), packed);
   }

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "kernels/device/scaled.h"
+#include "plugins/reordered_product.h"
 #include "plugins/rounded_back_end.h"
-
 #include "plugins/scaled_quantizer.h"
 
 namespace precis::plugins::PRECIS_DEVICE {
@@ -22,6 +22,41 @@ inline device::ScaledTensor scaled_tensor(const ScaledQuantizer& quantizer, cons
     if (static_cast<const void*>(tensor.weight.tile_of) == copies.copy(i))
       tensor.weight.tile_of = work.data<const int32_t>(*parts[i], "the groups of columns");
   return tensor;
+}
+
+// What a product with scattered tiles needs besides: codes in the order of the tiles, that order of
+// the columns, and room for x in it, behind what x is rounded to.
+inline void plan_order(const sdk::Matrix& matrix, const kernels::NarrowRows& rows,
+                       sdk::PlanWriter& plan) {
+  plan.add_numbers("codes", sdk::kUInt8,
+                   {static_cast<int64_t>(matrix.rows), static_cast<int64_t>(rows.row_bytes())});
+  plan.add_numbers("order", sdk::kInt32, {static_cast<int64_t>(matrix.columns)});
+}
+
+// Fills what is planned and refers `tensor` to it; returns the order. Throws PRECIS_UNSUPPORTED
+// where a tile has not its number of columns.
+inline const uint32_t* bring_into_order(const Work& work, const sdk::Parts& packed,
+                                        device::ScaledTensor& tensor) {
+  kernels::ScaledWeight& weight = tensor.weight;
+  if (packed.size() != 2)
+    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the packed tensors are not those of the plan");
+  work.require_may_wait();
+  std::vector<int32_t> tile_of(weight.rows.columns);
+  require_launched(device::read_device(tile_of.data(), weight.tile_of,
+                                       tile_of.size() * sizeof(int32_t), work.stream()));
+  const auto order = columns_by_group(tile_of.data(), tile_of.size(), weight.tiles.columns);
+  if (order.empty())
+    throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                           "products on a device: all groups of columns are of the same size");
+  work.write(*packed[1], order.data(), order.size() * sizeof(uint32_t));
+  const auto* on_device = work.data<const uint32_t>(*packed[1], "the planned order");
+  require_bytes(*packed[0], tensor.rows * weight.rows.row_bytes());
+  auto* codes = work.data<void>(*packed[0], "the planned codes");
+  if (const char* error = device::order_scaled(tensor, on_device, codes, work.stream()))
+    throw sdk::PluginError(PRECIS_UNSUPPORTED, error);
+  weight.codes = codes;
+  weight.tile_of = nullptr;
+  return on_device;
 }
 
 template <typename Quantizer>
@@ -62,24 +97,43 @@ class ScaledBackEnd final : public BackEnd<Quantizer> {
 
   void plan_product(const Quantizer& quantizer, const precis_linear_options& options,
                     const precis_param& param, sdk::PlanWriter& plan) const override {
-    if (const auto rounding = quantizer.activations(param))
-      plan_numbers(options, sdk::matrix(param).columns, *rounding, plan);
+    const sdk::Matrix matrix = sdk::matrix(param);
+    const auto rounding = quantizer.activations(param);
+    if (rounding) plan_numbers(options, matrix.columns, *rounding, plan);
+    const auto scattered = quantizer.scattered(param);
+    if (!scattered) return;
+    plan_order(matrix, *scattered, plan);
+    plan.workspace((rounding ? 2 : 1) *
+                   numbers_bytes(static_cast<uint64_t>(options.max_rows), matrix.columns));
   }
 
   std::unique_ptr<sdk::Linear> prepare(const Quantizer& quantizer, const Work& work,
                                        const precis_linear_options& options,
                                        const sdk::ConstParts& parts,
-                                       const sdk::Parts&) const override {
-    const device::ScaledTensor tensor = scaled_tensor(quantizer, work, parts);
+                                       const sdk::Parts& packed) const override {
+    device::ScaledTensor tensor = scaled_tensor(quantizer, work, parts);
+    const uint32_t* order = tensor.weight.tile_of != nullptr && quantizer.scattered(work.param())
+                                ? bring_into_order(work, packed, tensor)
+                                : nullptr;
     if (const char* error = device::check_scaled_product(tensor))
       throw sdk::PluginError(PRECIS_UNSUPPORTED, error);
-    const auto launch = [tensor](const ProductArguments& a, const void* x) {
+    const auto rounding = quantizer.activations(work.param());
+    const uint64_t columns = work.matrix().columns;
+    const auto launch = [tensor, order, rounds = rounding.has_value(), columns](
+                            const ProductArguments& a, const void* x) -> const char* {
+      if (order != nullptr) {
+        const uint64_t bytes = numbers_bytes(a.m, columns), at = rounds ? bytes : 0;
+        a.require_workspace(at + bytes);
+        void* gathered = static_cast<std::byte*>(a.call.workspace) + at;
+        if (const char* error = device::gather_columns(x, a.m, static_cast<uint32_t>(columns),
+                                                       order, gathered, a.call.stream))
+          return error;
+        x = gathered;
+      }
       return device::linear_scaled(tensor, a.activation, x, a.bias, a.y, a.m, a.call.stream);
     };
     return device_product(
-        options, work,
-        [launch, rounding = quantizer.activations(work.param()),
-         columns = work.matrix().columns](const ProductArguments& a) -> const char* {
+        options, work, [launch, rounding, columns](const ProductArguments& a) -> const char* {
           return rounding ? with_numbers(a, columns, *rounding, launch) : launch(a, a.x);
         });
   }

@@ -87,6 +87,11 @@ class ScaledQuantizer : public sdk::WeightQuantizer {
   // What encode() writes; nothing: it goes another way.
   virtual std::optional<ScaledEncodingPlan> encoding(const precis_param& param,
                                                      const sdk::Parts& parts) const = 0;
+  // The rows of a weight whose tiles' columns may be scattered (ScaledWeight::tile_of); nothing:
+  // they are neighbours.
+  virtual std::optional<kernels::NarrowRows> scattered(const precis_param&) const {
+    return std::nullopt;
+  }
   // Throws PRECIS_UNSUPPORTED for a weight that is stored as something else.
   virtual void check_numbers(const precis_param&) const {}
   // The same where the parts are more than stored() tells.

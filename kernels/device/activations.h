@@ -1,5 +1,5 @@
-// Activations rounded to numbers that codes of 8 bits or less stand for, in the dtype of x. The
-// rules of kernels/device/bitsandbytes.h hold.
+// Activations before a product: rounded to numbers that codes of 8 bits or less stand for, in the
+// dtype of x; in another order of columns. The rules of kernels/device/bitsandbytes.h hold.
 #pragma once
 
 #include <cstdint>
@@ -17,5 +17,9 @@ namespace precis::kernels::PRECIS_DEVICE {
 // in_own_dtype names.
 const char* round_activations(WeightType type, const void* x, uint32_t m, uint32_t columns,
                               const ActivationRounding& rounding, void* out, void* stream);
+
+// out[m][columns] of 16-bit numbers: column i is column order[i] of x. columns is a multiple of 8.
+const char* gather_columns(const void* x, uint32_t m, uint32_t columns, const uint32_t* order,
+                           void* out, void* stream);
 
 }  // namespace precis::kernels::PRECIS_DEVICE

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "kernels/device/formats/grouped.h"
+#include "kernels/device/formats/hqq_columns.h"
 #include "kernels/device/quantize_quanto.h"
 #include "kernels/device/typed.h"
 #include "kernels/device/unpack_groups.h"
@@ -157,8 +158,43 @@ bool runs_share(const StoredGroups& weight) {
          weight.group_of == nullptr && !weight.groups_are_columns;
 }
 
+// What products read: in the order of the groups there is no group of a column.
+GroupedTensor multiplied(GroupedTensor weight) {
+  auto* gptq = std::get_if<GptqTensor>(&weight);
+  if (gptq != nullptr && gptq->in_group_order) gptq->group_of = nullptr;
+  return weight;
+}
+const uint32_t* order_of(const GroupedTensor& weight) {
+  const auto* gptq = std::get_if<GptqTensor>(&weight);
+  return gptq == nullptr || !gptq->in_group_order ? nullptr : gptq->order;
+}
+bool in_group_order(const GroupedTensor& weight) {
+  const auto* gptq = std::get_if<GptqTensor>(&weight);
+  return gptq != nullptr && gptq->in_group_order;
+}
+
 int bits_in_rows(const StoredGroups& weight) {
   return weight.bits <= 4 ? 4 : 8;
+}
+
+// HQQ with axis 0: group i is of the elements i, i + grid_columns, ... of the flat weight.
+const char* plan_columns(const StoredGroups& from, GroupedRows* out) {
+  const uint32_t scale_rows = from.grid_columns / from.columns;
+  if (from.columns % kRun != 0 || from.grid_columns % from.columns != 0 ||
+      from.rows % scale_rows != 0)
+    return "products on a device: with axis 0, out_features is a multiple of group_size and "
+           "in_features of 8";
+  if (from.arithmetic.rounding == Rounding::none)
+    return "products on a device: with axis 0, weights are computed in float16 or bfloat16";
+  *out = {};
+  out->rows = from.rows;
+  out->columns = from.columns;
+  out->group_size = from.columns;
+  out->bits = bits_in_rows(from);
+  out->stand = CodesStand::rows;
+  out->rounding = out->inner = type_of(from.arithmetic.rounding);
+  out->scale_rows = scale_rows;
+  return nullptr;
 }
 
 }  // namespace
@@ -176,13 +212,14 @@ const char* dequantize_groups(const GroupedTensor& weight, WeightType out_type, 
 }
 
 const char* plan_rows(const GroupedTensor& weight, GroupedRows* out) {
-  return with_packing(weight, [&](const StoredGroups& from, auto tag) -> const char* {
+  return with_packing(multiplied(weight), [&](const StoredGroups& from, auto tag) -> const char* {
+    if (from.groups_are_columns) return plan_columns(from, out);
     // Groups of the flat weight must not cross rows.
     const bool flat =
         decltype(tag)::value == Packing::hqq || decltype(tag)::value == Packing::quanto;
     if (!runs_share(from) || (flat && from.columns % from.group_size != 0))
       return "products on a device: 8 neighbours of a row have one scale";
-    const bool in_place = codes_in_place<decltype(tag)::value>(from);
+    const bool in_place = codes_in_place<decltype(tag)::value>(from) && !in_group_order(weight);
     *out = {from.rows,
             from.columns,
             from.group_size < from.columns ? from.group_size : from.columns,
@@ -206,16 +243,23 @@ const char* repack(const GroupedTensor& weight, uint32_t* codes, float* scales, 
   if (rows.rows == 0 || rows.columns == 0) return nullptr;
   if (rows.in_place != (codes == nullptr))
     return "codes in rows: null where they are used in place";
+  const uint32_t* order = order_of(weight);
+  if (in_group_order(weight) && order == nullptr) return "gptq: the order of columns is missing";
   auto* pairs = reinterpret_cast<GroupScale*>(scales);
-  return with_packing(weight, [&](const StoredGroups& from, auto tag) {
+  return with_packing(multiplied(weight), [&](const StoredGroups& from, auto tag) {
     constexpr Packing kPacking = decltype(tag)::value;
+    if (from.groups_are_columns) {
+      if (const char* error = launch_pair_scales(from, reinterpret_cast<uint32_t*>(scales), stream))
+        return error;
+      pairs = nullptr;
+    }
     if constexpr (kPacking != Packing::bytes) {
       if (rows.bits == 4)
-        return launch_repack<kPacking, 4>(from, rows.group_size, codes, pairs, stream);
+        return launch_repack<kPacking, 4>(from, order, rows.group_size, codes, pairs, stream);
     }
     if constexpr (kPacking == Packing::bytes || kPacking == Packing::gptq ||
                   kPacking == Packing::gptq_planar || kPacking == Packing::hqq) {
-      return launch_repack<kPacking, 8>(from, rows.group_size, codes, pairs, stream);
+      return launch_repack<kPacking, 8>(from, order, rows.group_size, codes, pairs, stream);
     }
     return "products on a device: this packing has at most 4 bits";
   });
@@ -223,6 +267,17 @@ const char* repack(const GroupedTensor& weight, uint32_t* codes, float* scales, 
 
 const char* linear_groups(const GroupedRows& weight, WeightType activation, const void* x,
                           const void* bias, void* y, uint32_t m, void* stream) {
+  if (weight.scale_rows != 0) {
+    const auto* pairs = reinterpret_cast<const uint32_t*>(weight.scales);
+    const Rounding rounding = rounding_of(weight.rounding);
+    if (weight.bits == 4)
+      return launch_linear<HqqColumns<4>>(
+          {weight.rows, weight.columns, weight.codes, pairs, weight.scale_rows, rounding},
+          activation, x, bias, y, m, stream);
+    return launch_linear<HqqColumns<8>>(
+        {weight.rows, weight.columns, weight.codes, pairs, weight.scale_rows, rounding}, activation,
+        x, bias, y, m, stream);
+  }
   const auto launch = [&](auto format) {
     using Format = decltype(format);
     const bool shifts = std::has_single_bit(weight.group_size);

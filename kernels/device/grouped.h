@@ -27,6 +27,10 @@ struct GptqTensor {
   WeightType scale_type;
   const void* scales;
   const int32_t* group_of;  // of each column (desc_act), or null
+  // Products of scattered groups: codes are brought into rows with column order[i] at place i,
+  // where groups are neighbours, and x comes in that order (gather_columns of activations.h).
+  bool in_group_order = false;
+  const uint32_t* order = nullptr;
 };
 
 struct AwqTensor {
@@ -74,18 +78,24 @@ struct GroupedRows {
   float base;
   WeightType rounding, inner;  // of a value, and of the first step
   const uint32_t* codes;       // those that `repack` fills: [rows][columns * bits / 32]
-  const float* scales;         // [rows][groups][2], or [groups][rows][2] for codes in columns
+  // [rows][groups][2], or [groups][rows][2] for codes in columns; or, of HQQ with axis 0, whose row
+  // r has those of row r % scale_rows, pairs of 16 bits: [scale_rows][columns].
+  const float* scales;
+  uint32_t scale_rows = 0;
 
   uint32_t groups() const { return (columns + group_size - 1) / group_size; }
   uint64_t code_words() const {
     return uint64_t{rows} * columns * static_cast<uint32_t>(bits) / 32;
   }
-  uint64_t scale_count() const { return uint64_t{rows} * groups() * 2; }
+  uint64_t scale_count() const {
+    return scale_rows != 0 ? uint64_t{scale_rows} * columns : uint64_t{rows} * groups() * 2;
+  }
 };
 
 // What `weight` is in rows; codes are those stored where they are used in place, else null, and
-// scales are null. An error where eight neighbours of a row may have different scales: HQQ with
-// axis 0, GPTQ with desc_act, groups that cross rows.
+// scales are null. An error where eight neighbours of a row may have different scales: groups
+// that cross rows, and GPTQ with desc_act, unless in_group_order; and of HQQ with axis 0 where no
+// whole rows share their scales, or steps are not rounded to 16 bits.
 const char* plan_rows(const GroupedTensor& weight, GroupedRows* out);
 
 // Fills codes, null where they are used in place, and scales, of the size that plan_rows gives.

@@ -43,6 +43,9 @@ TEST_P(DeviceKernels, Float8) {
 TEST_P(DeviceKernels, Grouped) {
   run(device_simt::grouped_checks(CheckSize::small));
 }
+TEST_P(DeviceKernels, Ordered) {
+  run(device_simt::ordered_checks(CheckSize::small));
+}
 TEST_P(DeviceKernels, QuantizeGroups) {
   run(device_simt::quantize_groups_checks(CheckSize::small));
 }
@@ -89,7 +92,7 @@ TEST_P(DeviceKernels, Wgmma) {
        {device_simt::four_bit_checks, device_simt::int8_checks, device_simt::gguf_checks,
         device_simt::float8_checks, device_simt::grouped_checks, device_simt::scaled_checks,
         device_simt::aqlm_checks, device_simt::nunchaku_checks, device_simt::sdnq_checks,
-        device_simt::eetq_checks})
+        device_simt::eetq_checks, device_simt::ordered_checks})
     for (Check& check : more(CheckSize::small))
       if (check.wgmma) checks.push_back(std::move(check));
   EXPECT_GE(checks.size(), 40u);

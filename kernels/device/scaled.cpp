@@ -7,6 +7,7 @@
 #include "kernels/device/dequantize_elements.h"
 #include "kernels/device/formats/scaled_elements.h"
 #include "kernels/device/formats/scaled_numbers.h"
+#include "kernels/device/order_scaled.h"
 #include "kernels/device/rotate.h"
 #include "kernels/device/typed.h"
 
@@ -84,6 +85,20 @@ const char* dequantize_rotated_scaled(const ScaledTensor& weight, const Rotation
   return with_element(out_type, [&](auto element) {
     return launch_rotate<ScaledElements>(kernel_weight(weight), rotation,
                                          static_cast<decltype(element)*>(out), stream);
+  });
+}
+
+const char* order_scaled(const ScaledTensor& weight, const uint32_t* order, void* codes,
+                         void* stream) {
+  const ScaledKernelWeight kernel = kernel_weight(weight);
+  if (kernel.columns % kRun != 0) return "products on a device: in_features is a multiple of 8";
+  if (kernel.rows == 0 || kernel.columns == 0) return nullptr;
+  return with_codes(weight.weight.rows, [&](auto format) -> const char* {
+    constexpr NarrowCodes kCodes = decltype(format)::kCodes;
+    if constexpr (kCodes == NarrowCodes::stream)
+      return "products on a device: only codes of 4 or 8 bits are brought into order";
+    else
+      return launch_order_scaled<kCodes>(kernel, order, static_cast<unsigned char*>(codes), stream);
   });
 }
 

@@ -42,6 +42,13 @@ const char* quantize_scaled(WeightType type, const void* matrix, uint32_t rows,
                             const ScaledEncoding& encoding, const ScaledWhole& whole,
                             const ScaledParts& parts, void* stream);
 
+// Of a weight whose tiles' columns are scattered (tile_of), codes of 4 or 8 bits: the code of
+// column order[i] at i of a row, where tiles are neighbours, as large as the stored codes. With
+// these and without tile_of the weight has a product, whose x comes in that order (gather_columns
+// of activations.h).
+const char* order_scaled(const ScaledTensor& weight, const uint32_t* order, void* codes,
+                         void* stream);
+
 // Null where linear_scaled takes the weight: eight neighbours of a row have one scale.
 const char* check_scaled_product(const ScaledTensor& weight);
 

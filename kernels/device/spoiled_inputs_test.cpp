@@ -46,7 +46,7 @@ TEST_P(SpoiledInputs, AreFound) {
 INSTANTIATE_TEST_SUITE_P(Checks, SpoiledInputs,
                          testing::Values(&nunchaku_checks, &decoders_checks, &higgs_checks,
                                          &rotated_checks, &vptq_checks, &sdnq_checks, &eetq_checks,
-                                         &ternary_checks));
+                                         &ternary_checks, &ordered_checks));
 
 }  // namespace
 }  // namespace precis::kernels::device_simt

@@ -21,9 +21,10 @@ PRECIS_FUNCTION uint32_t place_of_run(uint32_t row, uint32_t run) {
   return row * kUnpackRuns + (run ^ (row / 2 % kUnpackRuns));
 }
 
-template <Packing P>
+// place(column): the column that takes its place.
+template <Packing P, class Place>
 PRECIS_FUNCTION void collect_codes(const StoredGroups& weight, uint32_t first_row,
-                                   uint32_t first_column, CodeTile& tile) {
+                                   uint32_t first_column, CodeTile& tile, Place place) {
   const uint32_t t = threadIdx.x;
   const uint32_t row = kCodesAlongRows<P> ? t % kUnpackRows : t / kUnpackRuns;
   const uint32_t run = kCodesAlongRows<P> ? t / kUnpackRows : t % kUnpackRuns;
@@ -33,10 +34,14 @@ PRECIS_FUNCTION void collect_codes(const StoredGroups& weight, uint32_t first_ro
     PRECIS_UNROLL
     for (uint32_t i = 0; i < kRun; ++i)
       if (column + i < weight.columns)
-        words[i / 4] |= stored_code<P>(weight, first_row + row, column + i) << (8 * (i % 4));
+        words[i / 4] |= stored_code<P>(weight, first_row + row, place(column + i)) << (8 * (i % 4));
   }
   store_vector(&tile.runs[place_of_run(row, run)], Words2{{words[0], words[1]}});
 }
+
+struct InPlace {
+  PRECIS_FUNCTION uint32_t operator()(uint32_t column) const { return column; }
+};
 
 // A value as formats/grouped.h defines it.
 template <bool Added>
@@ -58,7 +63,7 @@ __global__ void __launch_bounds__(kUnpackThreads)
   const uint32_t first_column = blockIdx.x * kUnpackRuns * kRun;
   for (uint32_t first_row = blockIdx.y * kUnpackRows; first_row < weight.rows;
        first_row += gridDim.y * kUnpackRows) {
-    collect_codes<P>(weight, first_row, first_column, tile);
+    collect_codes<P>(weight, first_row, first_column, tile, InPlace{});
     __syncthreads();
     const uint32_t row = threadIdx.x / kUnpackRuns, run = threadIdx.x % kUnpackRuns;
     const uint32_t column = first_column + run * kRun;
@@ -86,17 +91,15 @@ __global__ void __launch_bounds__(kUnpackThreads)
   }
 }
 
-// codes[rows][columns * Bits / 32] and scales[rows][groups]; where codes stay in columns, they are
-// null and scales[groups][rows]. columns and group_size are multiples of 8.
-template <Packing P, int Bits>
-__global__ void __launch_bounds__(kUnpackThreads)
-    repack_kernel(PRECIS_PARAMETER StoredGroups weight, uint32_t group_size, uint32_t* codes,
-                  GroupScale* scales) {
-  PRECIS_SHARED(CodeTile, tile);
+// codes[rows][columns * Bits / 32] and scales[rows][groups], or null; where codes stay in columns,
+// they are null and scales[groups][rows]. columns and group_size are multiples of 8.
+template <Packing P, int Bits, class Place>
+PRECIS_FUNCTION void repack_tiles(const StoredGroups& weight, uint32_t group_size, uint32_t* codes,
+                                  GroupScale* scales, CodeTile& tile, Place place) {
   const uint32_t first_column = blockIdx.x * kUnpackRuns * kRun;
   for (uint32_t first_row = blockIdx.y * kUnpackRows; first_row < weight.rows;
        first_row += gridDim.y * kUnpackRows) {
-    if (codes != nullptr) collect_codes<P>(weight, first_row, first_column, tile);
+    if (codes != nullptr) collect_codes<P>(weight, first_row, first_column, tile, place);
     __syncthreads();
     const uint32_t row = threadIdx.x / kUnpackRuns, run = threadIdx.x % kUnpackRuns;
     const uint32_t column = first_column + run * kRun;
@@ -114,7 +117,7 @@ __global__ void __launch_bounds__(kUnpackThreads)
           *to = word;
         }
       }
-      if (column % group_size == 0) {
+      if (scales != nullptr && column % group_size == 0) {
         const uint32_t groups = (weight.columns + group_size - 1) / group_size;
         const bool in_columns = codes == nullptr && kCodesStand<P> != CodesStand::rows;
         const uint64_t place = in_columns
@@ -125,6 +128,36 @@ __global__ void __launch_bounds__(kUnpackThreads)
     }
     __syncthreads();
   }
+}
+
+template <Packing P, int Bits>
+__global__ void __launch_bounds__(kUnpackThreads)
+    repack_kernel(PRECIS_PARAMETER StoredGroups weight, uint32_t group_size, uint32_t* codes,
+                  GroupScale* scales) {
+  PRECIS_SHARED(CodeTile, tile);
+  repack_tiles<P, Bits>(weight, group_size, codes, scales, tile, InPlace{});
+}
+
+// Column order[i] goes to place i; scales are of groups of neighbouring places.
+template <Packing P, int Bits>
+__global__ void __launch_bounds__(kUnpackThreads)
+    repack_ordered_kernel(PRECIS_PARAMETER StoredGroups weight, const uint32_t* order,
+                          uint32_t group_size, uint32_t* codes, GroupScale* scales) {
+  PRECIS_SHARED(CodeTile, tile);
+  repack_tiles<P, Bits>(weight, group_size, codes, scales, tile,
+                        [order](uint32_t column) { return order[column]; });
+}
+
+// The scale of each column of HQQ's grouped matrix in the low half of a word, its zero point above,
+// both of the dtype that steps are rounded to.
+static __global__ void __launch_bounds__(kUnpackThreads)
+    pair_scales_kernel(PRECIS_PARAMETER StoredGroups weight, uint32_t* pairs) {
+  const uint32_t i = blockIdx.x * kUnpackThreads + threadIdx.x;
+  if (i >= weight.grid_columns) return;
+  const float scale = load_stored_scale(weight.scale_type, weight.scales, i),
+              zero = load_stored_scale(weight.scale_type, weight.zeros, i);
+  pairs[i] = weight.arithmetic.rounding == Rounding::half ? pack_half(scale, zero)
+                                                          : pack_bfloat16(scale, zero);
 }
 
 inline dim3 unpack_grid(const StoredGroups& weight) {
@@ -140,9 +173,22 @@ const char* launch_dequantize_groups(const StoredGroups& weight, bool runs_share
                        dim3(kUnpackThreads), 0, stream, weight, runs_share, out);
 }
 
+inline const char* launch_pair_scales(const StoredGroups& weight, uint32_t* pairs, void* stream) {
+  return PRECIS_LAUNCH(pair_scales_kernel,
+                       dim3((weight.grid_columns + kUnpackThreads - 1) / kUnpackThreads),
+                       dim3(kUnpackThreads), 0, stream, weight, pairs);
+}
+
+// order: null, or of the columns, for packings along the columns.
 template <Packing P, int Bits>
-const char* launch_repack(const StoredGroups& weight, uint32_t group_size, uint32_t* codes,
-                          GroupScale* scales, void* stream) {
+const char* launch_repack(const StoredGroups& weight, const uint32_t* order, uint32_t group_size,
+                          uint32_t* codes, GroupScale* scales, void* stream) {
+  if constexpr (P == Packing::gptq || P == Packing::gptq_planar) {
+    if (order != nullptr)
+      return PRECIS_LAUNCH((repack_ordered_kernel<P, Bits>), unpack_grid(weight),
+                           dim3(kUnpackThreads), 0, stream, weight, order, group_size, codes,
+                           scales);
+  }
   return PRECIS_LAUNCH((repack_kernel<P, Bits>), unpack_grid(weight), dim3(kUnpackThreads), 0,
                        stream, weight, group_size, codes, scales);
 }

@@ -26,10 +26,11 @@ Check over_wgmma(const Check& check) {
 
 std::vector<Check> all_checks(CheckSize size) {
   std::vector<Check> checks = fragment_checks();
-  for (auto* more : {four_bit_checks, int8_checks, gguf_checks, float8_checks, grouped_checks,
-                     quantize_groups_checks, scaled_checks, activations_checks, decoders_checks,
-                     eetq_checks, ternary_checks, aqlm_checks, nunchaku_checks, higgs_checks,
-                     rotated_checks, vptq_checks, sdnq_checks, quantize_scaled_checks}) {
+  for (auto* more :
+       {four_bit_checks, int8_checks, gguf_checks, float8_checks, grouped_checks, ordered_checks,
+        quantize_groups_checks, scaled_checks, activations_checks, decoders_checks, eetq_checks,
+        ternary_checks, aqlm_checks, nunchaku_checks, higgs_checks, rotated_checks, vptq_checks,
+        sdnq_checks, quantize_scaled_checks}) {
     const std::vector<Check> of_format = more(size);
     checks.insert(checks.end(), of_format.begin(), of_format.end());
 #if defined(PRECIS_DEVICE_SIMT)

@@ -34,6 +34,7 @@ struct Check {
   std::vector<Check> aqlm_checks(CheckSize size);            \
   std::vector<Check> nunchaku_checks(CheckSize size);        \
   std::vector<Check> higgs_checks(CheckSize size);           \
+  std::vector<Check> ordered_checks(CheckSize size);         \
   std::vector<Check> rotated_checks(CheckSize size);         \
   std::vector<Check> vptq_checks(CheckSize size);            \
   std::vector<Check> sdnq_checks(CheckSize size);            \

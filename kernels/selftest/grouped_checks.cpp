@@ -306,14 +306,15 @@ std::vector<Check> grouped_checks(CheckSize size) {
     for (const WeightType out_type : {WeightType::f32, WeightType::f16, WeightType::bf16})
       checks.push_back({named.name + " dequantize to " + kernels::name_of(out_type),
                         [=] { return check_dequantize(named.weight, out_type); }});
-  checks.push_back({"gptq 4 dequantize with desc_act", [] {
-                      static std::vector<int32_t> group_of(160);
-                      for (size_t i = 0; i < 160; ++i)
-                        group_of[i] = static_cast<int32_t>(i * 7 % 5);
-                      return check_dequantize(
-                          gptq({4, false, true}, {32, 160, 32}, WeightType::f16, group_of.data()),
-                          WeightType::f16, group_of);
-                    }});
+  for (const GptqFormat format : {GptqFormat{4, false, true}, GptqFormat{3, true, false}})
+    checks.push_back({"gptq " + std::to_string(format.bits) + " dequantize with desc_act", [=] {
+                        static std::vector<int32_t> group_of(160);
+                        for (size_t i = 0; i < 160; ++i)
+                          group_of[i] = static_cast<int32_t>(i * 7 % 5);
+                        return check_dequantize(
+                            gptq(format, {32, 160, 32}, WeightType::f16, group_of.data()),
+                            WeightType::f16, group_of);
+                      }});
   for (const int bits : {4, 2})
     for (const WeightType type : {WeightType::f32, WeightType::f16, WeightType::bf16})
       for (const bool tinygemm : {false, true})

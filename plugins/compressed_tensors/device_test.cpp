@@ -58,6 +58,49 @@ TEST(CompressedTensorsOnDevice, RoundedActivations) {
       dynamic(channel + R"("float")", R"("num_bits": 8, "type": "float", "strategy": "token")"));
 }
 
+// Groups of a checkpoint whose columns are scattered; packed, or a byte each.
+DeviceCase scattered(int bits, bool packed, bool symmetric, const std::string& inputs = "") {
+  constexpr int64_t kRows = 32, kColumns = 256, kGroups = kColumns / 32;
+  DeviceCase on{
+      "compressed-tensors",
+      config_of(std::string(R"("format": ")") + (packed ? "pack-quantized" : "int-quantized") +
+                R"(", "weights": {"type": "int", "strategy": "group", "group_size": 32, )"
+                R"("actorder": "group", "num_bits": )" +
+                std::to_string(bits) + R"(, "symmetric": )" + (symmetric ? "true}" : "false}") +
+                inputs),
+      kRows, kColumns, 0x1p-7};
+  on.stored = [=](precis_dtype dtype) {
+    const precis_dtype int8{PRECIS_TYPE_INT, 8, 1}, int32{PRECIS_TYPE_INT, 32, 1};
+    std::vector<OwnedTensor> parts;
+    parts.push_back(packed ? random_part(int32, {kRows, kColumns * bits / 32})
+                           : random_part(int8, {kRows, kColumns}));
+    parts.push_back(random_part(dtype, {kRows, kGroups}));
+    if (packed) parts.push_back(random_part({PRECIS_TYPE_INT, 64, 1}, {2}));
+    if (!symmetric)
+      parts.push_back(packed ? random_part(int32, {kRows * bits / 32, kGroups})
+                             : random_part(int8, {kRows, kGroups}));
+    std::vector<int32_t> groups;
+    for (int64_t i = 0; i < kColumns; ++i) groups.push_back(static_cast<int32_t>(i * 5 % kGroups));
+    const auto* bytes = reinterpret_cast<const uint8_t*>(groups.data());
+    parts.push_back(random_part(int32, {kColumns}));
+    parts.back().assign({bytes, bytes + groups.size() * sizeof(int32_t)});
+    return parts;
+  };
+  return on;
+}
+
+TEST(CompressedTensorsOnDevice, ColumnsInOrderOfActivation) {
+  for (const bool symmetric : {true, false}) {
+    for (const int bits : {4, 8}) expect_device_as_cpu(scattered(bits, true, symmetric));
+    expect_device_as_cpu(scattered(8, false, symmetric));
+  }
+  DeviceCase rounded = scattered(
+      4, true, true,
+      R"(, "input_activations": {"dynamic": true, "num_bits": 8, "type": "int", "strategy": "token"})");
+  rounded.tolerance = 0x1p-6;
+  expect_device_as_cpu(rounded);
+}
+
 TEST(CompressedTensorsOnDevice, Refused) {
   expect_other_devices_refused(integers(8, true, R"("strategy": "channel")"));
 }

@@ -206,6 +206,13 @@ bool CompressedTensorsQuantizer::reads(const precis_param& param, std::size_t pa
   return static_cast<int>(part) == places.global_scale || static_cast<int>(part) == places.group_of;
 }
 
+std::optional<kernels::NarrowRows> CompressedTensorsQuantizer::scattered(
+    const precis_param& param) const {
+  const QuantizationScheme& scheme = this->scheme(param);
+  if (!scheme.weights->reordered_groups) return std::nullopt;
+  return stored_shape(config_, scheme, sdk::matrix(param)).rows;
+}
+
 void CompressedTensorsQuantizer::check_numbers(const precis_param& param) const {
   if (is_sparse(sdk::module_of(sdk::view(param.name))))
     throw PluginError(PRECIS_UNSUPPORTED, "weights behind a mask have no product of their own");

@@ -50,10 +50,12 @@ class Hqq final : public GroupedBackEnd<HqqQuantizer> {
   device::GroupedTensor planned(const HqqQuantizer& quantizer,
                                 const precis_param& param) const override {
     const sdk::Matrix matrix = sdk::matrix(param);
-    return device::HqqTensor{{quantizer.description_of(param).grid(), nullptr,
-                              kernels::WeightType::f32, kernels::WeightType::f32, nullptr, nullptr},
-                             narrow(matrix.rows),
-                             narrow(matrix.columns)};
+    const Description description = quantizer.description_of(param);
+    return device::HqqTensor{
+        {description.grid(), nullptr, plugins::weight_type(description.compute),
+         kernels::WeightType::f32, nullptr, nullptr},
+        narrow(matrix.rows),
+        narrow(matrix.columns)};
   }
   device::GroupedTensor stored(const HqqQuantizer&, const Work& work,
                                const sdk::ConstParts& parts) const override {

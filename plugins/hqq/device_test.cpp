@@ -29,6 +29,16 @@ TEST(HqqOnDevice, GroupOfARow) {
   expect_device_as_cpu(hqq("4", "256"));
 }
 
+// With axis 0 they are encoded on the CPU.
+TEST(HqqOnDevice, GroupsOfColumns) {
+  for (const char* bits : {"8", "4", "3", "2", "1"}) {
+    DeviceCase on = hqq(bits, "32", 64);
+    on.config.replace(on.config.find(R"("axis": 1)"), 9, R"("axis": 0)");
+    on.encodes = false;
+    expect_device_as_cpu(on);
+  }
+}
+
 TEST(HqqOnDevice, LargeErrorsAreEncodedOnTheCpu) {
   expect_encoding_refused(
       hqq("2", "64"),

@@ -133,7 +133,8 @@ template <Packing P>
 PRECIS_FUNCTION GroupScale stored_group_scale(const StoredGroups& w, uint32_t row,
                                               uint32_t column) {
   const uint64_t element = uint64_t{row} * w.columns + column;
-  const uint32_t group = P == Packing::gptq && w.group_of != nullptr
+  constexpr bool kMayScatter = P == Packing::gptq || P == Packing::gptq_planar;
+  const uint32_t group = kMayScatter && w.group_of != nullptr
                              ? static_cast<uint32_t>(w.group_of[column])
                              : column / w.group_size;
   const auto scale = [&](uint64_t i) { return load_stored_scale(w.scale_type, w.scales, i); };

@@ -16,6 +16,7 @@ enum class NarrowCodes : uint32_t {
 template <NarrowCodes Codes>
 struct ScaledNumbers {
   using Weight = ScaledKernelWeight;
+  static constexpr NarrowCodes kCodes = Codes;
   static constexpr int kInFlight = Codes == NarrowCodes::stream ? 2 : 4;  // a byte a load
 
   struct Table {
