@@ -17,14 +17,14 @@ __global__ void __launch_bounds__(kOrderThreads)
   constexpr uint32_t kBits = Codes == NarrowCodes::nibbles ? 4 : 8, kWords = kRun * kBits / 32;
   const uint32_t column = (blockIdx.x * kOrderThreads + threadIdx.x) * kRun;
   if (column >= weight.columns) return;
-  uint32_t from[kRun];
-  PRECIS_UNROLL
-  for (uint32_t i = 0; i < kRun; ++i) from[i] = order[column + i];
+  const Words4 from[] = {load_vector<Words4>(order + column),
+                         load_vector<Words4>(order + column + 4)};
   for (uint32_t row = blockIdx.y; row < weight.rows; row += gridDim.y) {
     uint32_t words[kWords] = {};
     PRECIS_UNROLL
     for (uint32_t i = 0; i < kRun; ++i)
-      words[i * kBits / 32] |= narrow_code(weight, row, from[i]) << (i * kBits % 32);
+      words[i * kBits / 32] |= narrow_code(weight, row, from[i / 4].words[i % 4])
+                               << (i * kBits % 32);
     unsigned char* to = codes + (uint64_t{row} * weight.columns + column) * kBits / 8;
     if constexpr (kWords == 1)
       store_vector(to, words[0]);

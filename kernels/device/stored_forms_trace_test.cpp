@@ -1,10 +1,15 @@
 // As kernels_trace_test.cpp, of the formats that libraries store in orders of their own kernels.
 #define PRECIS_DEVICE device_simt
+#include "kernels/device/activations.h"
 #include "kernels/device/decoders.h"
+#include "kernels/device/eetq.h"
+#include "kernels/device/grouped.h"
 #include "kernels/device/higgs.h"
 #include "kernels/device/nunchaku.h"
 #include "kernels/device/rotated.h"
+#include "kernels/device/scaled.h"
 #include "kernels/device/sdnq.h"
+#include "kernels/device/ternary.h"
 #include "kernels/device/vptq.h"
 
 #include "kernels/device/traffic_test.h"
@@ -33,6 +38,88 @@ TEST_F(DeviceTraffic, NunchakuAwq) {
            {m == 1 ? 1.3 : 1.6, 1.0});
     EXPECT_EQ(simt::trace_report().global_bytes_read,
               kCount / 2 + kCount / 64 * 4 + uint64_t{m} * kColumns * 2);
+  }
+}
+
+// Codes and x in the order of groups whose columns are scattered. Neighbouring threads read codes
+// of neighbouring rows of GPTQ's, but single bytes of a row and single numbers of x.
+TEST_F(DeviceTraffic, ScatteredGroups) {
+  const Array<uint32_t> order(kColumns), gptq_codes(kCount / 8), zeros(kRows), codes(kCount / 8);
+  for (uint32_t i = 0; i < kColumns; ++i) order.data()[i] = i * 5 % kColumns;
+  const Array<uint16_t> x(40 * kColumns), gathered(40 * kColumns);
+  const Array<float> scales(kCount / 64), group_scales(kCount / 32);
+  expect(gather_columns(x.data(), 40, kColumns, order.data(), gathered.data(), nullptr),
+         {4.1, 1.0});
+  EXPECT_EQ(simt::trace_report().global_bytes_read, uint64_t{40} * kColumns * 2 + kColumns * 4);
+  const GptqTensor gptq{{4, false, true}, {kRows, kColumns, 64}, gptq_codes.data(), zeros.data(),
+                        WeightType::f32,  scales.data(),         nullptr,           true,
+                        order.data()};
+  simt::trace_reset();
+  expect(repack(gptq, codes.data(), group_scales.data(), nullptr), {1.2, 1.0});
+  ScaledWeight numbers{};
+  numbers.rows = {NarrowType::packed_int, 4, false, kColumns};
+  numbers.codes = gptq_codes.data();
+  simt::trace_reset();
+  expect(order_scaled({kRows, numbers}, order.data(), codes.data(), nullptr), {2.0, 1.0});
+}
+
+// Rows that share scales are far apart: each reads them anew, but for the first from cache.
+TEST_F(DeviceTraffic, GroupsOfColumns) {
+  const Array<uint8_t> stored(kCount / 2);
+  const Array<uint16_t> x(40 * kColumns), y(40 * kRows), scales(kCount / 64), zeros(kCount / 64);
+  const HqqTensor tensor{{{4, 0, 64, kCount / 64},
+                          stored.data(),
+                          WeightType::f16,
+                          WeightType::f16,
+                          scales.data(),
+                          zeros.data()},
+                         kRows,
+                         kColumns};
+  GroupedRows rows;
+  ASSERT_EQ(plan_rows(tensor, &rows), nullptr);
+  const Array<uint32_t> codes(rows.code_words());
+  const Array<float> pairs(rows.scale_count());
+  expect(repack(tensor, codes.data(), pairs.data(), nullptr), {5.4, 1.0});
+  rows.codes = codes.data();
+  rows.scales = pairs.data();
+  for (const uint32_t m : {1u, 40u}) {
+    simt::trace_reset();
+    expect(linear_groups(rows, WeightType::f16, x.data(), nullptr, y.data(), m, nullptr),
+           {1.7, 1.0});
+    EXPECT_EQ(simt::trace_report().global_bytes_read,
+              kCount / 2 + kCount / 64 * 4 + uint64_t{m} * kColumns * 2);
+  }
+}
+
+// Neighbouring runs share their 16 bytes.
+TEST_F(DeviceTraffic, Eetq) {
+  const Array<uint8_t> codes(kCount);
+  const Array<uint16_t> scales(kRows), x(40 * kColumns), y(40 * kRows), out(kCount);
+  const EetqTensor weight{kRows, kColumns, codes.data(), scales.data()};
+  expect(dequantize_eetq(weight, WeightType::f16, out.data(), nullptr), {1.0, 1.0});
+  for (const uint32_t m : {1u, 40u}) {
+    simt::trace_reset();
+    expect(linear_eetq(weight, WeightType::f16, x.data(), nullptr, y.data(), m, nullptr),
+           {1.0, 1.0});
+    EXPECT_EQ(simt::trace_report().global_bytes_read,
+              kCount + kRows * 2 + uint64_t{m} * kColumns * 2);
+  }
+}
+
+// A byte is read once for its four rows. x is read twice and its codes once more; scales are read
+// by sectors.
+TEST_F(DeviceTraffic, Ternary) {
+  const Array<uint8_t> codes(kCount / 4), workspace(ternary_workspace(40, kColumns));
+  const Array<uint16_t> x(40 * kColumns), y(40 * kRows), out(kCount);
+  const TernaryTensor weight{kRows, kColumns, codes.data(), 1.0f};
+  expect(dequantize_ternary(weight, WeightType::f16, out.data(), nullptr), {1.0, 1.0});
+  for (const uint32_t m : {1u, 40u}) {
+    simt::trace_reset();
+    expect(linear_ternary(weight, WeightType::f16, x.data(), nullptr, y.data(), m, workspace.data(),
+                          nullptr),
+           {1.2, 1.0});
+    EXPECT_EQ(simt::trace_report().global_bytes_read,
+              kCount / 4 + uint64_t{m} * kColumns * 3 + (m * sizeof(float) + 31) / 32 * 32);
   }
 }
 
