@@ -5,7 +5,10 @@
 
 #include "kernels/device/dequantize.h"
 #include "kernels/device/dequantize_elements.h"
+#include "kernels/device/formats/dense.h"
+#include "kernels/device/formats/low_rank.h"
 #include "kernels/device/formats/sdnq_runs.h"
+#include "kernels/device/low_rank.h"
 #include "kernels/device/rotate.h"
 #include "kernels/device/rotated.h"
 #include "kernels/device/typed.h"
@@ -15,6 +18,8 @@ namespace precis::kernels::PRECIS_DEVICE {
 // Kinds of numbers beside the codes leave no registers for a second block.
 template <bool Codebook>
 inline constexpr int kGemmBlocks<SdnqRuns<Codebook>> = 1;
+template <bool Codebook, class Element>
+inline constexpr int kGemmBlocks<WithLowRank<SdnqRuns<Codebook>, Element>> = 1;
 
 namespace {
 
@@ -52,22 +57,53 @@ const char* dequantize_sdnq(const SdnqTensor& weight, WeightType out_type, void*
 
 const char* check_sdnq_product(const SdnqTensor& weight) {
   if (const char* error = check(weight)) return error;
-  if (weight.rank != 0) return "on a device weights with a low-rank part are decoded";
   return runs_share(weight) ? nullptr
                             : "products on a device: 8 neighbours of a row have one scale";
 }
 
-const char* linear_sdnq(const SdnqTensor& weight, WeightType activation, const void* x,
-                        const void* bias, void* y, uint32_t m, void* workspace, void* stream) {
+const char* lay_out_low_rank(const SdnqTensor& weight, WeightType activation,
+                             const SdnqLowRank& part, void* stream) {
+  return with_activation(activation, [&](auto element) {
+    using Element = decltype(element);
+    return launch_lay_out_low_rank<Element>({weight.rows, weight.columns, weight.rank,
+                                             padded_rank(weight.rank), weight.up, weight.down},
+                                            static_cast<Element*>(part.down),
+                                            static_cast<Element*>(part.up), stream);
+  });
+}
+
+const char* linear_sdnq(const SdnqTensor& weight, const SdnqLowRank& part, WeightType activation,
+                        const void* x, const void* bias, void* y, uint32_t m, void* workspace,
+                        void* stream) {
   if (const char* error = check_sdnq_product(weight)) return error;
+  const uint32_t columns = weight.columns, low_columns = padded_rank(weight.rank);
+  auto* room = static_cast<uint16_t*>(workspace);
   if (weight.rotation.size != 0) {
-    if (const char* error = rotate_activations(activation, x, m, weight.columns, weight.rotation,
-                                               workspace, stream))
+    if (const char* error =
+            rotate_activations(activation, x, m, columns, weight.rotation, room, stream))
       return error;
-    x = workspace;
+    x = room;
+    room += uint64_t{m} * columns;
   }
-  return with_runs(weight, [&](auto format) {
-    return launch_linear<decltype(format)>(weight, activation, x, bias, y, m, stream);
+  return with_runs(weight, [&](auto format) -> const char* {
+    using Format = decltype(format);
+    if (weight.rank == 0) return launch_linear<Format>(weight, activation, x, bias, y, m, stream);
+    if (m == 0 || weight.rows == 0) return nullptr;
+    return with_activation(activation, [&](auto element) -> const char* {
+      using Element = decltype(element);
+      using Extended = WithLowRank<Format, Element>;
+      uint16_t* low = room + uint64_t{m} * (columns + low_columns);
+      if (const char* error = launch_linear_of<Dense<Element>, Element>(
+              {low_columns, columns, static_cast<const Element*>(part.down)},
+              static_cast<const Element*>(x), nullptr, reinterpret_cast<Element*>(low), m, stream))
+        return error;
+      if (const char* error = launch_append_columns(x, low, columns, low_columns, m, room, stream))
+        return error;
+      return launch_linear_of<Extended, Element>(
+          {weight.rows, columns + low_columns, weight, static_cast<const Element*>(part.up)},
+          reinterpret_cast<const Element*>(room), static_cast<const Element*>(bias),
+          static_cast<Element*>(y), m, stream);
+    });
   });
 }
 

@@ -47,16 +47,34 @@ struct SdnqTensor {
 // out[rows][columns] of out_type; every step of a low-rank part and of a rotation is rounded to it.
 const char* dequantize_sdnq(const SdnqTensor& weight, WeightType out_type, void* out, void* stream);
 
-// Null where linear_sdnq takes the weight: no low-rank part, groups of multiples of 8 columns.
+// Null where linear_sdnq takes the weight: groups of multiples of 8 columns.
 const char* check_sdnq_product(const SdnqTensor& weight);
 
-// The workspace of a product: m rows of rotated x.
+// A low-rank part as products read it, in the dtype of the activations: the rank is a multiple of 8
+// there, with zeros beyond its own.
+constexpr uint32_t padded_rank(uint32_t rank) {
+  return (rank + 7) / 8 * 8;
+}
+struct SdnqLowRank {
+  void* down;  // [padded_rank][columns]
+  void* up;    // [rows][padded_rank]
+};
+const char* lay_out_low_rank(const SdnqTensor& weight, WeightType activation,
+                             const SdnqLowRank& part, void* stream);
+
+// The workspace of a product: m rows of rotated x; of x down; and of x with x down behind it.
+constexpr uint64_t sdnq_workspace(uint64_t m, uint64_t columns, uint32_t rank, bool rotated) {
+  const uint64_t low = padded_rank(rank);
+  return m * ((rotated ? columns : 0) + (rank == 0 ? 0 : columns + 2 * low)) * sizeof(uint16_t);
+}
 constexpr uint64_t sdnq_workspace(uint64_t m, const SdnqTensor& weight) {
-  return weight.rotation.size == 0 ? 0 : m * weight.columns * sizeof(uint16_t);
+  return sdnq_workspace(m, weight.columns, weight.rank, weight.rotation.size != 0);
 }
 
-// y[m][rows] = x[m][columns] W^T + bias, as linear_4bit; rotated x is rounded to its dtype.
-const char* linear_sdnq(const SdnqTensor& weight, WeightType activation, const void* x,
-                        const void* bias, void* y, uint32_t m, void* workspace, void* stream);
+// y[m][rows] = x[m][columns] W^T + bias, as linear_4bit; rotated x and x down are rounded to its
+// dtype. part: filled by lay_out_low_rank where the weight has one.
+const char* linear_sdnq(const SdnqTensor& weight, const SdnqLowRank& part, WeightType activation,
+                        const void* x, const void* bias, void* y, uint32_t m, void* workspace,
+                        void* stream);
 
 }  // namespace precis::kernels::PRECIS_DEVICE

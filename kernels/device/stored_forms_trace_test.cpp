@@ -182,7 +182,7 @@ TEST_F(DeviceTraffic, Sdnq) {
       expect(dequantize_sdnq(weight, WeightType::f16, out.data(), nullptr), limits);
       for (const uint32_t m : {1u, 40u}) {
         simt::trace_reset();
-        expect(linear_sdnq(weight, WeightType::f16, x.data(), nullptr, y.data(), m,
+        expect(linear_sdnq(weight, {}, WeightType::f16, x.data(), nullptr, y.data(), m,
                            workspace.data(), nullptr),
                limits);
         EXPECT_EQ(
@@ -190,6 +190,38 @@ TEST_F(DeviceTraffic, Sdnq) {
             kCount * bits / 8 + kCount / 64 * 8 + uint64_t{m} * kColumns * (rotated == 0 ? 2 : 4));
       }
     }
+  }
+}
+
+// x and x down are written once and read again; the low-rank part is read once.
+TEST_F(DeviceTraffic, SdnqLowRank) {
+  constexpr uint32_t kRank = 32, kM = 40;
+  const Array<uint8_t> codes(kCount / 2), workspace(sdnq_workspace(kM, kColumns, kRank, false));
+  const Array<float> scales(kCount / 64);
+  const Array<uint16_t> x(kM * kColumns), y(kM * kRows), up(kRows * kRank), down(kColumns * kRank),
+      row_up(kRows * kRank), row_down(kColumns * kRank);
+  SdnqTensor weight{};
+  weight.rows = kRows;
+  weight.columns = kColumns;
+  weight.number = {SdnqKind::unsigned_integer, 4, 0, 0, false};
+  weight.codes = codes.data();
+  weight.byte_step = 1;
+  weight.groups = kColumns / 64;
+  weight.levels = 1;
+  weight.scales = {WeightType::f32, scales.data()};
+  weight.rank = kRank;
+  weight.up = {WeightType::f16, up.data()};
+  weight.down = {WeightType::f16, down.data()};
+  const SdnqLowRank part{row_down.data(), row_up.data()};
+  expect(lay_out_low_rank(weight, WeightType::f16, part, nullptr), {1.0, 1.0});
+  for (const uint32_t m : {1u, kM}) {
+    simt::trace_reset();
+    expect(linear_sdnq(weight, part, WeightType::f16, x.data(), nullptr, y.data(), m,
+                       workspace.data(), nullptr),
+           {1.7, 1.0});
+    EXPECT_EQ(simt::trace_report().global_bytes_read,
+              kCount / 2 + kCount / 64 * 4 + (kColumns + kRows) * kRank * 2 +
+                  uint64_t{m} * (2 * kColumns + 2 * kRank) * 2);
   }
 }
 

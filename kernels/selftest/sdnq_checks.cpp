@@ -92,6 +92,11 @@ struct Stored {
     if (form.zeros) fill(zeros, groups, -0.4f, 0.0f);
     fill(up, uint64_t{form.rows} * form.rank, -0.1f, 0.1f);
     fill(down, uint64_t{form.rank} * form.columns, -0.1f, 0.1f);
+    // Products round these to the dtype of the activations.
+    for (float& value : up)
+      if (tame) value = rounded(WeightType::bf16, 5 * value);
+    for (float& value : down)
+      if (tame) value = std::nearbyint(80 * value) / 8;
   }
 
   Rotation rotation() const {
@@ -102,8 +107,8 @@ struct Stored {
             false};
   }
   uint64_t base() const { return form.rotation == RotationKind::twos ? 2 : 4; }
-  // Rows before a rotation is undone.
-  std::vector<float> numbers(WeightType out) const {
+  // Rows before a low-rank part is added and a rotation undone.
+  std::vector<float> numbers(WeightType out, bool adds_low_rank = true) const {
     std::vector<float> values;
     for (uint32_t row = 0; row < form.rows; ++row) {
       for (uint32_t column = 0; column < form.columns; ++column) {
@@ -114,7 +119,7 @@ struct Stored {
         float value = form.codebook ? scales[group * levels + code]
                       : form.zeros  ? std::fma(number, scales[group], zeros[group])
                                     : number * scales[group];
-        if (form.rank != 0) {
+        if (form.rank != 0 && adds_low_rank) {
           double sum = 0;
           for (uint32_t r = 0; r < form.rank; ++r)
             sum += double{up[uint64_t{row} * form.rank + r]} *
@@ -165,26 +170,62 @@ std::string check_dequantize(const Form& form, WeightType out_type) {
   return compare_bits(out_type, encode(out_type, stored.values(out_type)), out.values());
 }
 
+// A low-rank part as further columns: `up`, which meets x down, rounded to the dtype of x. The sums
+// of x down are exact in float32 in every order.
+void extend(LinearCase& linear, const Stored& stored) {
+  const uint32_t columns = linear.columns, rank = stored.form.rank;
+  std::vector<float> weight, x;
+  for (uint32_t row = 0; row < linear.rows; ++row) {
+    const auto from = linear.weight.begin() + row * columns;
+    weight.insert(weight.end(), from, from + columns);
+    const auto up = stored.up.begin() + row * rank;
+    weight.insert(weight.end(), up, up + rank);
+  }
+  for (uint32_t i = 0; i < linear.m; ++i) {
+    const auto from = linear.x.begin() + i * columns;
+    x.insert(x.end(), from, from + columns);
+    for (uint32_t r = 0; r < rank; ++r) {
+      double sum = 0;
+      for (uint32_t k = 0; k < columns; ++k)
+        sum += double{from[k]} * double{stored.down[uint64_t{r} * columns + k]};
+      x.push_back(rounded(linear.activation, static_cast<float>(sum)));
+    }
+  }
+  linear.columns += rank;
+  linear.weight = weight;
+  linear.x = x;
+}
+
 std::string check_linear(const Form& form, WeightType activation, uint32_t m) {
   const Stored stored(form, true);
   const OnDevice device(stored);
   Random random(m + form.columns);
-  LinearCase linear{m,  form.rows, form.columns, activation, stored.numbers(WeightType::f32),
+  LinearCase linear{m,  form.rows, form.columns, activation, stored.numbers(WeightType::f32, false),
                     {}, {}};
   if (m > 8) linear.weight = decode(activation, encode(activation, linear.weight));
-  const std::vector<uint8_t> x =
-      encode(activation, normal_values(random, uint64_t{m} * form.columns));
+  std::vector<float> wide = normal_values(random, uint64_t{m} * form.columns);
+  for (float& value : wide)
+    if (form.rank != 0) value = std::nearbyint(64 * value) / 64;
+  const std::vector<uint8_t> x = encode(activation, wide);
   linear.x = rotated(decode(activation, x), form.rotated, stored.base(), activation);
   const std::vector<uint8_t> bias = encode(activation, normal_values(random, form.rows));
   linear.bias = decode(activation, bias);
   const DeviceArray<uint8_t> device_x(x), device_bias(bias), y(uint64_t{m} * form.rows * 2),
-      workspace(sdnq_workspace(m, device.tensor));
-  if (const char* error = linear_sdnq(device.tensor, activation, device_x.data(),
+      workspace(sdnq_workspace(m, device.tensor)),
+      up(uint64_t{padded_rank(form.rank)} * form.rows * 2),
+      down(uint64_t{padded_rank(form.rank)} * form.columns * 2);
+  const SdnqLowRank part{down.data(), up.data()};
+  if (form.rank != 0) {
+    extend(linear, stored);
+    if (const char* error = lay_out_low_rank(device.tensor, activation, part, nullptr))
+      return error;
+  }
+  if (const char* error = linear_sdnq(device.tensor, part, activation, device_x.data(),
                                       device_bias.data(), y.data(), m, workspace.data(), nullptr))
     return error;
   // scale * sum(q x) and zero * sum(x) exceed their sum.
   const double bound = m <= 8 ? (form.zeros ? 32 : 1) * (form.columns / 32.0 + 16) * 0x1p-24
-                              : form.columns * 0x1p-23;
+                              : linear.columns * 0x1p-23;
   return compare_linear(linear, bound, y.values());
 }
 
@@ -243,6 +284,11 @@ std::vector<Check> sdnq_checks(CheckSize size) {
       {"codebook", integer(4, true), 33, columns, columns / 128, false, true},
       {"rotated", integer(8, false), rows, columns, 1, false, false, false, false, 0, 128},
       {"rotated by fours", integer(5, true), 9, 320, 5, true, false, false, false, 0, 64,
+       RotationKind::fours},
+      {"low rank", integer(4, true), rows, columns, columns / 64, true, false, false, false, 12},
+      {"low rank codebook", integer(4, true), 33, columns, columns / 128, false, true, false, false,
+       32},
+      {"low rank, rotated", integer(8, false), 9, 192, 3, false, false, false, false, 4, 64,
        RotationKind::fours}};
   for (const Form& form : products)
     for (const WeightType activation : {WeightType::f16, WeightType::bf16})

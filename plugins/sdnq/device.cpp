@@ -67,6 +67,31 @@ device::SdnqTensor stored_weight(const SdnqQuantizer& quantizer, const Work& wor
   return tensor;
 }
 
+// Of the low-rank part that the config asks for.
+uint32_t planned_rank(const Scheme& scheme, const sdk::Matrix& matrix) {
+  return narrow(std::min(static_cast<uint64_t>(scheme.rank), matrix.columns));
+}
+
+// A low-rank part as it is planned, filled. Throws PRECIS_UNSUPPORTED for another rank than that.
+device::SdnqLowRank prepared_part(const Work& work, const device::SdnqTensor& tensor,
+                                  kernels::WeightType activation, uint32_t planned,
+                                  const sdk::Parts& packed) {
+  if (tensor.rank == 0) return {};
+  if (tensor.rank != planned)
+    throw sdk::PluginError(PRECIS_UNSUPPORTED,
+                           "the low-rank part has rank " + std::to_string(tensor.rank) +
+                               ", the config asks for " + std::to_string(planned));
+  if (packed.size() != 2)
+    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the packed tensors are not those of the plan");
+  const uint64_t row = device::padded_rank(tensor.rank) * sizeof(uint16_t);
+  plugins::require_bytes(*packed[0], row * tensor.columns);
+  plugins::require_bytes(*packed[1], row * tensor.rows);
+  const device::SdnqLowRank part{work.data<void>(*packed[0], "the planned down"),
+                                 work.data<void>(*packed[1], "the planned up")};
+  require_launched(device::lay_out_low_rank(tensor, activation, part, work.stream()));
+  return part;
+}
+
 class Sdnq final : public BackEnd<SdnqQuantizer> {
  public:
   void check(const SdnqQuantizer& quantizer, const precis_param& param) const override {
@@ -91,27 +116,32 @@ class Sdnq final : public BackEnd<SdnqQuantizer> {
                     const precis_param& param, sdk::PlanWriter& plan) const override {
     check(quantizer, param);
     const Scheme scheme = quantizer.scheme_of(param);
-    if (scheme.rank != 0)
-      throw sdk::PluginError(PRECIS_UNSUPPORTED,
-                             "on a device weights with a low-rank part are decoded");
-    const uint64_t columns = sdk::matrix(param).columns;
-    if (rotation_of(scheme, columns).size != 0)
-      plan.workspace(numbers_bytes(static_cast<uint64_t>(options.max_rows), columns));
+    const sdk::Matrix matrix = sdk::matrix(param);
+    const uint32_t rank = planned_rank(scheme, matrix);
+    plan.workspace(device::sdnq_workspace(static_cast<uint64_t>(options.max_rows), matrix.columns,
+                                          rank, rotation_of(scheme, matrix.columns).size != 0));
+    if (rank == 0) return;
+    const int64_t padded = device::padded_rank(rank);
+    plan.add_numbers("down", options.activation, {padded, static_cast<int64_t>(matrix.columns)});
+    plan.add_numbers("up", options.activation, {static_cast<int64_t>(matrix.rows), padded});
   }
 
   std::unique_ptr<sdk::Linear> prepare(const SdnqQuantizer& quantizer, const Work& work,
                                        const precis_linear_options& options,
                                        const sdk::ConstParts& parts,
-                                       const sdk::Parts&) const override {
+                                       const sdk::Parts& packed) const override {
     check(quantizer, work.param());
     quantizer.check_parts(work.param(), parts);
     const device::SdnqTensor tensor = stored_weight(quantizer, work, parts);
     if (const char* error = device::check_sdnq_product(tensor))
       throw sdk::PluginError(PRECIS_UNSUPPORTED, error);
-    return device_product(options, work, [tensor](const ProductArguments& a) -> const char* {
+    const device::SdnqLowRank part =
+        prepared_part(work, tensor, plugins::weight_type(options.activation),
+                      planned_rank(quantizer.scheme_of(work.param()), work.matrix()), packed);
+    return device_product(options, work, [tensor, part](const ProductArguments& a) -> const char* {
       a.require_workspace(device::sdnq_workspace(a.m, tensor));
-      return device::linear_sdnq(tensor, a.activation, a.x, a.bias, a.y, a.m, a.call.workspace,
-                                 a.call.stream);
+      return device::linear_sdnq(tensor, part, a.activation, a.x, a.bias, a.y, a.m,
+                                 a.call.workspace, a.call.stream);
     });
   }
 };

@@ -24,7 +24,6 @@ DeviceCase sdnq(const Form& form) {
       0x1p-6,
       false};
   on.devices_multiply = true;
-  on.multiplies = form.rank == 0;
   on.stored = [=](precis_dtype dtype) {
     std::vector<OwnedTensor> parts;
     const int64_t bytes = kRows * kColumns * form.bits / 8;
