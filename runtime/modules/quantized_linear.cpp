@@ -126,10 +126,17 @@ Result<QuantizedLinear::Product> QuantizedLinear::make_product(at::ScalarType ac
   const at::Tensor workspace = empty_bytes(plan->workspace_bytes, device);
   const AbiTensors abi_parts(weight().specs, parts, where.device);
   const AbiTensors abi_packed(plan->packed, packed, where.device);
-  PRECIS_ASSIGN(product.linear, Linear::prepare(weight().quantizer, options, weight().param,
-                                                {abi_parts.const_pointers(), abi_parts.count()},
-                                                {abi_packed.pointers(), abi_packed.count()},
-                                                bytes_of(workspace), where.stream));
+  auto linear = Linear::prepare(
+      weight().quantizer, options, weight().param, {abi_parts.const_pointers(), abi_parts.count()},
+      {abi_packed.pointers(), abi_packed.count()}, bytes_of(workspace), where.stream);
+  if (!linear.ok()) {
+    // Or none for what stands in the parts, which the plan does not see.
+    if (linear.error().code() != ErrorCode::unsupported) return std::move(linear).error();
+    product.packed.clear();
+    product.workspace_bytes = 0;
+    return product;
+  }
+  product.linear = std::move(linear).value();
   return product;
 }
 
