@@ -63,9 +63,8 @@ TEST(Activations, RowsOfZerosStayZero) {
       activation_kernels(Isa::baseline)
           .round(rounding, type, x.data(), kColumns, 1, kColumns,
                  in_own_dtype(rounding.rule) ? type : WeightType::f32, out.data());
-      const uint64_t numbers = in_own_dtype(rounding.rule) && type != WeightType::f32
-                                   ? kColumns / 2
-                                   : kColumns;
+      const uint64_t numbers =
+          in_own_dtype(rounding.rule) && type != WeightType::f32 ? kColumns / 2 : kColumns;
       for (uint64_t i = 0; i < numbers; ++i)
         ASSERT_EQ(out[i], 0.0f) << "rule " << static_cast<int>(rounding.rule);
     }
