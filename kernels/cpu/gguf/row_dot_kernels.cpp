@@ -6,9 +6,11 @@
 #if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
 #include "kernels/cpu/gguf/block_rows_avx512.h"
 #include "kernels/cpu/gguf/k_rows_avx512.h"
+#include "kernels/cpu/gguf/pair_rows_avx512.h"
 #elif defined(PRECIS_ROW_DOT)
 #include "kernels/cpu/gguf/block_rows_avx2.h"
 #include "kernels/cpu/gguf/k_rows_avx2.h"
+#include "kernels/cpu/gguf/pair_rows_avx2.h"
 #endif
 
 namespace precis::kernels {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/linear/output.h"
 #include "kernels/cpu/linear/tile_shape.h"
 
 namespace precis::kernels {
@@ -56,6 +57,19 @@ inline void fill_scales(const LinearWeight& weight, const Block& block, uint64_t
     float* minimums = block.minimums + row * kScaleStride;
     std::fill(minimums + filled, minimums + padded_count, 0.0f);
   }
+}
+
+inline void write_block(const PreparedActivations& x, const Block& block, uint64_t first_row,
+                        uint64_t x_end, const LinearOutput& y) {
+  const auto* sums = reinterpret_cast<const float*>(block.sums);
+  with_type(x.source.type, [&](auto tag) {
+    for (uint64_t i = block.x_begin; i < x_end; ++i) {
+      float values[kBlockRows];
+      for (uint64_t row = 0; row < block.rows; ++row)
+        values[row] = sums[row * kSumsStride + i - block.x_begin];
+      write_row<decltype(tag)>(y, i, first_row, values, block.rows);
+    }
+  });
 }
 
 // As many as the tile has room for: reading few bytes of each of many rows waits for memory.

@@ -11,7 +11,6 @@
 #include <type_traits>
 
 #include "kernels/cpu/linear/block.h"
-#include "kernels/cpu/linear/output.h"
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -81,10 +80,8 @@ void multiply_int8_rows(Strips& strips, const LinearWeight& weight, const Prepar
     const uint64_t end = std::min(weight.in_features, begin + kColumns);
     fill_tile<Element>(block, begin, end, [&](uint64_t row, Element* out) {
       const int8_t* codes = weight.codes + (first_row + row) * weight.in_features;
-      for (uint64_t i = begin; i < end; ++i) {
-        const auto flipped = static_cast<int8_t>(static_cast<uint8_t>(codes[i]) ^ DotBytes::kFlip);
-        out[i - begin] = static_cast<Element>(flipped);
-      }
+      for (uint64_t i = begin; i < end; ++i)
+        out[i - begin] = static_cast<Element>(static_cast<int8_t>(codes[i] ^ DotBytes::kFlip));
     });
     strips.template multiply<DotBytes>(x, block, begin, round_up(end - begin, kColumnPad));
   }
@@ -140,19 +137,6 @@ void multiply_int8_blocks(Strips& strips, const LinearWeight& weight, const Prep
     else
       strips.template multiply_blocks<kBlock, false>(x, block, begin, columns);
   }
-}
-
-inline void write_block(const PreparedActivations& x, const Block& block, uint64_t first_row,
-                        uint64_t x_end, const LinearOutput& y) {
-  const auto* sums = reinterpret_cast<const float*>(block.sums);
-  with_type(x.source.type, [&](auto tag) {
-    for (uint64_t i = block.x_begin; i < x_end; ++i) {
-      float values[kBlockRows];
-      for (uint64_t row = 0; row < block.rows; ++row)
-        values[row] = sums[row * kSumsStride + i - block.x_begin];
-      write_row<decltype(tag)>(y, i, first_row, values, block.rows);
-    }
-  });
 }
 
 template <typename Strips>
