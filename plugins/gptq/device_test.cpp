@@ -25,7 +25,7 @@ TEST(GptqOnDevice, GroupsAndZeroPoints) {
 
 // Parts of a checkpoint whose groups' columns are scattered; the rounding to float16 of weights and
 // of y on top of the order of sums.
-DeviceCase in_order_of_activation(int64_t bits, const std::string& format) {
+DeviceCase in_order_of_activation(int64_t bits, const std::string& format, bool same_size = true) {
   constexpr int64_t kRows = 64, kColumns = 320, kGroup = 64, kGroups = kColumns / kGroup;
   DeviceCase on = gptq(R"("desc_act": true, "group_size": 64, "bits": )" + std::to_string(bits) +
                            R"(, "checkpoint_format": ")" + format + R"(")",
@@ -38,6 +38,7 @@ DeviceCase in_order_of_activation(int64_t bits, const std::string& format) {
     parts.push_back(random_part({PRECIS_TYPE_FLOAT, 16, 1}, {kGroups, kRows}));
     std::vector<int32_t> groups;
     for (int64_t i = 0; i < kColumns; ++i) groups.push_back(static_cast<int32_t>(i * 3 % kGroups));
+    if (!same_size) groups[0] = 1;
     const auto* bytes = reinterpret_cast<const uint8_t*>(groups.data());
     parts.push_back(random_part(int32, {kColumns}));
     parts.back().assign({bytes, bytes + groups.size() * sizeof(int32_t)});
@@ -51,6 +52,11 @@ TEST(GptqOnDevice, ColumnsInOrderOfActivation) {
     expect_device_as_cpu(in_order_of_activation(bits, "gptq"));
   for (const int64_t bits : {3, 4, 5, 8})
     expect_device_as_cpu(in_order_of_activation(bits, "gptq_p"));
+}
+
+TEST(GptqOnDevice, GroupsOfSeveralSizes) {
+  expect_product_refused(in_order_of_activation(4, "gptq", false),
+                         "products on a device: all groups of g_idx have group_size columns");
 }
 
 TEST(GptqOnDevice, OtherDevices) {

@@ -373,6 +373,15 @@ void expect_encoding_refused(const DeviceCase& on, const std::string& message) {
   EXPECT_EQ(call.answer.message, message);
 }
 
+void expect_product_refused(const DeviceCase& on, const std::string& message) {
+  PluginOnDevice plugin(on.method, on.config);
+  Weight weight(WeightType::f16, on.rows, on.columns);
+  std::vector<OwnedTensor> parts = on.stored(weight.param.dtype);
+  const auto prepared = prepare(plugin, weight, parts, WeightType::f16, kExecutor);
+  EXPECT_EQ(prepared->answer.status, PRECIS_UNSUPPORTED);
+  EXPECT_EQ(prepared->answer.message, message);
+}
+
 void expect_other_devices_refused(const DeviceCase& on) {
   PluginOnDevice plugin(on.method, on.config);
   Weight weight(WeightType::f16, on.rows, on.columns);

@@ -95,6 +95,9 @@ OwnedTensor random_part(precis_dtype dtype, std::vector<int64_t> shape);
 // message, and a tensor on another device by forward.
 void expect_other_devices_refused(const DeviceCase& on);
 
+// Where there is no product for what stands in the parts, preparing it says so.
+void expect_product_refused(const DeviceCase& on, const std::string& message);
+
 // Where there is no kernel that encodes, quantize says so.
 void expect_encoding_refused(
     const DeviceCase& on,
