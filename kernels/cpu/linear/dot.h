@@ -171,7 +171,7 @@ struct DotBytes {
     sums += vpaddq_s32(vmull_s16(vget_low_s16(pairs), vget_low_s16(numbers)),
                        vmull_high_s16(pairs, numbers));
 #else
-    sums += (weight & 0xffff) * (x << 16 >> 16) + (weight >> 16) * (x >> 16);
+    sums += (weight << 16 >> 16) * (x << 16 >> 16) + (weight >> 16) * (x >> 16);
 #endif
   }
 };
