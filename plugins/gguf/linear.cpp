@@ -16,7 +16,7 @@ const Entry* find(std::span<const Entry> entries, std::string_view name) {
 
 // So many rows of x are multiplied faster by the numbers as they are stored, in float, than as
 // integers.
-constexpr int64_t kFewRows = 8;
+constexpr int64_t kRowsInFloat = 8;
 
 class FewOrManyRows final : public sdk::Linear {
  public:
@@ -24,7 +24,7 @@ class FewOrManyRows final : public sdk::Linear {
       : few_(std::move(few)), many_(std::move(many)) {}
   void forward(const precis_call& call, const precis_tensor& x, const precis_tensor* bias,
                precis_tensor& y) const override {
-    const bool is_few = x.view.ndim == 2 && x.view.shape[0] <= kFewRows;
+    const bool is_few = x.view.ndim == 2 && x.view.shape[0] <= kRowsInFloat;
     (is_few ? few_ : many_)->forward(call, x, bias, y);
   }
 

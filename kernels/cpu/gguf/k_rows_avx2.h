@@ -10,14 +10,7 @@ inline namespace PRECIS_ISA {
 struct SubBlocks {
   __m256 scales, minimums;  // minimums: negated
   explicit SubBlocks(const uint8_t* block) {
-    // The four words of SubBlockCodes.
-    const __m128i header = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block));
-    const __m128i high =
-        _mm_srlv_epi32(_mm_shuffle_epi32(header, 0b10'10'01'01), _mm_setr_epi32(0, 2, 0, 2));
-    const __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(header, 0xff), _mm_setr_epi32(0, 0, 0, 4));
-    const __m128i bytes = _mm_or_si128(
-        _mm_and_si128(high, _mm_setr_epi32(0x3f3f3f3f, 0x30303030, 0x3f3f3f3f, 0x30303030)),
-        _mm_and_si128(low, _mm_setr_epi32(0, 0x0f0f0f0f, 0, 0x0f0f0f0f)));
+    const __m128i bytes = sub_block_codes(block);
     const auto numbers = [](__m128i codes, float factor) {
       return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes)), _mm256_set1_ps(factor));
     };

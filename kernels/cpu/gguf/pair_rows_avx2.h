@@ -92,15 +92,8 @@ struct Q3KRow {
     }
     block += kBytes;
   }
-  // Six bits each: four in halves of eight bytes, two in a quarter of a byte.
   void sub_block_scales(float* scales) const {
-    const uint64_t nibbles = load_u32(block + 96) | uint64_t{load_u32(block + 100)} << 32;
-    const __m128i low =
-        _mm_set_epi64x(static_cast<int64_t>(nibbles >> 4), static_cast<int64_t>(nibbles));
-    const __m128i high = _mm_srlv_epi32(_mm_set1_epi32(static_cast<int>(load_u32(block + 104))),
-                                        _mm_setr_epi32(0, 2, 4, 6));
-    const __m128i codes = _mm_or_si128(_mm_and_si128(low, _mm_set1_epi8(15)),
-                                       _mm_slli_epi16(_mm_and_si128(high, _mm_set1_epi8(3)), 4));
+    const __m128i codes = sixteen_scale_codes(block + 96);
     const __m128i centred = _mm_sub_epi8(codes, _mm_set1_epi8(32));
     const __m256 factor = _mm256_set1_ps(load_half(block + 108));
     const auto store = [&](__m128i eight, float* to) {

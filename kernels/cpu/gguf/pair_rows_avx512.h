@@ -85,15 +85,8 @@ struct Q3KRow {
              _mm512_extractf32x4_ps(scales, 3), to);
     block += kBytes;
   }
-  // Six bits each: four in halves of eight bytes, two in a quarter of a byte.
   __m512 sub_block_scales() const {
-    const uint64_t nibbles = load_u32(block + 96) | uint64_t{load_u32(block + 100)} << 32;
-    const __m128i low =
-        _mm_set_epi64x(static_cast<int64_t>(nibbles >> 4), static_cast<int64_t>(nibbles));
-    const __m128i high = _mm_srlv_epi32(_mm_set1_epi32(static_cast<int>(load_u32(block + 104))),
-                                        _mm_setr_epi32(0, 2, 4, 6));
-    const __m128i codes = _mm_or_si128(_mm_and_si128(low, _mm_set1_epi8(15)),
-                                       _mm_slli_epi16(_mm_and_si128(high, _mm_set1_epi8(3)), 4));
+    const __m128i codes = sixteen_scale_codes(block + 96);
     const __m512i numbers = _mm512_sub_epi32(_mm512_cvtepu8_epi32(codes), _mm512_set1_epi32(32));
     return _mm512_mul_ps(_mm512_cvtepi32_ps(numbers), _mm512_set1_ps(load_half(block + 108)));
   }

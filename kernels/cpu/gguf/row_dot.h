@@ -30,6 +30,29 @@ inline constexpr ColumnOrder kSubBlockPlanes = column_order([](uint64_t vector, 
   return 64 * (word / 16) + 32 * (vector % 2) + 2 * (word % 16) + vector / 2;
 });
 
+// The codes of Q4_K's and Q5_K's 8 scales, then of the 8 minimums, from the four words of
+// SubBlockCodes.
+inline __m128i sub_block_codes(const uint8_t* block) {
+  const __m128i header = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block));
+  const __m128i high =
+      _mm_srlv_epi32(_mm_shuffle_epi32(header, 0b10'10'01'01), _mm_setr_epi32(0, 2, 0, 2));
+  const __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(header, 0xff), _mm_setr_epi32(0, 0, 0, 4));
+  return _mm_or_si128(
+      _mm_and_si128(high, _mm_setr_epi32(0x3f3f3f3f, 0x30303030, 0x3f3f3f3f, 0x30303030)),
+      _mm_and_si128(low, _mm_setr_epi32(0, 0x0f0f0f0f, 0, 0x0f0f0f0f)));
+}
+// The codes of Q3_K's scales, of six bits: four in halves of eight bytes, two in a quarter of a
+// byte.
+inline __m128i sixteen_scale_codes(const uint8_t* packed) {
+  const uint64_t nibbles = load_u32(packed) | uint64_t{load_u32(packed + 4)} << 32;
+  const __m128i low =
+      _mm_set_epi64x(static_cast<int64_t>(nibbles >> 4), static_cast<int64_t>(nibbles));
+  const __m128i high = _mm_srlv_epi32(_mm_set1_epi32(static_cast<int>(load_u32(packed + 8))),
+                                      _mm_setr_epi32(0, 2, 4, 6));
+  return _mm_or_si128(_mm_and_si128(low, _mm_set1_epi8(15)),
+                      _mm_slli_epi16(_mm_and_si128(high, _mm_set1_epi8(3)), 4));
+}
+
 #if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
 // Four times 16 bytes, kBytes apart.
 template <uint64_t kBytes>
