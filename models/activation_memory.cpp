@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/config.h"
+#include "runtime/modules/widened_products.h"
 
 namespace precis::models {
 namespace {
@@ -18,13 +19,15 @@ double size(const json& config, const char* key, int64_t fallback) {
 
 // In doubles, which do not overflow.
 struct Sizes {
-  Sizes(const Workload& work, int64_t element_size)
+  Sizes(const Workload& work, at::ScalarType dtype)
       : batch(static_cast<double>(work.batch)),
         tokens(static_cast<double>(work.tokens)),
         text(static_cast<double>(work.text_tokens)),
         pixels(static_cast<double>(work.pixels)),
-        element(static_cast<double>(element_size)) {}
+        element(static_cast<double>(c10::elementSize(dtype))),
+        widened(is_widened(dtype)) {}
   double batch, tokens, text, pixels, element;
+  bool widened;  // convolutions take float32 copies
   bool half() const { return element < 4; }
 };
 
@@ -89,11 +92,12 @@ double pixart(const json& config, const Sizes& n) {
 // Every up block but the last doubles the sides.
 double decoder(const json& config, const Sizes& n) {
   const auto channels = config_value<std::vector<int64_t>>(config, "block_out_channels", {64});
+  const double tensors = n.widened ? 8.1 : 4.6;
   double most = 0, pixels = n.pixels;
   for (std::size_t i = channels.size(); i-- > 0; pixels *= 4) {
     const auto before = static_cast<double>(channels[std::min(i + 1, channels.size() - 1)]);
     const auto width = std::max(before, static_cast<double>(channels[i]));
-    most = std::max(most, 4.6 * pixels * width * n.element);
+    most = std::max(most, tensors * pixels * width * n.element);
   }
   return n.batch * most;
 }
@@ -119,10 +123,11 @@ constexpr std::array kClasses = {
 }  // namespace
 
 std::optional<double> activation_bytes(const std::string& class_name, const json& config,
-                                       const Workload& work, int64_t element_size) {
+                                       const Workload& work, at::ScalarType dtype) {
   for (const NetworkClass& kind : kClasses) {
     if (kind.name != class_name) continue;
-    return kind.bytes(config, Sizes(work, element_size));
+    const double widening = is_widened(dtype) ? static_cast<double>(kWideningBytes) : 0;
+    return kind.bytes(config, Sizes(work, dtype)) + widening;
   }
   return std::nullopt;
 }

@@ -1,6 +1,8 @@
 // What networks need in memory beside their weights while they run, known before they do.
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -17,9 +19,9 @@ struct Workload {
 };
 
 // Bytes of activations alive at once, at most and at most half as much again as it takes; nothing
-// for a class that is not known. config: config.json of the network. element_size: bytes of the
-// dtype it works in. Error: std::invalid_argument naming the key of config.json.
+// for a class that is not known. config: config.json of the network. dtype: that it works in, on
+// this machine's CPU. Error: std::invalid_argument naming the key of config.json.
 std::optional<double> activation_bytes(const std::string& class_name, const nlohmann::json& config,
-                                       const Workload& work, int64_t element_size);
+                                       const Workload& work, at::ScalarType dtype);
 
 }  // namespace precis::models

@@ -127,7 +127,7 @@ Result<std::unique_ptr<Pipeline>> Pipeline::make(const std::filesystem::path& di
     for (const Component& component : checkpoint.components) {
       pipeline->configs_[component.name] = component.config;
     }
-    pipeline->element_size_ = static_cast<int64_t>(c10::elementSize(options.dtype));
+    pipeline->dtype_ = options.dtype;
     pipeline->device_ = loader.device();
     pipeline->peak_weight_bytes_ = loader.peak_weight_bytes();
     pipeline->made_weight_bytes_ = loader.made_weight_bytes();
@@ -156,7 +156,7 @@ Result<uint64_t> Pipeline::activation_bytes(const GenerateOptions& options) cons
       for (const ComponentReport& component : components_) {
         if (component.name != name) continue;
         const auto bytes =
-            models::activation_bytes(component.class_name, configs_.at(name), work, element_size_);
+            models::activation_bytes(component.class_name, configs_.at(name), work, dtype_);
         most = std::max(most, bytes.value_or(0));
       }
     }

@@ -121,7 +121,7 @@ class Pipeline {
 
   std::vector<ComponentReport> components_;
   std::map<std::string, nlohmann::json> configs_;  // by component
-  int64_t element_size_ = 4;                       // bytes of the dtype that networks work in
+  at::ScalarType dtype_ = at::kFloat;              // that networks work in
   at::Device device_ = at::kCPU;
   uint64_t peak_weight_bytes_ = 0, made_weight_bytes_ = 0;
   std::shared_ptr<Turns> turns_;

@@ -6,7 +6,7 @@ namespace precis::models {
 
 Conv2d::Conv2d(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
                int64_t padding, bool bias)
-    : stride_(stride), padding_(padding) {
+    : options_(Conv2dOptions(in_channels, out_channels, kernel).stride(stride).padding(padding)) {
   weight_ = uninitialised(*this, "weight", {out_channels, in_channels, kernel, kernel});
   if (bias) bias_ = uninitialised(*this, "bias", {out_channels});
 }

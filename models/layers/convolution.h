@@ -3,6 +3,8 @@
 
 #include <torch/nn/module.h>
 
+#include "runtime/modules/widened_products.h"
+
 namespace precis::models {
 
 // "weight" [out_channels, in_channels, kernel, kernel], "bias" [out_channels].
@@ -12,11 +14,11 @@ class Conv2d : public torch::nn::Module {
          int64_t padding = 0, bool bias = true);
   // x: [batch, in_channels, height, width].
   at::Tensor operator()(const at::Tensor& x) {
-    return at::conv2d(x, weight_, bias_, stride_, padding_);
+    return widening_conv2d(x, weight_, bias_, options_);
   }
 
  private:
-  int64_t stride_, padding_;
+  Conv2dOptions options_;
   at::Tensor weight_, bias_;
 };
 

@@ -11,6 +11,7 @@
 #include "models/layers/attention.h"
 #include "models/layers/module_path.h"
 #include "models/layers/rotary.h"
+#include "runtime/modules/widened_products.h"
 
 namespace precis::models {
 namespace {
@@ -192,7 +193,7 @@ void LlamaDecoder::run_stage(std::size_t stage, Activations& activations) {
 
 at::Tensor LlamaDecoder::logits(const at::Tensor& x) const {
   const auto normed = (*norm_)(x);
-  return head_ ? (*head_)(normed) : at::linear(normed, embedding_->weight());
+  return head_ ? (*head_)(normed) : widening_linear(normed, embedding_->weight(), {});
 }
 
 at::Tensor LlamaDecoder::forward(const at::Tensor& token_ids, KeyValueCache* cache) {

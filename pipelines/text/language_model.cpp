@@ -55,7 +55,7 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::from_pretrained(
     const nlohmann::json& config = checkpoint.components.front().config;
     result->tokenizer_ = loader.tokenizer("");
     result->config_ = config;
-    result->element_size_ = static_cast<int64_t>(c10::elementSize(options.dtype));
+    result->dtype_ = options.dtype;
     result->context_ = models::config_size(config, "max_position_embeddings", 2048);
     result->end_ids_ = end_ids(config);
     result->decoder_ = loader.network<models::LlamaDecoder>("", /*partial=*/false);
@@ -71,7 +71,7 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::from_pretrained(
 Status LanguageModel::check_memory(int64_t tokens) const {
   if (!device_.is_cpu()) return {};
   const auto activations =
-      models::activation_bytes("LlamaForCausalLM", config_, {.tokens = tokens}, element_size_);
+      models::activation_bytes("LlamaForCausalLM", config_, {.tokens = tokens}, dtype_);
   const auto available = available_memory_bytes();
   if (!available || *activations <= static_cast<double>(*available)) return {};
   return Error(

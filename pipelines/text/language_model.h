@@ -76,7 +76,7 @@ class LanguageModel {
   nlohmann::json config_;  // config.json
   at::Device device_ = at::kCPU;
   int64_t context_ = 0;
-  int64_t element_size_ = 4;  // bytes of the dtype that the decoder works in
+  at::ScalarType dtype_ = at::kFloat;  // that the decoder works in
   std::vector<int64_t> end_ids_;
   ComponentReport report_;
 };

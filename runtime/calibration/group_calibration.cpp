@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "runtime/modules/widened_products.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis {
@@ -47,7 +48,7 @@ Status GroupCalibration::flush() {
   PRECIS_ASSIGN(const DType dtype, dtype_of(rows.scalar_type()));
   PRECIS_TRY(statistics_.observe(dtype, bytes_of(rows), rows.size(0)));
   for (std::size_t i = 0; i < group_->size(); ++i) {
-    const at::Tensor outputs = at::linear(rows, (*group_)[i].linear->float_weight());
+    const at::Tensor outputs = widening_linear(rows, (*group_)[i].linear->float_weight(), {});
     output_squares_[i] += outputs.to(at::kFloat).square().sum(at::kDouble).item<double>();
   }
   return {};

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "runtime/modules/quantized_linear.h"
+#include "runtime/modules/widened_products.h"
 
 namespace precis {
 
@@ -16,7 +17,7 @@ ObservedLinear::ObservedLinear(Param param, torch::Tensor weight, torch::Tensor 
 
 torch::Tensor ObservedLinear::forward(const torch::Tensor& x) {
   if (observer_) observer_(*this, x);
-  return at::linear(x, weight_, bias_);
+  return widening_linear(x, weight_, bias_);
 }
 
 void ObservedLinear::restore(const ModuleSite& site, at::ScalarType dtype) const {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "runtime/modules/quantized_layer.h"
+#include "runtime/modules/widened_products.h"
 #include "runtime/modules/without_weights.h"
 #include "runtime/offload/mapped_tensor.h"
 
@@ -54,8 +55,14 @@ torch::Tensor AnyLayer::operator()(const torch::Tensor& input) const {
 
 torch::Tensor AnyLayer::call(torch::nn::Module& child, const torch::Tensor& input) const {
   if (auto* layer = child.as<QuantizedLayer>()) return layer->forward(input);
-  if (auto* layer = child.as<torch::nn::LinearImpl>()) return layer->forward(input);
-  if (auto* layer = child.as<torch::nn::Conv2dImpl>()) return layer->forward(input);
+  if (auto* layer = child.as<torch::nn::LinearImpl>())
+    return widening_linear(input, layer->weight, layer->bias);
+  if (auto* layer = child.as<torch::nn::Conv2dImpl>()) {
+    const bool zeros =
+        std::holds_alternative<torch::enumtype::kZeros>(layer->options.padding_mode());
+    return zeros ? widening_conv2d(input, layer->weight, layer->bias, layer->options)
+                 : layer->forward(input);
+  }
   if (auto* layer = child.as<torch::nn::EmbeddingImpl>()) return layer->forward(input);
   TORCH_CHECK(false, "AnyLayer: child '", name_, "' of ", parent_->name(), " is a ", child.name(),
               ", which is neither a Linear, Conv2d or Embedding nor a quantized one");

@@ -1,9 +1,9 @@
 #include "runtime/modules/quantized_conv2d.h"
 
 #include <ATen/ATen.h>
-#include <torch/nn/functional/conv.h>
 
 #include "runtime/modules/module_tree.h"
+#include "runtime/modules/widened_products.h"
 
 namespace precis {
 
@@ -18,13 +18,7 @@ torch::Tensor QuantizedConv2d::forward(const torch::Tensor& x) {
   const at::NoGradGuard no_grad;
   const torch::Tensor weight = dequantized_weight().to(x.scalar_type());
   const torch::Tensor bias = bias_.defined() ? bias_.to(x.scalar_type()) : bias_;
-  return torch::nn::functional::conv2d(x, weight,
-                                       torch::nn::functional::Conv2dFuncOptions()
-                                           .bias(bias)
-                                           .stride(options_.stride())
-                                           .padding(options_.padding())
-                                           .dilation(options_.dilation())
-                                           .groups(options_.groups()));
+  return widening_conv2d(x, weight, bias, options_);
 }
 
 void QuantizedConv2d::restore(const ModuleSite& site, at::ScalarType dtype) const {

@@ -6,6 +6,7 @@
 
 #include "core/abi/views.h"
 #include "runtime/modules/module_tree.h"
+#include "runtime/modules/widened_products.h"
 #include "runtime/tensor/device.h"
 #include "runtime/tensor/tensor_adapter.h"
 
@@ -170,7 +171,7 @@ void QuantizedLinear::multiply_decoded(const torch::Tensor& x, const torch::Tens
     const torch::Tensor decoded =
         value_or_throw(weight().decode_rows(begin, rows)).to(x.scalar_type());
     y.narrow(1, begin, rows)
-        .copy_(at::linear(x, decoded, bias.defined() ? bias.narrow(0, begin, rows) : bias));
+        .copy_(widening_linear(x, decoded, bias.defined() ? bias.narrow(0, begin, rows) : bias));
   }
 }
 
