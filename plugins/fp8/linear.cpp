@@ -46,6 +46,7 @@ std::unique_ptr<sdk::Linear> make_product(const precis_linear_options& options,
   weight.in_features = matrix.columns;
   weight.decode_floats = kernels::fp8_kernels(kernels::current_isa()).decode_floats;
   stored.out_type = plugins::decoded_type(weight.arithmetic);
+  weight.row_dot = kernels::fp8_linear_kernels(kernels::current_isa()).row_dot(stored);
   auto product = std::make_unique<plugins::Product<kernels::Fp8Product>>(inner, weight, stored);
   if (!rounding) return product;
   return std::make_unique<plugins::RoundedProduct>(options, *rounding, matrix, std::move(product));

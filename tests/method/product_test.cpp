@@ -63,6 +63,41 @@ TEST_P(ProductTest, KeepsNaNAndInfinityInTheirRow) {
   }
 }
 
+// The part that holds a float8 for each weight, or none.
+std::vector<std::byte>* float8_codes(StoredWeight& weight) {
+  for (std::size_t i = 0; i < weight.specs.size(); ++i) {
+    const PartSpec& part = weight.specs[i];
+    if (part.dtype == DType::f8_e4m3fn && part.shape == weight.param.shape)
+      return &weight.memory[i];
+  }
+  return nullptr;
+}
+
+TEST_P(ProductTest, AFloat8ThatIsNoNumberSpoilsItsRowOfTheWeight) {
+  for (const auto& [rows, columns] : GetParam().shapes) {
+    StoredWeight weight = quantized_weight(GetParam().spec, rows, columns);
+    std::vector<std::byte>* codes = float8_codes(weight);
+    if (codes == nullptr) return;
+    const auto spoilt_row = static_cast<std::size_t>(rows / 2);
+    for (const unsigned code : {0x7fu, 0xffu}) {
+      (*codes)[spoilt_row * weight.columns() + weight.columns() - 2] = std::byte(code);
+      for (const DType activation : {DType::f32, DType::bf16}) {
+        for (const std::size_t batch : {1, 2, 7, 40}) {
+          Rows x(activation, batch, weight.columns(),
+                 normal_numbers(batch * weight.columns(), 11, 1.0f));
+          Rows y(activation, batch, weight.rows());
+          ASSERT_TRUE(Product(weight, activation, 64).forward(x, nullptr, y).ok());
+          for (std::size_t i = 0; i < batch; ++i) {
+            const std::vector<float> got = y.row(i);
+            for (std::size_t j = 0; j < got.size(); ++j)
+              ASSERT_EQ(std::isnan(got[j]), j == spoilt_row) << "[" << i << ", " << j << "]";
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(ProductTest, TakesNoRowsAndRefusesTooMany) {
   const auto [rows, columns] = GetParam().shapes.front();
   const StoredWeight weight = quantized_weight(GetParam().spec, rows, columns);

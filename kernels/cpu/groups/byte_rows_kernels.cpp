@@ -46,6 +46,7 @@ struct OffsetBytesOfRow {
 };
 struct Float8OfRow {
   static constexpr float kShift = 0;
+  float nan() const { return nan_of(words); }
   Float8E4M3FNWords words;
 };
 
@@ -53,6 +54,7 @@ template <typename Numbers>
 struct ByteRow {
   static constexpr uint64_t kColumns = kDotColumns,
                             kSumColumns = Numbers::kShift == 0 ? 0 : kDotColumns;
+  static constexpr float kFactor = IsFloat8<Numbers> ? kFloat8Factor : 1.0f;
 
   ByteRow(const ByteRows& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
       : codes(weight.codes + row * weight.columns + begin) {
@@ -64,6 +66,7 @@ struct ByteRow {
     add_bytes(numbers.words, codes, to);
     codes += kDotColumns;
   }
+  float nan() const requires IsFloat8<Numbers> { return numbers.nan(); }
   static void multiply(const void* format, std::span<const uint64_t> rows, const ActivationRows& x,
                        float* sums) {
     multiply_rows<ByteRow>(*static_cast<const ByteRows*>(format), rows, x, sums);
@@ -75,7 +78,7 @@ struct ByteRow {
 
 template <typename Numbers>
 RowDot byte_dot() {
-  return row_dot_of<ByteRow<Numbers>>(byte_columns());
+  return exact(row_dot_of<ByteRow<Numbers>>(byte_columns()));
 }
 
 RowDot row_dot(const ByteRows& weight) {

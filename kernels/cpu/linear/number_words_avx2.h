@@ -1,7 +1,8 @@
 // The numbers that codes of 4 or 8 bits stand for, as vectors of 8 float32.
 #pragma once
 
-#include "kernels/cpu/common/byte_numbers.h"
+#include <limits>
+
 #include "kernels/cpu/common/value_table.h"
 #include "kernels/cpu/linear/dot_sums_avx2.h"
 
@@ -105,27 +106,53 @@ inline __m256i high_nibbles(__m256i bytes) {
   return low_nibbles(_mm256_srli_epi16(bytes, 4));
 }
 
+// The numbers of 16 codes of a byte each, as they come.
+struct Floats16 {
+  __m256 first, last;
+};
+
 // Integers of 8 bits as the numbers that they stand for.
 inline constexpr float kIntegerShift = 0;
 class IntegerWords {
  public:
   // flips: xored to the codes, which makes them signed.
   explicit IntegerWords(uint8_t flips = 0) : flips_(_mm_set1_epi8(static_cast<char>(flips))) {}
-  // Of 8 codes.
-  __m256 load(const uint8_t* codes) const {
+  Floats16 load(const uint8_t* codes) { return {eight(codes), eight(codes + 8)}; }
+
+ private:
+  __m256 eight(const uint8_t* codes) const {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes));
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_xor_si128(bytes, flips_)));
   }
 
- private:
   __m128i flips_;
 };
 
-// float8 e4m3fn.
+// float8 e4m3fn, as float16 with the same bits of exponent: numbers are 1 / kFloat8Factor of what
+// the codes stand for, and those of NaNs are finite: nan_of tells.
+inline constexpr float kFloat8Factor = 256;
 class Float8E4M3FNWords {
  public:
-  __m256 load(const uint8_t* codes) const { return eight_float8_e4m3fn(codes); }
+  Floats16 load(const uint8_t* codes) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+    const __m256i halves = _mm256_and_si256(_mm256_slli_epi16(_mm256_cvtepi8_epi16(bytes), 7),
+                                            _mm256_set1_epi16(static_cast<int16_t>(0xbfff)));
+    // A NaN has the largest magnitude there is.
+    largest_ = _mm_max_epu8(largest_, _mm_and_si128(bytes, _mm_set1_epi8(0x7f)));
+    return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
+            _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
+  }
+  bool loaded_nan() const {
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(largest_, _mm_set1_epi8(0x7f))) != 0;
+  }
+
+ private:
+  __m128i largest_ = _mm_setzero_si128();
 };
+// NaN where a code that was loaded is one whose number is none, else 0.
+inline float nan_of(const Float8E4M3FNWords& words) {
+  return words.loaded_nan() ? std::numeric_limits<float>::quiet_NaN() : 0.0f;
+}
 
 }  // namespace PRECIS_ISA
 }  // namespace precis::kernels

@@ -124,5 +124,11 @@ class IntegerWords {
   __m512i flips_;
 };
 
+// Numbers of Float8E4M3FNWords are what the codes stand for, NaNs too.
+inline constexpr float kFloat8Factor = 1;
+inline float nan_of(const Float8E4M3FNWords&) {
+  return 0;
+}
+
 }  // namespace PRECIS_ISA
 }  // namespace precis::kernels

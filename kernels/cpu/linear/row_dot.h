@@ -51,6 +51,13 @@ inline float dot_floats(const float* a, const float* b, uint64_t count) {
 #endif
 }
 
+// nan() is NaN where a code was one, else 0; a Row's numbers times Row::kFactor are what its codes
+// stand for.
+template <typename Row>
+concept IsFloat8 = requires(const Row row) {
+  row.nan();
+};
+
 // One set of rows. Row(weight, row, begin, end, strip) stands at column `begin` of a row;
 // Row::add(to) hands `to` the numbers of the next Row::kColumns. Where Row::kSumColumns is not 0,
 // strip.offsets has one for so many columns of [begin, end) after that.
@@ -68,6 +75,10 @@ template <typename Row, int kRows, typename Weight, int... kWeight>
     Row walkers[kWeights] = {Row(weight, rows[kWeight], begin, end, strips[kWeight])...};
     for (uint64_t column = begin; column < end; column += Row::kColumns)
       (walkers[kWeight].add(RowSums<kWeight, Sums>{dots, column}), ...);
+    if constexpr (IsFloat8<Row>) {
+      for (int w = 0; w < kWeights; ++w)
+        for (int i = 0; i < kRows; ++i) offsets[w][i] += walkers[w].nan();
+    }
     if constexpr (Row::kSumColumns == 0) continue;
     for (int w = 0; w < kWeights; ++w) {
       for (int i = 0; i < kRows; ++i) {
@@ -77,8 +88,11 @@ template <typename Row, int kRows, typename Weight, int... kWeight>
       }
     }
   }
+  float factor = 1;
+  if constexpr (IsFloat8<Row>) factor = Row::kFactor;
   for (int w = 0; w < kWeights; ++w) {
-    for (int i = 0; i < kRows; ++i) sums[w * x.count + first + i] = dots.sum(w, i) + offsets[w][i];
+    for (int i = 0; i < kRows; ++i)
+      sums[w * x.count + first + i] = dots.sum(w, i) * factor + offsets[w][i];
   }
 }
 
@@ -121,6 +135,11 @@ void multiply_rows(const Weight& weight, std::span<const uint64_t> rows, const A
 template <typename Row>
 constexpr RowDot row_dot_of(const uint8_t* column_order, uint64_t sharing = 1) {
   return {Row::multiply, column_order, Row::kSumColumns, sharing, false, kDotType};
+}
+// Of a format whose decoded values are its numbers times their scales in float32.
+constexpr RowDot exact(RowDot dot) {
+  dot.is_exact = true;
+  return dot;
 }
 // A RowDot with Row<scale_columns>::multiply, or none.
 template <template <int> typename Row>

@@ -92,15 +92,17 @@ template <typename To>
 // The numbers of kCount codes of a byte each, as they come, whose columns stand at `at`. words:
 // IntegerWords or Float8E4M3FNWords.
 template <int kCount, typename Words, typename Dots>
-[[gnu::always_inline]] inline void add_columns(const Words& words, const uint8_t* codes,
-                                               uint64_t at, Dots& dots) {
+[[gnu::always_inline]] inline void add_columns(Words& words, const uint8_t* codes, uint64_t at,
+                                               Dots& dots) {
 #pragma GCC unroll 8
-  for (uint64_t i = 0; i < kCount; i += 16)
-    dots.add(at + i, words.load(codes + i), words.load(codes + i + 8));
+  for (uint64_t i = 0; i < kCount; i += 16) {
+    const Floats16 numbers = words.load(codes + i);
+    dots.add(at + i, numbers.first, numbers.last);
+  }
 }
 // Hands `to` the numbers of twice 64 codes of a byte each, with one scale.
 template <typename Words, typename To>
-[[gnu::always_inline]] inline void add_byte_halves(const Words& words, const uint8_t* first,
+[[gnu::always_inline]] inline void add_byte_halves(Words& words, const uint8_t* first,
                                                    const uint8_t* last, To& to, float scale) {
   auto dots = to.dots();
   add_columns<64>(words, first, 0, dots);
@@ -110,7 +112,7 @@ template <typename Words, typename To>
 }
 // Of 128 codes, with the scales of every kGroup columns, or with none.
 template <int kGroup, typename Words, typename To>
-[[gnu::always_inline]] inline void add_bytes(const Words& words, const uint8_t* codes, To& to,
+[[gnu::always_inline]] inline void add_bytes(Words& words, const uint8_t* codes, To& to,
                                              const float* scales) {
 #pragma GCC unroll 4
   for (uint64_t at = 0; at < kDotColumns; at += kGroup) {
@@ -121,7 +123,7 @@ template <int kGroup, typename Words, typename To>
   }
 }
 template <typename Words, typename To>
-[[gnu::always_inline]] inline void add_bytes(const Words& words, const uint8_t* codes, To& to) {
+[[gnu::always_inline]] inline void add_bytes(Words& words, const uint8_t* codes, To& to) {
   auto dots = to.dots();
   add_columns<kDotColumns>(words, codes, 0, dots);
   to.add(dots);

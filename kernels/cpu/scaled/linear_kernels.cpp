@@ -147,6 +147,7 @@ struct ByteRow {
 template <int kGroup, bool>
 struct Float8Row {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
+  static constexpr float kFactor = kFloat8Factor;
 
   Float8Row(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
             StripScales& strip)
@@ -159,6 +160,7 @@ struct Float8Row {
     codes += kDotColumns;
     scales += kDotColumns / kGroup;
   }
+  float nan() const { return nan_of(words); }
 
   Float8E4M3FNWords words;
   const uint8_t* codes;
@@ -186,7 +188,7 @@ RowDot scaled_row_dot(const ScaledWeight& weight, const uint8_t* column_order) {
   return grouped_row_dot<Rows<Row, true>::template Of>(columns, group, column_order);
 }
 
-RowDot row_dot(const ScaledWeight& weight) {
+RowDot dot_of(const ScaledWeight& weight) {
   if (weight.tile_of != nullptr) return {};
   const NarrowRows& rows = weight.rows;
   if (rows.type == NarrowType::int8 || (rows.type == NarrowType::packed_int && rows.bits == 8))
@@ -208,6 +210,12 @@ RowDot row_dot(const ScaledWeight& weight) {
   if (has_nibble_tiles(weight))
     return scaled_row_dot<NibbleRow>(weight, kNibbleColumns<kLowNibbleFirst>.data());
   return {};
+}
+
+RowDot row_dot(const ScaledWeight& weight) {
+  RowDot dot = dot_of(weight);
+  dot.is_exact = weight.rounding == WeightType::f32 && weight.zero_type == ZeroType::none;
+  return dot;
 }
 #else
 RowDot row_dot(const ScaledWeight&) {
