@@ -154,5 +154,45 @@ inline float nan_of(const Float8E4M3FNWords& words) {
   return words.loaded_nan() ? std::numeric_limits<float>::quiet_NaN() : 0.0f;
 }
 
+// float6 e2m3, four in three bytes, as float16 likewise.
+inline constexpr float kFloat6Factor = 0x1p14f;
+class Float6E2M3Words {
+ public:
+  // Of 32 codes in 24 bytes, each 8 as they come.
+  Numbers32 load(const uint8_t* packed) const {
+    const auto from = [](const uint8_t* bytes) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+    };
+    // The last half from 4 bytes before its codes on: nothing is read past the end.
+    const __m256i bytes = _mm256_set_m128i(from(packed + 8), from(packed));
+    const __m256i first = halves(_mm256_shuffle_epi8(bytes, words_of(0)));
+    const __m256i last = halves(_mm256_shuffle_epi8(bytes, words_of(6)));
+    return {{_mm256_cvtph_ps(_mm256_castsi256_si128(first)),
+             _mm256_cvtph_ps(_mm256_castsi256_si128(last)),
+             _mm256_cvtph_ps(_mm256_extracti128_si256(first, 1)),
+             _mm256_cvtph_ps(_mm256_extracti128_si256(last, 1))}};
+  }
+
+ private:
+  // Words of the two bytes that each of 8 codes of a half lies in, from byte `begin` of it on.
+  static __m256i words_of(char begin) {
+    const auto half = [](char at) {
+      const auto last = static_cast<char>(at + 3);
+      return _mm_setr_epi8(at, at + 1, at, at + 1, at + 1, at + 2, at + 2, -1, last, last + 1, last,
+                           last + 1, last + 1, last + 2, last + 2, -1);
+    };
+    return _mm256_set_m128i(half(begin + 4), half(begin));
+  }
+  // In which codes begin at bits 0, 6, 4 and 2.
+  static __m256i halves(__m256i words) {
+    const __m256i places = _mm256_set1_epi64x(0x0020'0008'0002'0080);
+    const __m256i moved = _mm256_mullo_epi16(words, places);
+    const __m256i magnitudes = _mm256_and_si256(moved, _mm256_set1_epi16(0x0f80));
+    const __m256i signs =
+        _mm256_and_si256(_mm256_slli_epi16(moved, 3), _mm256_set1_epi16(INT16_MIN));
+    return _mm256_or_si256(magnitudes, signs);
+  }
+};
+
 }  // namespace PRECIS_ISA
 }  // namespace precis::kernels

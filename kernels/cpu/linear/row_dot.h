@@ -51,11 +51,15 @@ inline float dot_floats(const float* a, const float* b, uint64_t count) {
 #endif
 }
 
-// nan() is NaN where a code was one, else 0; a Row's numbers times Row::kFactor are what its codes
-// stand for.
+// nan() is NaN where a code was one, else 0.
 template <typename Row>
 concept IsFloat8 = requires(const Row row) {
   row.nan();
+};
+// A Row's numbers times Row::kFactor are what its codes stand for.
+template <typename Row>
+concept HasFactor = requires {
+  Row::kFactor;
 };
 
 // One set of rows. Row(weight, row, begin, end, strip) stands at column `begin` of a row;
@@ -89,7 +93,7 @@ template <typename Row, int kRows, typename Weight, int... kWeight>
     }
   }
   float factor = 1;
-  if constexpr (IsFloat8<Row>) factor = Row::kFactor;
+  if constexpr (HasFactor<Row>) factor = Row::kFactor;
   for (int w = 0; w < kWeights; ++w) {
     for (int i = 0; i < kRows; ++i)
       sums[w * x.count + first + i] = dots.sum(w, i) * factor + offsets[w][i];

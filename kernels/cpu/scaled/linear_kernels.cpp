@@ -116,6 +116,38 @@ struct Float6Row {
   const uint8_t* packed;
   const float* scales;
 };
+const uint8_t* float6_columns() {
+  return kPlaneColumns<kBytePlanes>.data();
+}
+#else
+template <int kGroup, bool>
+struct Float6Row {
+  static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
+  static constexpr float kFactor = kFloat6Factor;
+
+  Float6Row(const ScaledWeight& weight, uint64_t row, uint64_t begin, uint64_t end,
+            StripScales& strip)
+      : packed(codes_at(weight, row) + begin / 4 * 3), scales(strip.scales) {
+    load_strip<kGroup>(weight, row, begin, end, strip.scales);
+  }
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    for (uint64_t at = 0; at < kDotColumns; at += kGroup, ++scales) {
+      auto dots = to.dots();
+#pragma GCC unroll 4
+      for (uint64_t i = 0; i < kGroup; i += 32, packed += 24) dots.add(i, words.load(packed));
+      to.add(dots, _mm256_set1_ps(*scales));
+      to.column += kGroup;
+    }
+  }
+
+  Float6E2M3Words words;
+  const uint8_t* packed;
+  const float* scales;
+};
+const uint8_t* float6_columns() {
+  return nullptr;
+}
 #endif
 
 template <int kGroup, bool kHasZeros>
@@ -196,11 +228,9 @@ RowDot dot_of(const ScaledWeight& weight) {
   if (rows.type == NarrowType::float8_e4m3fn && weight.zero_type == ZeroType::none)
     return grouped_row_dot<Rows<Float8Row, false>::Of>(rows.columns, weight.tiles.columns,
                                                        byte_columns());
-#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
   if (rows.type == NarrowType::float6_e2m3 && weight.zero_type == ZeroType::none)
     return grouped_row_dot<Rows<Float6Row, false>::Of>(rows.columns, weight.tiles.columns,
-                                                       kPlaneColumns<kBytePlanes>.data());
-#endif
+                                                       float6_columns());
   if (rows.type == NarrowType::int4_row_pairs && weight.zero_type == ZeroType::none)
     return grouped_row_dot<Rows<RowPairRow, false>::Of>(rows.columns, weight.tiles.columns,
                                                         kPlaneColumns<kBytePlanes>.data());
