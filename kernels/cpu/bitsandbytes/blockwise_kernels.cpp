@@ -10,6 +10,7 @@
 #include "kernels/cpu/bitsandbytes/blockwise.h"
 #include "kernels/cpu/bitsandbytes/codebooks.h"
 #include "kernels/cpu/common/largest_of_each.h"
+#include "kernels/cpu/common/ranks15.h"
 #include "kernels/cpu/common/value_table.h"
 
 namespace precis::kernels {
@@ -148,6 +149,11 @@ class LaneEncoder {
     const auto ranks = [&](uint64_t i) {
       return _mm256_set_m128i(_mm512_cvtepi32_epi8(rank(i + 16).v),
                               _mm512_cvtepi32_epi8(rank(i).v));
+    };
+    codes_.pack(ranks(0), ranks(32), packed);
+#elif defined(__AVX2__)
+    const auto ranks = [&](uint64_t i) {
+      return low_bytes(rank(i), rank(i + 8), rank(i + 16), rank(i + 24));
     };
     codes_.pack(ranks(0), ranks(32), packed);
 #else

@@ -31,6 +31,18 @@ inline Ints largest_of_each(const Ints (&parts)[kLanes]) {
       _mm512_max_epi32(_mm512_unpacklo_epi64(first, last), _mm512_unpackhi_epi64(first, last));
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   return {_mm512_permutexvar_epi32(order, turned)};
+#elif defined(__AVX2__)
+  const auto pairs = [&](int i) {
+    return _mm256_max_epi32(_mm256_unpacklo_epi32(parts[i].v, parts[i + 1].v),
+                            _mm256_unpackhi_epi32(parts[i].v, parts[i + 1].v));
+  };
+  const auto fours = [&](int i) {
+    const __m256i first = pairs(i), last = pairs(i + 2);
+    return _mm256_max_epi32(_mm256_unpacklo_epi64(first, last), _mm256_unpackhi_epi64(first, last));
+  };
+  const __m256i first = fours(0), last = fours(4);
+  return {_mm256_max_epi32(_mm256_permute2x128_si256(first, last, 0x20),
+                           _mm256_permute2x128_si256(first, last, 0x31))};
 #else
   int32_t largest[kLanes];
   for (int i = 0; i < kLanes; ++i) largest[i] = largest_of(parts[i]);

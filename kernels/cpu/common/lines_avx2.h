@@ -98,6 +98,12 @@ inline void order_streamed() {
 }
 
 // The low byte of each lane.
+// Of 32 numbers below 256.
+inline __m256i low_bytes(Ints a, Ints b, Ints c, Ints d) {
+  const __m256i bytes =
+      _mm256_packus_epi16(_mm256_packus_epi32(a.v, b.v), _mm256_packus_epi32(c.v, d.v));
+  return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
 inline void store_bytes(uint8_t* to, Ints values) {
   const __m256i low = _mm256_and_si256(values.v, _mm256_set1_epi32(0xff));
   const __m128i words =

@@ -5,6 +5,7 @@
 // and scale, most of them for the nearest level.
 #include <array>
 
+#include "kernels/cpu/common/ranks15.h"
 #include "kernels/cpu/gguf/codecs.h"
 #include "kernels/cpu/gguf/lane_search.h"
 #include "kernels/cpu/gguf/positive_search.h"
