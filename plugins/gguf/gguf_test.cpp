@@ -63,7 +63,8 @@ std::vector<ProductCase> products() {
   for (const char* type :
        {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "mxfp4", "f16", "bf16"})
     cases.push_back({std::string("gguf:type=") + type, blocks, sums_of(type)});
-  for (const char* type : {"q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_xs", "tq2_0"})
+  for (const char* type : {"q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_xs", "tq2_0", "tq1_0",
+                           "q1_0", "q2_0", "nvfp4", "iq3_s", "iq3_xxs", "iq2_s"})
     cases.push_back({std::string("gguf:type=") + type, super_blocks, sums_of(type)});
   return cases;
 }

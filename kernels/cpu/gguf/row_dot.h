@@ -30,6 +30,11 @@ inline constexpr ColumnOrder kSubBlockPlanes = column_order([](uint64_t vector, 
   return 64 * (word / 16) + 32 * (vector % 2) + 2 * (word % 16) + vector / 2;
 });
 
+// NVFP4 has 16 columns in 8 bytes, the first 8 in the low halves.
+inline constexpr ColumnOrder kSmallSplitBlocks = column_order([](uint64_t vector, uint64_t word) {
+  return 16 * (word / 4) + 2 * (word % 4) + 8 * (vector % 2) + vector / 2;
+});
+
 // The codes of Q4_K's and Q5_K's 8 scales, then of the 8 minimums, from the four words of
 // SubBlockCodes.
 inline __m128i sub_block_codes(const uint8_t* block) {
