@@ -51,8 +51,15 @@ function(precis_add_isa_sources target)
       add_library(${object} OBJECT "${source}")
       target_include_directories(${object} PRIVATE "${PROJECT_SOURCE_DIR}")
       target_compile_definitions(${object} PRIVATE PRECIS_ISA=${isa})
-      # -O3 whatever the build type: the loops rely on the vectoriser.
-      target_compile_options(${object} PRIVATE ${PRECIS_ISA_FLAGS_${isa}} -O3 -fno-math-errno -fno-trapping-math)
+      # -O3 whatever the build type: the loops rely on the vectoriser. Not under a sanitizer, whose checks of rows that
+      # stand inline in each set of sums take minutes to compile.
+      if(PRECIS_SANITIZE)
+        target_compile_definitions(${object} PRIVATE always_inline=unused)
+        set(optimised -O1)
+      else()
+        set(optimised -O3)
+      endif()
+      target_compile_options(${object} PRIVATE ${PRECIS_ISA_FLAGS_${isa}} ${optimised} -fno-math-errno -fno-trapping-math)
       target_sources(${target} PRIVATE $<TARGET_OBJECTS:${object}>)
     endforeach()
   endforeach()
