@@ -63,7 +63,6 @@ PredictedBytes predict_bytes(torch::nn::Module& network, const ComponentPlan& pl
   }
   const auto in_f32 = kept_in_f32(network);
   PredictedBytes bytes;
-  uint64_t outside = 0;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const TensorPlaces::Place* place = places.of(i);
     if (place == nullptr) continue;
@@ -82,10 +81,10 @@ PredictedBytes predict_bytes(torch::nn::Module& network, const ComponentPlan& pl
     bytes.loaded += held;
     if (tensor.action == Action::quantize || !as_stored) bytes.made += held;
     const auto layer = layers.find(place->name.substr(0, place->name.rfind('.')));
-    (layer == layers.end() ? outside : layer->second) += held;
+    (layer == layers.end() ? bytes.outside_layers : layer->second) += held;
   }
   for (const auto& [path, held] : layers) bytes.streamed = std::max(bytes.streamed, held);
-  bytes.streamed += outside;
+  bytes.streamed += bytes.outside_layers;
   return bytes;
 }
 
@@ -97,8 +96,9 @@ Result<LoadReport> load_weights(torch::nn::Module& network, const Component& com
   load.plan = &plan;
   load.arithmetic = options.arithmetic;
   load.stored_names = stored_names;
-  if (options.on_disk) load.device_map = "disk";
-  if (!options.device.is_cpu()) load.device_map = options.device.str();
+  load.execution_device = options.device;
+  if (options.place == WeightPlace::disk) load.device_map = "disk";
+  if (options.place == WeightPlace::memory) load.device_map = "cpu";
   load.stream = options.stream;
   load.offload_directory = options.offload_directory;
   load.kept_in_f32 = kept_in_f32(network);

@@ -4,6 +4,7 @@
 #include <torch/nn/module.h>
 
 #include "runtime/loading/load.h"
+#include "runtime/offload/device_map.h"
 
 namespace precis::models {
 
@@ -16,17 +17,20 @@ struct WeightOptions {
   // are left alone.
   bool partial = false;
   Arithmetic arithmetic = Arithmetic::library;  // of the quantized layers
+  // Where the weights work, and where they are kept, with `stream`: see the LoadOptions of
+  // load_model.
   at::Device device = at::kCPU;
-  // Weights on the disk: see the LoadOptions of load_model.
-  bool on_disk = false, stream = true;
+  WeightPlace place = WeightPlace::device;
+  bool stream = true;
   std::filesystem::path offload_directory;
 };
 
 struct PredictedBytes {
   uint64_t loaded = 0;       // that load_weights() will make of the network
   uint64_t working_set = 0;  // beside them while one weight is quantized
-  // In memory at most when layers are streamed from the disk: one of them, and what is in no layer.
+  // In memory at most when layers come one after another: one of them, and what is in no layer.
   uint64_t streamed = 0;
+  uint64_t outside_layers = 0;  // of `streamed`, what is in no layer
   uint64_t made = 0;      // of `loaded`: quantized or cast on the way, so not mapped from a file
   uint64_t floating = 0;  // what the network takes in floating point
 };

@@ -54,7 +54,8 @@ ImageDecoder::ImageDecoder(Turn<models::AutoencoderKlDecoder> decoder, const nlo
 }
 
 at::Tensor ImageDecoder::decode(const at::Tensor& latents) {
-  const auto pixels = decoder_->forward(latents / scaling_factor_ + shift_factor_);
+  const auto input = (latents / scaling_factor_ + shift_factor_).to(decoder_.device());
+  const auto pixels = decoder_->forward(input);
   return (pixels * 0.5 + 0.5).clamp(0, 1).to(at::kFloat).contiguous();
 }
 

@@ -11,7 +11,7 @@
 #include "models/load_fused_weights.h"
 #include "models/load_weights.h"
 #include "runtime/modules/module_tree.h"
-#include "runtime/offload/device_map.h"
+#include "runtime/tensor/device.h"
 #include "runtime/tensor/tensor_adapter.h"
 
 namespace precis::pipelines {
@@ -48,10 +48,6 @@ Loader::DefaultDtype::DefaultDtype(at::ScalarType dtype) : previous_(c10::get_de
 
 Loader::DefaultDtype::~DefaultDtype() {
   c10::set_default_dtype(previous_);
-}
-
-at::Device Loader::device() const {
-  return value_or_throw(DeviceMap::parse(options_.device_map)).device();
 }
 
 bool Loader::has(const std::string& name) const {
@@ -117,6 +113,11 @@ const ComponentPlan& Loader::plan_of(const Job& job) const {
 }
 
 void Loader::fill() {
+  for (const auto& [network, name] : ready_) {
+    const ComponentPlace& place = placement_.components.at(name);
+    network->to(place.device);
+    turns_->add(network, place);
+  }
   for (const Job& job : jobs_) fill(job);
   jobs_.clear();
 }
@@ -133,7 +134,7 @@ void Loader::place() {
   for (const ComponentReport& report : reports_) {
     if (report.ready) {
       components.push_back(
-          {report.name, report.loaded_bytes, report.loaded_bytes, "it was given ready"});
+          {report.name, report.loaded_bytes, report.loaded_bytes, 0, "it was given ready"});
     }
   }
   for (const Job& job : jobs_) {
@@ -146,15 +147,32 @@ void Loader::place() {
           "leave fuse_qkv out, or offload \"auto\", which keeps it in memory")};
     }
     const std::string& name = reports_[job.report].name;
-    components.push_back({name, bytes.loaded, bytes.streamed, stays});
+    components.push_back({name, bytes.loaded, bytes.streamed, bytes.outside_layers, stays});
     made[name] = fuses(job) ? bytes.loaded : bytes.made;
     working_set = std::max(working_set, fuses(job) ? bytes.floating : bytes.working_set);
   }
-  placement_ = value_or_throw(place_components(components, options_.device_map, options_.offload,
-                                               options_.max_memory, working_set));
+  PlacementOptions options = placement_options();
+  options.working_set = working_set;
+  placement_ = value_or_throw(place_components(components, options));
   for (const auto& [name, bytes] : made) {
-    if (placement_.components.at(name) == Offload::none) made_weight_bytes_ += bytes;
+    const ComponentPlace& place = placement_.components.at(name);
+    const bool in_memory = place.device.is_cpu() ? place.weights == WeightPlace::device
+                                                 : place.weights == WeightPlace::memory;
+    if (in_memory) made_weight_bytes_ += bytes;
   }
+  for (ComponentReport& report : reports_) {
+    report.device = placement_.components.at(report.name).device;
+    report.offload = placement_.components.at(report.name).offload;
+  }
+}
+
+PlacementOptions Loader::placement_options() const {
+  PlacementOptions options;
+  options.device_map = options_.device_map;
+  options.device = value_or_throw(usable_device(options_.device));
+  options.offload = options_.offload;
+  options.max_memory = options_.max_memory;
+  return options;
 }
 
 // What is quantized on the way to the disk goes there: found out before the work.
@@ -169,14 +187,15 @@ void Loader::fill(const Job& job) {
   ComponentReport& report = reports_[job.report];
   const ComponentPlan& plan = plan_of(job);
   const double started = now();
-  report.offload = placement_.components.at(report.name);
+  const ComponentPlace& place = placement_.components.at(report.name);
   models::WeightOptions options;
   options.dtype = *dtype_of(options_.dtype);
   options.partial = job.partial;
   options.arithmetic = options_.arithmetic;
-  options.on_disk = report.offload != Offload::none;
-  options.device = device();
-  options.stream = report.offload == Offload::sequential;
+  options.device = place.device;
+  options.place = place.weights;
+  // Who takes no turns has nobody to bring in a whole network.
+  options.stream = place.offload == Offload::sequential || !job.takes_turns;
   options.offload_directory = options_.offload_directory;
   const auto load = fuses(job) ? models::load_fused_weights : models::load_weights;
   const auto loaded =
@@ -187,7 +206,7 @@ void Loader::fill(const Job& job) {
   report.source_bytes = loaded.source_bytes;
   report.loaded_bytes = loaded.bytes;
   report.mapped_bytes = loaded.mapped_bytes;
-  if (options.on_disk) turns_->add(job.network, report.offload);
+  turns_->add(job.network, place);
 }
 
 }  // namespace precis::pipelines

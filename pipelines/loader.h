@@ -64,8 +64,10 @@ class Loader {
   std::string pipeline_class() const;
   std::unique_ptr<models::Tokenizer> tokenizer(const std::string& name) const;
   at::ScalarType dtype() const { return options_.dtype; }
-  // That the networks will be on. Throws LoadError where it cannot be used.
-  at::Device device() const;
+  // That the component works on, once place() has chosen.
+  at::Device device_of(const std::string& name) const {
+    return placement_.components.at(name).device;
+  }
 
   // The ready network, else a Network made with (config.json, args...), which load() will fill.
   // partial: the network is a part of the component.
@@ -78,13 +80,13 @@ class Loader {
     if (const auto ready = options_.components.find(name); ready != options_.components.end()) {
       const auto given = std::dynamic_pointer_cast<Network>(ready->second);
       if (given == nullptr) throw wrong_class(name);
-      given->to(device());
       report_ready(*given, report);
+      ready_.emplace_back(given, report.name);
       return given;
     }
     try {
       auto made = std::make_shared<Network>(config(name), std::forward<Args>(args)...);
-      jobs_.push_back({made, partial, reports_.size() - 1});
+      jobs_.push_back({made, partial, /*takes_turns=*/false, reports_.size() - 1});
       return made;
     } catch (const std::invalid_argument& failure) {
       throw LoadError{
@@ -95,18 +97,21 @@ class Loader {
   // The same, taking its turn among the pipeline's networks.
   template <typename Network, typename... Args>
   Turn<Network> turn(const std::string& name, bool partial, Args&&... args) {
-    return {network<Network>(name, partial, std::forward<Args>(args)...), turns_};
+    auto made = network<Network>(name, partial, std::forward<Args>(args)...);
+    if (!reports_.back().ready) jobs_.back().takes_turns = true;
+    return {std::move(made), turns_};
   }
 
-  // Where every network will live. Throws LoadError, out_of_memory when they will not fit
-  // max_memory. Reads no weight.
+  // Where every network will work, and where its weights will be. Throws LoadError: a device that
+  // cannot be used, out_of_memory when they will not fit max_memory. Reads no weight.
   void place();
-  // Fills the networks where place() put them, one weight after another. Throws LoadError.
+  // Fills the networks where place() put them, one weight after another, and moves ready ones
+  // there. Throws LoadError.
   void fill();
 
   std::vector<ComponentReport>& reports() { return reports_; }
   uint64_t peak_weight_bytes() const { return placement_.peak_bytes; }
-  // Of these, what loading makes and no file holds.
+  // Of all weights, what loading makes in the CPU's memory and no file holds.
   uint64_t made_weight_bytes() const { return made_weight_bytes_; }
   const std::shared_ptr<Turns>& turns() const { return turns_; }
 
@@ -123,7 +128,7 @@ class Loader {
 
   struct Job {
     std::shared_ptr<torch::nn::Module> network;
-    bool partial;
+    bool partial, takes_turns;
     std::size_t report;
   };
 
@@ -131,6 +136,7 @@ class Loader {
   LoadError wrong_class(const std::string& name) const;
   static void report_ready(torch::nn::Module& network, ComponentReport& report);
   const ComponentPlan& plan_of(const Job& job) const;
+  PlacementOptions placement_options() const;
   bool fuses(const Job& job) const;
   void check_offload_directory() const;
   void fill(const Job& job);
@@ -141,6 +147,7 @@ class Loader {
   MethodResolver& methods_;
   std::vector<ComponentReport> reports_;
   std::vector<Job> jobs_;
+  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, std::string>> ready_;  // component
   Placement placement_;
   uint64_t made_weight_bytes_ = 0;
   std::shared_ptr<Turns> turns_ = std::make_shared<Turns>();

@@ -14,50 +14,74 @@
 namespace precis::pipelines {
 namespace {
 
-uint64_t bytes_in_turn(const ComponentBytes& component, Offload offload) {
-  return offload == Offload::sequential ? component.sequential : component.loaded;
-}
+using Places = std::map<std::string, ComponentPlace>;
 
-// Those that stay, and the largest of those that take turns.
-uint64_t peak_of(const std::vector<ComponentBytes>& components,
-                 const std::map<std::string, Offload>& places) {
-  uint64_t held = 0, largest = 0;
+struct DevicePeak {
+  uint64_t held = 0, largest = 0;  // always there; of those that come and go
+};
+
+// Of weights at once on the device that has most: see Placement.
+uint64_t peak_of(const std::vector<ComponentBytes>& components, const Places& places) {
+  std::map<std::string, DevicePeak> devices;
   for (const ComponentBytes& component : components) {
-    const Offload offload = places.at(component.name);
-    if (offload == Offload::none) {
-      held += component.loaded;
+    const ComponentPlace& place = places.at(component.name);
+    DevicePeak& peak = devices[place.device.str()];
+    if (place.offload == Offload::none) {
+      peak.held += component.loaded;
+    } else if (place.offload == Offload::model) {
+      peak.largest = std::max(peak.largest, component.loaded);
     } else {
-      largest = std::max(largest, bytes_in_turn(component, offload));
+      // From the disk to the CPU's memory all of it comes and goes.
+      const uint64_t stays = place.device.is_cpu() ? 0 : component.outside_layers;
+      peak.held += stays;
+      peak.largest = std::max(peak.largest, component.sequential - stays);
     }
   }
-  return held + largest;
+  uint64_t most = 0;
+  for (const auto& [device, peak] : devices) {
+    if (device != "cpu" || devices.size() == 1) most = std::max(most, peak.held + peak.largest);
+  }
+  return most;
 }
 
-Placement placed(const std::vector<ComponentBytes>& components,
-                 std::map<std::string, Offload> places) {
+Placement placed(const std::vector<ComponentBytes>& components, Places places) {
   const uint64_t peak = peak_of(components, places);
   return {std::move(places), peak};
 }
 
-std::map<std::string, Offload> all_in_memory(const std::vector<ComponentBytes>& components) {
-  std::map<std::string, Offload> places;
-  for (const ComponentBytes& component : components) places[component.name] = Offload::none;
+ComponentPlace waiting(const at::Device& device, Offload offload) {
+  return {device, device.is_cpu() ? WeightPlace::disk : WeightPlace::memory,
+          offload == Offload::none ? Offload::model : offload};
+}
+
+Places all_on(const std::vector<ComponentBytes>& components, const at::Device& device) {
+  Places places;
+  for (const ComponentBytes& component : components) places[component.name].device = device;
   return places;
 }
 
-// The largest ones, as few as do, on the disk; nothing: even all of them do not.
-std::optional<Placement> fewest_on_disk(std::vector<ComponentBytes> components, Offload offload,
-                                        uint64_t limit) {
+// The largest ones wait, as few as do; nothing: even all of them do not.
+std::optional<Placement> fewest_waiting(std::vector<ComponentBytes> components,
+                                        const at::Device& device, Offload offload, uint64_t limit) {
   std::stable_sort(components.begin(), components.end(),
                    [](const auto& a, const auto& b) { return a.loaded > b.loaded; });
-  auto places = all_in_memory(components);
+  Places places = all_on(components, device);
   for (const ComponentBytes& component : components) {
     if (peak_of(components, places) <= limit) break;
-    if (component.stays.empty()) places[component.name] = offload;
+    if (component.stays.empty()) places[component.name] = waiting(device, offload);
   }
   Placement placement = placed(components, std::move(places));
   if (placement.peak_bytes <= limit) return placement;
   return std::nullopt;
+}
+
+Places all_waiting(const std::vector<ComponentBytes>& components, const at::Device& device,
+                   Offload offload) {
+  Places places = all_on(components, device);
+  for (const ComponentBytes& component : components) {
+    if (component.stays.empty()) places[component.name] = waiting(device, offload);
+  }
+  return places;
 }
 
 Error too_large(const std::vector<ComponentBytes>& components, uint64_t peak, uint64_t working_set,
@@ -78,19 +102,40 @@ Error too_large(const std::vector<ComponentBytes>& components, uint64_t peak, ui
                   "networks on the disk (offload, device_map \"auto\")");
 }
 
-Result<std::map<std::string, Offload>> as_mapped(const std::vector<ComponentBytes>& components,
-                                                 const DeviceMap& map, Offload on_disk,
-                                                 bool by_name) {
-  std::map<std::string, Offload> places;
+// By a map that names devices.
+Result<Places> as_mapped(const std::vector<ComponentBytes>& components,
+                         const PlacementOptions& options) {
+  const bool by_name = options.device_map.is_object();
+  const nlohmann::json map =
+      by_name ? options.device_map : nlohmann::json{{"", options.device_map}};
+  std::map<std::string, std::optional<at::Device>> devices;
+  at::Device main = options.device;  // of components that wait on the disk
+  for (const auto& [name, device] : map.items()) {
+    PRECIS_ASSIGN(const auto parsed, parse_map_device(device, name));
+    if (main.is_cpu() && parsed) main = *parsed;
+    devices[name] = parsed;
+  }
+  Places places;
   for (const ComponentBytes& component : components) {
-    PRECIS_ASSIGN(const bool disk, map.on_disk(component.name));
-    if (disk && !component.stays.empty() && by_name) {
+    auto found = devices.find(component.name);
+    if (found == devices.end()) found = devices.find("");
+    if (found == devices.end()) {
+      return Error(ErrorCode::invalid_argument,
+                   fmt::format("device_map has no device for '{}'", component.name),
+                   "add \"\": \"cpu\" for all the rest");
+    }
+    ComponentPlace& place = places[component.name];
+    place.device = found->second.value_or(main);
+    if (found->second) continue;
+    if (!component.stays.empty() && by_name) {
       return Error(ErrorCode::invalid_argument,
                    fmt::format("component '{}' cannot wait on the disk: {}", component.name,
                                component.stays),
                    "leave it in memory: \"cpu\"");
     }
-    places[component.name] = disk && component.stays.empty() ? on_disk : Offload::none;
+    if (!component.stays.empty()) continue;
+    place = waiting(main, options.offload);
+    place.weights = WeightPlace::disk;
   }
   return places;
 }
@@ -112,50 +157,68 @@ Status check_names(const std::vector<ComponentBytes>& components,
 }  // namespace
 
 Result<Placement> place_components(const std::vector<ComponentBytes>& components,
-                                   const nlohmann::json& device_map, Offload offload,
-                                   uint64_t max_memory, uint64_t working_set) {
+                                   const PlacementOptions& options) {
+  const auto& [device_map, device, offload, max_memory, working_set] = options;
   PRECIS_TRY(check_names(components, device_map));
-  const bool all_wait = device_map.is_null() && offload != Offload::none;
-  PRECIS_ASSIGN(const DeviceMap map, DeviceMap::parse(all_wait ? "disk" : device_map));
   const uint64_t limit = max_memory > working_set ? max_memory - working_set : 0;
-  if (map.automatic() && max_memory == 0) return placed(components, all_in_memory(components));
-  std::vector<Offload> ways{offload};
-  if (offload == Offload::none) ways = {Offload::model, Offload::sequential};
-  if (map.automatic()) {
+  bool offloaded = offload != Offload::none;
+  Places places = all_on(components, device);
+  if (device_map.is_null()) {
+    if (offloaded) places = all_waiting(components, device, offload);
+  } else if (is_automatic(device_map)) {
+    if (max_memory == 0) return placed(components, std::move(places));
+    std::vector<Offload> ways{offload};
+    if (!offloaded) ways = {Offload::model, Offload::sequential};
     for (const Offload way : ways) {
-      if (auto placement = fewest_on_disk(components, way, limit)) return *std::move(placement);
+      if (auto found = fewest_waiting(components, device, way, limit)) return *std::move(found);
     }
+    places = all_waiting(components, device, ways.back());
+    offloaded = true;
+  } else {
+    PRECIS_ASSIGN(places, as_mapped(components, options));
   }
-  PRECIS_ASSIGN(auto places,
-                map.automatic()
-                    ? as_mapped(components, *DeviceMap::parse("disk"), ways.back(), false)
-                    : as_mapped(components, map, ways.front(), device_map.is_object()));
   Placement placement = placed(components, std::move(places));
   if (max_memory == 0 || placement.peak_bytes <= limit) return placement;
-  const bool offloaded = map.automatic() || offload != Offload::none;
   return too_large(components, placement.peak_bytes, working_set, max_memory, offloaded);
 }
 
-void Turns::add(std::shared_ptr<torch::nn::Module> network, Offload offload) {
-  waiting_.push_back({std::move(network), offload});
+void Turns::add(std::shared_ptr<torch::nn::Module> network, const ComponentPlace& place) {
+  members_.push_back({std::move(network), place});
 }
 
-void Turns::begin(const torch::nn::Module& network) {
+const Turns::Member* Turns::find(const torch::nn::Module& network) const {
+  for (const Member& member : members_) {
+    if (member.network.get() == &network) return &member;
+  }
+  return nullptr;
+}
+
+at::Device Turns::device_of(const torch::nn::Module& network) const {
+  const Member* const member = find(network);
+  return member == nullptr ? at::Device(at::kCPU) : member->place.device;
+}
+
+void Turns::begin(torch::nn::Module& network) {
   if (current_ == &network) return;
   end();
   // What the network before freed would add to this one's peak.
   release_freed_memory();
-  current_ = &network;
-  for (const Waiting& waiting : waiting_) {
-    if (waiting.network.get() == &network && waiting.offload == Offload::model) {
+  const Member* const member = find(network);
+  if (member != nullptr && member->place.offload == Offload::model) {
+    if (member->place.device.is_cpu()) {
       prefetch_weights(network);
+    } else {
+      onloaded_ = std::make_unique<Onloaded>(network, Onload::by_network);
     }
   }
+  current_ = &network;
 }
 
 void Turns::end() {
-  for (const Waiting& waiting : waiting_) {
-    if (waiting.network.get() == current_) release_weights(*waiting.network);
+  onloaded_.reset();
+  for (const Member& member : members_) {
+    if (member.network.get() == current_ && member.place.offload != Offload::none)
+      release_weights(*member.network);
   }
   current_ = nullptr;
 }

@@ -128,7 +128,6 @@ Result<std::unique_ptr<Pipeline>> Pipeline::make(const std::filesystem::path& di
       pipeline->configs_[component.name] = component.config;
     }
     pipeline->dtype_ = options.dtype;
-    pipeline->device_ = loader.device();
     pipeline->peak_weight_bytes_ = loader.peak_weight_bytes();
     pipeline->made_weight_bytes_ = loader.made_weight_bytes();
     pipeline->turns_ = loader.turns();
@@ -150,11 +149,17 @@ Status Pipeline::check(const std::filesystem::path& directory, const LoadOptions
 }
 
 Result<uint64_t> Pipeline::activation_bytes(const GenerateOptions& options) const {
+  return largest_work(options, [](const ComponentReport&) { return true; });
+}
+
+Result<uint64_t> Pipeline::largest_work(
+    const GenerateOptions& options,
+    const std::function<bool(const ComponentReport& component)>& counts) const {
   try {
     double most = 0;
     for (const auto& [name, work] : work(options)) {
       for (const ComponentReport& component : components_) {
-        if (component.name != name) continue;
+        if (component.name != name || !counts(component)) continue;
         const auto bytes =
             models::activation_bytes(component.class_name, configs_.at(name), work, dtype_);
         most = std::max(most, bytes.value_or(0));
@@ -168,8 +173,9 @@ Result<uint64_t> Pipeline::activation_bytes(const GenerateOptions& options) cons
 
 // On the CPU torch has no other way to say that there is no memory left than to end the process.
 Status Pipeline::check_memory(const GenerateOptions& options, uint64_t weights) const {
-  PRECIS_ASSIGN(const uint64_t activations, activation_bytes(options));
-  if (!device_.is_cpu()) return {};
+  PRECIS_ASSIGN(const uint64_t activations, largest_work(options, [](const auto& component) {
+                  return component.device.is_cpu();
+                }));
   const auto available = available_memory_bytes();
   if (!available || activations + weights <= *available) return {};
   return Error(

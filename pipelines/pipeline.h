@@ -31,10 +31,11 @@ struct LoadOptions {
   // floating point, then quantized. See models::load_fused_weights.
   bool fuse_qkv = false;
   std::string variant;  // of the weight files; empty: the plain ones
-  // Of all weights in memory at once, bytes; 0: no limit.
+  // Of all weights at once where they work, bytes (Placement::peak_bytes); 0: no limit.
   uint64_t max_memory = 0;
-  // The device that all components work on ("cuda"), or, on the CPU, which of them wait on the
-  // disk, and how they take turns: see place_components().
+  // That components work on where device_map names no device for them: "cpu", "cuda", "cuda:N".
+  std::string device = "cpu";
+  // Which components work elsewhere, which wait, and how they take turns: see place_components().
   nlohmann::json device_map;
   Offload offload = Offload::none;
   // For weights on the disk that are not held as the checkpoint stores them; empty: the system's
@@ -42,17 +43,19 @@ struct LoadOptions {
   std::filesystem::path offload_directory;
   // Ready networks by component, taken as they are and moved to the device: from load_network, or a
   // models/ class of the caller's making. Several pipelines may share one, not at the same time.
+  // They do not wait.
   std::map<std::string, std::shared_ptr<torch::nn::Module>> components;
 };
 
 // What loading did to one component.
 struct ComponentReport {
   std::string name, class_name;
-  std::string method;         // as asked or as stored; empty: floating point
-  bool ready = false;         // it was given, not loaded
-  uint64_t source_bytes = 0;  // of its weights in the checkpoint; 0 when ready
-  uint64_t loaded_bytes = 0;  // of its weights as they are held
-  uint64_t mapped_bytes = 0;  // of these, in the checkpoint's files
+  std::string method;            // as asked or as stored; empty: floating point
+  bool ready = false;            // it was given, not loaded
+  uint64_t source_bytes = 0;     // of its weights in the checkpoint; 0 when ready
+  uint64_t loaded_bytes = 0;     // of its weights as they are held
+  uint64_t mapped_bytes = 0;     // of these, in the checkpoint's files
+  at::Device device = at::kCPU;  // that it works on
   Offload offload = Offload::none;
   double seconds = 0;
 };
@@ -100,16 +103,14 @@ class Pipeline {
   Result<at::Tensor> generate(const GenerateOptions& options);
 
   const std::vector<ComponentReport>& components() const { return components_; }
-  // Bytes of weights in memory at once, as the networks take turns.
+  // Bytes of weights at once where they work, as the networks take turns: Placement::peak_bytes.
   uint64_t peak_weight_bytes() const { return peak_weight_bytes_; }
-  // Bytes of activations that generate() will have in memory at once, at most. Error
+  // Bytes of activations that generate() will have at once, at most, on any device. Error
   // invalid_argument for options that no network takes.
   Result<uint64_t> activation_bytes(const GenerateOptions& options) const;
 
  protected:
   virtual at::Tensor run(const GenerateOptions& options) = 0;
-  // Where the networks are.
-  const at::Device& device() const { return device_; }
   // The largest call of each component. Error: std::invalid_argument for sizes that do not fit.
   virtual std::vector<ComponentWork> work(const GenerateOptions& options) const = 0;
 
@@ -117,12 +118,15 @@ class Pipeline {
   static Result<std::unique_ptr<Pipeline>> make(const std::filesystem::path& directory,
                                                 const LoadOptions& options, MethodResolver& methods,
                                                 bool load);
+  // Of the largest call of a component that counts.
+  Result<uint64_t> largest_work(
+      const GenerateOptions& options,
+      const std::function<bool(const ComponentReport& component)>& counts) const;
   Status check_memory(const GenerateOptions& options, uint64_t weights) const;
 
   std::vector<ComponentReport> components_;
   std::map<std::string, nlohmann::json> configs_;  // by component
   at::ScalarType dtype_ = at::kFloat;              // that networks work in
-  at::Device device_ = at::kCPU;
   uint64_t peak_weight_bytes_ = 0, made_weight_bytes_ = 0;
   std::shared_ptr<Turns> turns_;
 };

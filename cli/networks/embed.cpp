@@ -23,7 +23,7 @@ Result<nlohmann::ordered_json> embed(const EmbedCommand& options, Session& sessi
   }
   pipelines::LoadOptions load;
   load.methods.type = options.method;
-  load.device_map = options.device;
+  load.device = options.device;
   PRECIS_ASSIGN(const auto encoder, pipelines::SentenceEncoder::from_pretrained(
                                         options.source, load, session.resolver()));
   nlohmann::ordered_json vectors = nlohmann::ordered_json::array();

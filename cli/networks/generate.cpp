@@ -33,6 +33,7 @@ struct GenerateCommand {
   DenoisingOptions denoising;
   pipelines::GenerateOptions generate;
   std::string device = "cpu", max_memory, offload = "none", offload_directory;
+  std::vector<std::string> component_devices;  // NAME=DEVICE
   bool fast = false, compare_float = false, fuse_qkv = false;
 };
 
@@ -62,16 +63,28 @@ std::string offload_name(pipelines::Offload offload) {
   return "";
 }
 
-Status set_offload(const GenerateCommand& options, pipelines::LoadOptions& load) {
-  if (options.offload != "none" && options.device != "cpu") {
-    return Error(
-        ErrorCode::unsupported,
-        fmt::format("--offload {}: weights that wait on the disk work on the CPU", options.offload),
-        "leave out --device or --offload");
+// --component-device: a device map with --device for the rest.
+Status set_component_devices(const GenerateCommand& options, pipelines::LoadOptions& load) {
+  if (options.component_devices.empty()) return {};
+  if (options.offload == "auto") {
+    return Error(ErrorCode::invalid_argument,
+                 "--component-device: --offload auto chooses where components wait",
+                 "leave out one of them");
   }
-  if (options.device != "cpu") load.device_map = options.device;
+  load.device_map = {{"", options.device}};
+  for (const std::string& text : options.component_devices) {
+    PRECIS_ASSIGN(const auto assignment, split_assignment(text, "--component-device"));
+    load.device_map[assignment.first] = assignment.second;
+  }
+  return {};
+}
+
+Status set_offload(const GenerateCommand& options, pipelines::LoadOptions& load) {
+  load.device = options.device;
+  PRECIS_TRY(set_component_devices(options, load));
   load.offload_directory = options.offload_directory;
-  if (!options.offload_directory.empty() && options.offload == "none") {
+  const bool waits = options.offload != "none" || !options.component_devices.empty();
+  if (!options.offload_directory.empty() && !waits) {
     return Error(ErrorCode::invalid_argument,
                  "--offload-dir: no weights wait on the disk without --offload",
                  "say --offload model, sequential or auto too");
@@ -183,6 +196,7 @@ nlohmann::ordered_json to_json(const Run& run, const GenerateCommand& options) {
                           {"source_bytes", component.source_bytes},
                           {"loaded_bytes", component.loaded_bytes},
                           {"mapped_bytes", component.mapped_bytes},
+                          {"device", component.device.str()},
                           {"offload", offload_name(component.offload)},
                           {"seconds", component.seconds}});
   }
@@ -342,13 +356,20 @@ void add_generate(CLI::App& app, Session& session, int& result) {
       ->capture_default_str();
   add_device_option(*command, options->device);
   command
+      ->add_option("--component-device", options->component_devices,
+                   "that a component works on instead, or disk, where it waits for --device; "
+                   "repeatable")
+      ->type_name("NAME=DEVICE");
+  command
       ->add_option("--max-memory", options->max_memory,
-                   "most that weights may take at once; checked before anything is loaded")
+                   "most that weights may take at once where networks work; checked before "
+                   "anything is loaded")
       ->type_name("SIZE");
   command
       ->add_option("--offload", options->offload,
-                   "leave weights on the disk until their network's turn (model) or their layer's "
-                   "(sequential); auto: as --max-memory needs it")
+                   "weights wait until their network's turn (model) or their layer's (sequential), "
+                   "on the disk, or with --device cuda in the CPU's memory; auto: as --max-memory "
+                   "needs it")
       ->type_name("none|model|sequential|auto")
       ->capture_default_str();
   command

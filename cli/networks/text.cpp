@@ -38,7 +38,7 @@ Result<std::unique_ptr<LanguageModel>> load(const ModelOptions& options, bool qu
                                             Session& session) {
   pipelines::LoadOptions load;
   PRECIS_ASSIGN(load.dtype, activation_dtype(options.dtype));
-  load.device_map = options.device;
+  load.device = options.device;
   if (quantized) {
     load.methods.type = options.method;
     load.methods.skips = options.skips;

@@ -17,9 +17,9 @@ AuraFlowPipeline::AuraFlowPipeline(Loader& loader)
 
 at::Tensor AuraFlowPipeline::encode(const std::string& text, int64_t length) {
   const auto tokens = tokenizer_->encode_padded(text, length);
-  const auto mask = token_row(tokens.mask, device());
-  const auto states = t5_->forward(token_row(tokens.ids, device()), mask);
-  return states * mask.unsqueeze(-1);
+  const auto mask = token_row(tokens.mask, t5_.device());
+  const auto states = t5_->forward(token_row(tokens.ids, t5_.device()), mask);
+  return (states * mask.unsqueeze(-1)).to(transformer_.device());
 }
 
 int64_t AuraFlowPipeline::text_length(const GenerateOptions& options) {
@@ -56,7 +56,7 @@ at::Tensor AuraFlowPipeline::run(const GenerateOptions& options) {
   text = text.repeat_interleave(options.images, 0);
   auto latents =
       start_latents(options, {options.images, channels_, size.height / factor, size.width / factor},
-                    dtype_, device());
+                    dtype_, transformer_.device());
   scheduler_.set_timesteps(options.steps);
   for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
     const auto input = guided ? at::cat({latents, latents}) : latents;

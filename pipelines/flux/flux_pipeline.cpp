@@ -73,17 +73,19 @@ at::Tensor FluxPipeline::run(const GenerateOptions& options) {
   const auto t5_ids = t5_tokenizer_->encode_padded(options.prompt, length).ids;
   models::FluxTransformer::Input input;
   const int64_t images = options.images;
-  const auto as_float = at::TensorOptions(at::kFloat).device(device());
-  input.pooled = clip_->forward(token_row(clip_ids, device())).pooled.repeat({images, 1});
-  input.text = t5_->forward(token_row(t5_ids, device())).repeat({images, 1, 1});
+  const at::Device device = transformer_.device();
+  const auto as_float = at::TensorOptions(at::kFloat).device(device);
+  const auto pooled = clip_->forward(token_row(clip_ids, clip_.device())).pooled;
+  input.pooled = pooled.to(device).repeat({images, 1});
+  input.text = t5_->forward(token_row(t5_ids, t5_.device())).to(device).repeat({images, 1, 1});
   input.text_positions = at::zeros({length, 3}, at::kLong);
   input.image_positions = positions(rows, columns);
   if (transformer_->guidance_embedded()) {
     input.guidance = at::full({images}, options.guidance_scale.value_or(3.5), as_float);
   }
 
-  auto latents = pack(start_latents(options, {images, channels_, rows * kPatch, columns * kPatch},
-                                    dtype_, device()));
+  auto latents = pack(
+      start_latents(options, {images, channels_, rows * kPatch, columns * kPatch}, dtype_, device));
   std::vector<double> sigmas;
   for (int64_t i = 0; i < options.steps; ++i) {
     const auto steps = static_cast<double>(options.steps);

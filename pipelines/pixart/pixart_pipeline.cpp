@@ -21,8 +21,10 @@ PixArtPipeline::TextEmbedding PixArtPipeline::encode(const std::string& text, in
   const auto caption = models::lower_case(models::stripped(text));
   const auto tokens = tokenizer_->encode_padded(caption, length);
   TextEmbedding embedding;
-  embedding.mask = token_row(tokens.mask, device());
-  embedding.tokens = t5_->forward(token_row(tokens.ids, device()), embedding.mask);
+  const auto mask = token_row(tokens.mask, t5_.device());
+  const auto states = t5_->forward(token_row(tokens.ids, t5_.device()), mask);
+  embedding.mask = mask.to(transformer_.device());
+  embedding.tokens = states.to(transformer_.device());
   return embedding;
 }
 
@@ -65,7 +67,7 @@ at::Tensor PixArtPipeline::run(const GenerateOptions& options) {
   text.mask = text.mask.repeat_interleave(options.images, 0);
   auto latents =
       start_latents(options, {options.images, channels_, size.height / factor, size.width / factor},
-                    dtype_, device());
+                    dtype_, transformer_.device());
   scheduler_.set_timesteps(options.steps);
   for (std::size_t i = 0; i < scheduler_.timesteps().size(); ++i) {
     const auto input = guided ? at::cat({latents, latents}) : latents;

@@ -43,17 +43,20 @@ bool Sd3Pipeline::guided(const GenerateOptions& options) {
 }
 
 Sd3Pipeline::TextEmbedding Sd3Pipeline::encode(const std::string& text, int64_t t5_length) {
+  const at::Device device = transformer_.device();
   std::vector<at::Tensor> clip_states, pooled;
   for (int i = 0; i < 2; ++i) {
     const auto ids = clip_tokenizers_[i]->encode_padded(text, clip_length()).ids;
-    const auto output = clips_[i]->forward(token_row(ids, device()));
-    clip_states.push_back(output.hidden_states.at(output.hidden_states.size() - 2));
-    pooled.push_back(output.pooled);
+    const auto output = clips_[i]->forward(token_row(ids, clips_[i].device()));
+    const auto& states = output.hidden_states;
+    clip_states.push_back(states.at(states.size() - 2).to(device));
+    pooled.push_back(output.pooled.to(device));
   }
   const auto clip = at::cat(clip_states, -1);
   at::Tensor t5;
   if (t5_) {
-    t5 = t5_->forward(token_row(t5_tokenizer_->encode_padded(text, t5_length).ids, device()));
+    const auto ids = t5_tokenizer_->encode_padded(text, t5_length).ids;
+    t5 = t5_->forward(token_row(ids, t5_.device())).to(device);
   } else {
     t5 = at::zeros({1, t5_length, text_width_}, clip.options());
   }
@@ -91,7 +94,7 @@ at::Tensor Sd3Pipeline::run(const GenerateOptions& options) {
   text.pooled = text.pooled.repeat_interleave(options.images, 0);
   auto latents =
       start_latents(options, {options.images, channels_, size.height / factor, size.width / factor},
-                    dtype_, device());
+                    dtype_, transformer_.device());
   std::optional<double> mu;
   if (scheduler_.dynamic_shifting()) {
     mu =

@@ -52,8 +52,8 @@ Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::from_pretrained(
     PRECIS_TRY(result->read_pooling(directory));
     result->tokenizer_ = loader.tokenizer("");
     result->encoder_ = loader.network<models::BertEncoder>("", /*partial=*/true);
-    result->device_ = loader.device();
     loader.place();
+    result->device_ = loader.device_of("");
     loader.fill();
     result->report_ = loader.reports().front();
     return std::move(result);

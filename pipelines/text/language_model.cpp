@@ -59,8 +59,8 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::from_pretrained(
     result->context_ = models::config_size(config, "max_position_embeddings", 2048);
     result->end_ids_ = end_ids(config);
     result->decoder_ = loader.network<models::LlamaDecoder>("", /*partial=*/false);
-    result->device_ = loader.device();
     loader.place();
+    result->device_ = loader.device_of("");
     loader.fill();
     result->report_ = loader.reports().front();
     return std::move(result);

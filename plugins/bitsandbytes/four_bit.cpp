@@ -90,10 +90,11 @@ void FourBitQuantizer::plan(const precis_param& param, sdk::PlanWriter& plan) co
 
 uint64_t FourBitQuantizer::stored_bytes(const precis_param& param) const {
   const uint64_t n = sdk::matrix(param).elements(), blocks = block_count(n, config_.blocksize);
-  const uint64_t packed_and_map = (n + 1) / 2 + 16 * sizeof(float);
-  if (!config_.double_quant) return packed_and_map + blocks * sizeof(float);
+  const uint64_t always =
+      (n + 1) / 2 + 16 * sizeof(float) + quant_state_size(four_bit_state(config_, param));
+  if (!config_.double_quant) return always + blocks * sizeof(float);
   const uint64_t nested = block_count(blocks, kernels::kNestedBlocksize) + 256;
-  return packed_and_map + blocks + nested * sizeof(float);
+  return always + blocks + nested * sizeof(float);
 }
 
 void FourBitQuantizer::require_planned(const sdk::Parts& parts) const {

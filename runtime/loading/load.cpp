@@ -14,6 +14,7 @@
 #include "runtime/offload/device_map.h"
 #include "runtime/offload/mapped_tensor.h"
 #include "runtime/offload/stored_tensor.h"
+#include "runtime/offload/waiting_weight.h"
 #include "runtime/offload/weight_file.h"
 #include "runtime/tensor/device.h"
 
@@ -45,8 +46,7 @@ class Loader {
       }
       tensors_[i].release_source();
     }
-    // What no tensor of the checkpoint fills: constants of the network.
-    if (!device_map_.device().is_cpu()) model_.to(device_map_.device());
+    if (!device_map_.device().is_cpu()) move_constants();
     PRECIS_TRY(hooks_.postprocess_model(choices_));
     return std::move(report_);
   }
@@ -59,7 +59,10 @@ class Loader {
       PRECIS_ASSIGN(tensors_, logical_tensors(component_, methods_));
     }
     places_.emplace(model_, tensors_, options_.stored_names);
-    for (const ModuleSite& site : module_sites(model_)) sites_.emplace(site.path, site);
+    for (const ModuleSite& site : module_sites(model_)) {
+      sites_.emplace(site.path, site);
+      if (!layer_kind(*site.module()).empty()) layers_.insert(site.path);
+    }
     return {};
   }
 
@@ -134,7 +137,8 @@ class Loader {
     std::vector<std::string> keys;
     for (const LogicalTensor& tensor : tensors_) keys.push_back(tensor.param.name);
     PRECIS_TRY(hooks_.maybe_update_loaded_keys(std::move(keys)));
-    PRECIS_ASSIGN(device_map_, DeviceMap::parse(device_map));
+    PRECIS_ASSIGN(device_map_,
+                  DeviceMap::parse(device_map, options_.execution_device, options_.max_memory));
     return {};
   }
 
@@ -142,25 +146,65 @@ class Loader {
   // kernels there.
   Status place_weights() {
     PRECIS_TRY(check_kernels());
-    if (options_.max_memory.empty() && !device_map_.automatic()) return every_weight_has_a_device();
+    if (options_.max_memory.empty() && !device_map_.automatic()) return every_weight_has_a_place();
     PRECIS_ASSIGN(const auto sizes, loaded_sizes());
-    PRECIS_ASSIGN(const auto budgets, hooks_.adjust_max_memory(options_.max_memory));
-    const std::string device = device_map_.device().str();
-    const auto found = budgets.find(device);
-    std::optional<uint64_t> budget;
-    if (found != budgets.end()) budget = found->second;
-    if (device_map_.automatic()) PRECIS_TRY(device_map_.distribute(sizes, budget));
-    uint64_t held = 0;
-    for (const auto& [name, bytes] : sizes) {
-      PRECIS_ASSIGN(const bool disk, device_map_.on_disk(name));
-      if (!disk) held += bytes;
+    PRECIS_ASSIGN(const auto found, hooks_.adjust_max_memory(options_.max_memory));
+    DeviceMap::Budgets budgets{budget_of(found, device_map_.device().str()),
+                               budget_of(found, "cpu")};
+    if (device_map_.automatic()) {
+      // What stays on the device whatever the map says takes its share first.
+      std::vector<std::pair<std::string, uint64_t>> movable;
+      DeviceMap::Budgets left = budgets;
+      for (const auto& size : sizes) {
+        if (waits(size.first, WeightPlace::disk)) {
+          movable.push_back(size);
+        } else if (left.device) {
+          *left.device -= std::min(*left.device, size.second);
+        }
+      }
+      PRECIS_TRY(device_map_.distribute(movable, left));
     }
-    if (!budget || held <= *budget) return {};
+    return check_budgets(sizes, budgets);
+  }
+
+  static std::optional<uint64_t> budget_of(const std::map<std::string, uint64_t>& budgets,
+                                           const std::string& device) {
+    const auto found = budgets.find(device);
+    return found == budgets.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  Status check_budgets(const std::vector<std::pair<std::string, uint64_t>>& sizes,
+                       const DeviceMap::Budgets& budgets) const {
+    uint64_t on_device = 0, in_memory = 0;
+    for (const auto& [name, bytes] : sizes) {
+      PRECIS_ASSIGN(const WeightPlace place, device_map_.place_of(name));
+      if (!waits(name, place)) {
+        on_device += bytes;
+      } else if (place == WeightPlace::memory) {
+        in_memory += bytes;
+      }
+    }
+    PRECIS_TRY(check_budget(on_device, budgets.device, device_map_.device().str()));
+    if (device_map_.device().is_cpu()) return {};
+    return check_budget(in_memory, budgets.memory, "cpu");
+  }
+
+  static Status check_budget(uint64_t bytes, std::optional<uint64_t> budget,
+                             const std::string& device) {
+    if (!budget || bytes <= *budget) return {};
     return Error(ErrorCode::out_of_memory,
-                 fmt::format("the model takes {}, max_memory allows {} on '{}'", format_bytes(held),
-                             format_bytes(*budget), device),
+                 fmt::format("the model takes {}, max_memory allows {} on '{}'",
+                             format_bytes(bytes), format_bytes(*budget), device),
                  "allow more, quantize to fewer bits, or leave a part on the disk with "
                  "device_map=\"auto\"");
+  }
+
+  // Whether a tensor of the model whose place is `place` waits there. Beside another device than
+  // the CPU only a layer's tensors come and go by themselves; the rest lives on the device.
+  bool waits(const std::string& name, WeightPlace place) const {
+    if (place == WeightPlace::device) return false;
+    if (device_map_.device().is_cpu() || !options_.stream) return true;
+    return layers_.contains(name.substr(0, name.rfind('.')));
   }
 
   Status check_kernels() const {
@@ -175,12 +219,12 @@ class Loader {
     return {};
   }
 
-  Status every_weight_has_a_device() const {
+  Status every_weight_has_a_place() const {
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
       const TensorPlaces::Place* place = places_->of(i);
       if (place == nullptr) continue;
-      const auto disk = device_map_.on_disk(place->name);
-      if (!disk.ok()) return disk.error();
+      const auto found = device_map_.place_of(place->name);
+      if (!found.ok()) return found.error();
     }
     return {};
   }
@@ -229,35 +273,36 @@ class Loader {
       return {};
     }
     report_.source_bytes += tensor.stored_bytes();
-    PRECIS_ASSIGN(const bool disk, device_map_.on_disk(place->name));
+    PRECIS_ASSIGN(WeightPlace home, device_map_.place_of(place->name));
+    if (!waits(place->name, home)) home = WeightPlace::device;
     if (const LayerChoice* choice = choice_of(index)) {
       const Lifecycle& hooks = *hooks_.of(choice->quantizer.get());
       PRECIS_TRY(hooks.check_if_quantized_param(choice->param));
-      return load_quantized(tensor, *choice, hooks, disk);
+      return load_quantized(tensor, *choice, hooks, home);
     }
     if (!hooks_.empty()) PRECIS_TRY(hooks_.first().check_if_quantized_param(tensor.param));
-    return load_plain(index, *place, disk);
+    return load_plain(index, *place, home);
   }
 
   Status load_quantized(const LogicalTensor& tensor, const LayerChoice& choice,
-                        const Lifecycle& hooks, bool disk) {
+                        const Lifecycle& hooks, WeightPlace home) {
     const auto module = choice.site.module();
     QuantizedWeight weight;
     if (choice.quantizer != tensor.quantizer) {
-      PRECIS_ASSIGN(weight, encode(tensor, choice.param, hooks, disk));
+      PRECIS_ASSIGN(weight, encode(tensor, choice.param, hooks, home));
     } else {
       std::vector<TensorEntry> entries;
       for (const LogicalTensor::Part& part : tensor.parts) entries.push_back(*part.entry);
       PRECIS_TRY(hooks.check_quantized_param_shape(choice.param, entries));
-      PRECIS_ASSIGN(weight, QuantizedWeight::from_checkpoint(tensor, choice.param.shape,
-                                                             options_.map_files || disk));
+      PRECIS_ASSIGN(weight,
+                    QuantizedWeight::from_checkpoint(tensor, choice.param.shape, maps(home)));
       weight.param.module_kind = choice.param.module_kind;
       if (options_.observer) options_.observer("create_quantized_param");
     }
     const bool stored = choice.quantizer == tensor.quantizer;
     for (at::Tensor& part : weight.parts) {
-      if (stored && stays_mapped(part)) report_.mapped_bytes += part.nbytes();
-      PRECIS_ASSIGN(part, at_home(std::move(part), disk));
+      if (stored && stays_mapped(part, home)) report_.mapped_bytes += part.nbytes();
+      PRECIS_ASSIGN(part, at_home(std::move(part), home));
     }
     ++report_.quantized;
     const Arithmetic arithmetic =
@@ -267,14 +312,15 @@ class Loader {
   }
 
   Result<QuantizedWeight> encode(const LogicalTensor& tensor, Param param, const Lifecycle& hooks,
-                                 bool disk) {
+                                 WeightPlace home) {
     param.dtype = plain_dtype(tensor.param);
     PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(param.dtype));
     const auto bytes = dtype_bytes(param.dtype, tensor.param.elements()).value_or(0);
     at::Tensor numbers = scratch(bytes).view(type).view(tensor.param.shape);
     PRECIS_TRY(tensor.read_rows_as(param.dtype, 0, tensor.param.rows(), bytes_of(numbers)));
     numbers = numbers.to(device_map_.device());
-    if (!disk) return hooks.create_quantized_param(param, numbers);
+    if (home != WeightPlace::disk || !numbers.is_cpu())
+      return hooks.create_quantized_param(param, numbers);
     return hooks.create_quantized_param(param, numbers,
                                         [this](const PartSpec& part) { return on_disk(part); });
   }
@@ -297,27 +343,43 @@ class Loader {
     return scratch_.narrow(0, 0, static_cast<int64_t>(bytes));
   }
 
-  bool stays_mapped(const at::Tensor& tensor) const {
-    return device_map_.device().is_cpu() && is_mapped(tensor);
+  bool stays_mapped(const at::Tensor& tensor, WeightPlace home) const {
+    return (home != WeightPlace::device || device_map_.device().is_cpu()) && is_mapped(tensor);
   }
 
   // The tensor where it is to live.
-  Result<at::Tensor> at_home(at::Tensor tensor, bool disk) {
+  Result<at::Tensor> at_home(at::Tensor tensor, WeightPlace home) {
     report_.bytes += tensor.nbytes();
-    if (!device_map_.device().is_cpu()) return tensor.to(device_map_.device());
-    if (!disk) {
+    const at::Device device = device_map_.device();
+    if (home == WeightPlace::device) {
       // Asked for at once, so that reading overlaps what the caller does next.
-      prefetch_weight(tensor);
+      if (device.is_cpu()) prefetch_weight(tensor);
+      return tensor.to(device);
+    }
+    const bool disk = home == WeightPlace::disk;
+    (disk ? report_.disk_bytes : report_.memory_bytes) += tensor.nbytes();
+    tensor = tensor.cpu().contiguous();
+    if (disk && !is_mapped(tensor)) {
+      PRECIS_ASSIGN(WeightFile* const file, weight_file());
+      PRECIS_ASSIGN(tensor, file->store(tensor));
+    }
+    if (device.is_cpu()) {
+      if (options_.stream) stream_weight(tensor);
+      release_weight(tensor);
       return tensor;
     }
-    report_.disk_bytes += tensor.nbytes();
-    if (!is_mapped(tensor)) {
-      PRECIS_ASSIGN(WeightFile* const file, weight_file());
-      PRECIS_ASSIGN(tensor, file->store(tensor.contiguous()));
-    }
-    if (options_.stream) stream_weight(tensor);
-    release_weight(tensor);
-    return tensor;
+    if (disk) release_weight(tensor);
+    const Onload onload = options_.stream ? Onload::by_layer : Onload::by_network;
+    return make_waiting({std::move(tensor), device, onload, disk});
+  }
+
+  void move_constants() {
+    // What no tensor of the checkpoint fills.
+    const auto move = [this](at::Tensor tensor) {
+      if (waiting_weight(tensor) == nullptr) tensor.set_data(tensor.to(device_map_.device()));
+    };
+    for (const at::Tensor& tensor : model_.parameters()) move(tensor);
+    for (const at::Tensor& tensor : model_.buffers()) move(tensor);
   }
 
   // Memory of the weight file: parts are encoded where they stay.
@@ -335,9 +397,11 @@ class Loader {
   }
 
   // Whether a tensor may stay in the checkpoint's file: it is held as it is stored.
-  bool mappable(const LogicalTensor& tensor, DType dtype, bool disk) const {
-    return (options_.map_files || disk) && tensor.plain() && dtype == tensor.param.dtype;
+  bool mappable(const LogicalTensor& tensor, DType dtype, WeightPlace home) const {
+    return maps(home) && tensor.plain() && dtype == tensor.param.dtype;
   }
+
+  bool maps(WeightPlace home) const { return options_.map_files || home == WeightPlace::disk; }
 
   static Result<at::Tensor> read(const LogicalTensor& tensor, DType dtype, bool map) {
     PRECIS_ASSIGN(const at::ScalarType type, scalar_type_of(dtype));
@@ -352,20 +416,20 @@ class Loader {
     return numbers;
   }
 
-  Status load_plain(std::size_t index, const TensorPlaces::Place& place, bool disk) {
+  Status load_plain(std::size_t index, const TensorPlaces::Place& place, WeightPlace home) {
     const LogicalTensor& tensor = tensors_[index];
     at::Tensor numbers;
     if (options_.plan != nullptr && options_.plan->tensors[index].action == Action::quantize) {
       const auto& quantizer = options_.plan->tensors[index].quantizer;
       PRECIS_ASSIGN(const QuantizedWeight weight,
-                    encode(tensor, tensor.param, *hooks_.of(quantizer.get()), /*disk=*/false));
+                    encode(tensor, tensor.param, *hooks_.of(quantizer.get()), WeightPlace::device));
       PRECIS_ASSIGN(numbers, weight.decode_rows(0, weight.param.rows()));
     } else {
       const DType dtype = plain_dtype(tensor.param);
-      PRECIS_ASSIGN(numbers, read(tensor, dtype, mappable(tensor, dtype, disk)));
+      PRECIS_ASSIGN(numbers, read(tensor, dtype, mappable(tensor, dtype, home)));
     }
-    if (stays_mapped(numbers)) report_.mapped_bytes += numbers.nbytes();
-    PRECIS_ASSIGN(numbers, at_home(std::move(numbers), disk));
+    if (stays_mapped(numbers, home)) report_.mapped_bytes += numbers.nbytes();
+    PRECIS_ASSIGN(numbers, at_home(std::move(numbers), home));
     at::Tensor target = place.target;
     target.set_data(numbers);
     return {};
@@ -381,6 +445,7 @@ class Loader {
   std::optional<TensorPlaces> places_;
   std::optional<DType> dtype_;
   std::map<std::string, ModuleSite> sites_;
+  std::set<std::string> layers_;  // paths of those that AnyLayers call
   std::vector<LayerChoice> choices_;
   std::map<std::string, const LayerChoice*> chosen_;  // by the weight's name in the model
   at::Tensor scratch_;

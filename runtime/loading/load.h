@@ -33,15 +33,20 @@ struct LoadOptions {
   // its own.
   std::function<std::vector<std::string>(const std::string& name)> stored_names;
   // As accelerate takes it (DeviceMap): null, "cpu", "cuda:0", "disk", "auto",
-  // {"proj_out": "disk", …}. On a device that the CPU's memory is not part of, weights are also
-  // quantized, and nothing of the model stays behind.
-  // Weights on the disk are in memory only while their layer is called, so for networks that hold
-  // their layers in AnyLayers.
+  // {"": "cuda", "proj_out": "cpu", …}. Weights are quantized on the device that they work on.
+  // Those on the disk, or in the CPU's memory beside another device, are where they work only while
+  // their layer is called, so for networks that hold their layers in AnyLayers. Beside another
+  // device than the CPU, what belongs to no layer (norms, tables) lives on the device all the same.
   nlohmann::json device_map;
+  // That weights work on; nothing: what the device map says. With {"": "cpu"} all of them wait in
+  // the CPU's memory for it.
+  std::optional<at::Device> execution_device;
   std::map<std::string, uint64_t> max_memory;  // bytes by device; empty: no limit
   // For weights on the disk that are not held as the checkpoint stores them; see WeightFile.
   std::filesystem::path offload_directory;
-  // False: weights on the disk stay in memory after they are used, until release_weights().
+  // False: a network's weights come and go together. Those on the disk stay in memory after they
+  // are used, until release_weights(); those that wait beside another device are there, all of
+  // them, while an Onloaded of the network lives, and the network works only then.
   bool stream = true;
   // Weights that are held as the checkpoint stores them are mapped from its files, not copied: the
   // first use reads them. False: everything in memory is the process' own.
@@ -55,6 +60,7 @@ struct LoadReport {
   uint64_t bytes = 0;                   // of the loaded model
   uint64_t mapped_bytes = 0;            // of these, in the checkpoint's files
   uint64_t disk_bytes = 0;              // of these, on the disk by the device map
+  uint64_t memory_bytes = 0;            // of these, in the CPU's memory beside another device
   std::vector<std::string> unexpected;  // tensors of the checkpoint that the model has no place for
 };
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "runtime/modules/onloaded.h"
 #include "runtime/modules/quantized_layer.h"
 #include "runtime/modules/widened_products.h"
 #include "runtime/modules/without_weights.h"
@@ -47,6 +48,7 @@ std::shared_ptr<torch::nn::Module> AnyLayer::module() const {
 
 torch::Tensor AnyLayer::operator()(const torch::Tensor& input) const {
   const std::shared_ptr<torch::nn::Module> child = module();
+  const Onloaded onloaded(*child, Onload::by_layer);
   prefetch_streamed(*child);
   torch::Tensor output = call(*child, input);
   release_streamed(*child);
@@ -70,11 +72,13 @@ torch::Tensor AnyLayer::call(torch::nn::Module& child, const torch::Tensor& inpu
 
 torch::Tensor AnyLayer::weight() const {
   const std::shared_ptr<torch::nn::Module> child = module();
+  const Onloaded onloaded(*child, Onload::by_layer);
   if (auto* layer = child->as<QuantizedLayer>()) return layer->dequantized_weight();
   const torch::Tensor* weight = child->named_parameters(/*recurse=*/false).find("weight");
   TORCH_CHECK(weight != nullptr, "AnyLayer: child '", name_, "' of ", parent_->name(),
               " has no parameter 'weight'");
-  return *weight;
+  // The child's own tensor goes back to where it waits, a view of the copy does not.
+  return onloaded.brought() ? weight->detach() : *weight;
 }
 
 }  // namespace precis

@@ -27,6 +27,9 @@ class QuantizedLayer : public torch::nn::Module {
   // matrix. Throws c10::Error.
   virtual torch::Tensor dequantized_weight() const;
 
+  // Lets go of what was prepared of the parts for products; the next product prepares it anew.
+  virtual void forget_products() {}
+
   const QuantizedWeight& weight() const { return weight_; }
 
  private:

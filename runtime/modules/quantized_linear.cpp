@@ -84,6 +84,11 @@ void QuantizedLinear::restore(const ModuleSite& site, at::ScalarType dtype) cons
   precis::replace_module(site, float_linear(dequantized_weight().to(dtype), bias_));
 }
 
+void QuantizedLinear::forget_products() {
+  const std::lock_guard lock(mutex_);
+  products_.clear();
+}
+
 bool QuantizedLinear::has_product(at::ScalarType activation) {
   return product(activation).linear != nullptr;
 }

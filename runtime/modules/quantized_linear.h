@@ -35,6 +35,7 @@ class QuantizedLinear : public QuantizedLayer {
   // out_features] in the dtype of x. Throws c10::Error.
   torch::Tensor forward(const torch::Tensor& x) override;
   void restore(const ModuleSite& site, at::ScalarType dtype) const override;
+  void forget_products() override;
 
   // [out_features] or undefined.
   const torch::Tensor& bias() const { return bias_; }

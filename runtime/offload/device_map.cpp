@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <string_view>
 
 #include "core/base/byte_size.h"
@@ -18,8 +17,35 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 4> kAutomatic = {"auto", "balanced", "balanced_low_0",
                                                         "sequential"};
 
-// A place of the map: a device, or nothing for the disk.
-Result<std::optional<at::Device>> parse_place(const json& device, const std::string& module) {
+Error several_devices(const at::Device& one, const at::Device& other) {
+  return Error(ErrorCode::unsupported,
+               fmt::format("device_map: weights on '{}' and on '{}': one model works on one device",
+                           one.str(), other.str()),
+               "name one of them beside \"cpu\" and \"disk\"");
+}
+
+// The device that a model is distributed over.
+Result<at::Device> first_device(const std::map<std::string, uint64_t>& max_memory) {
+  for (const std::string& name : usable_device_names()) {
+    if (name != "cpu" && (max_memory.empty() || max_memory.contains(name)))
+      return usable_device(name);
+  }
+  return at::Device(at::kCPU);
+}
+
+bool holds(const std::string& module, const std::string& name) {
+  return module.empty() || name == module ||
+         (name.starts_with(module) && name[module.size()] == '.');
+}
+
+}  // namespace
+
+bool is_automatic(const json& map) {
+  return map.is_string() &&
+         std::count(kAutomatic.begin(), kAutomatic.end(), map.get<std::string>()) > 0;
+}
+
+Result<std::optional<at::Device>> parse_map_device(const json& device, const std::string& module) {
   if (!device.is_string() && !device.is_number_integer()) {
     return Error(ErrorCode::invalid_argument,
                  fmt::format("device_map: {} is no device", device.dump()),
@@ -34,47 +60,38 @@ Result<std::optional<at::Device>> parse_place(const json& device, const std::str
   return std::move(found).error().with_context(fmt::format("device_map of '{}'", module));
 }
 
-Error several_places(const std::string& one, const std::string& other) {
-  return Error(ErrorCode::unsupported,
-               fmt::format("device_map: weights on '{}' and on '{}': a device takes a model, or a "
-                           "pipeline, as a whole",
-                           one, other),
-               "name one device for all, or \"cpu\" and \"disk\"");
-}
-
-bool holds(const std::string& module, const std::string& name) {
-  return module.empty() || name == module ||
-         (name.starts_with(module) && name[module.size()] == '.');
-}
-
-}  // namespace
-
-Result<DeviceMap> DeviceMap::parse(const json& map) {
+Result<DeviceMap> DeviceMap::parse(const json& map, std::optional<at::Device> execution_device,
+                                   const std::map<std::string, uint64_t>& max_memory) {
   DeviceMap result;
+  result.device_ = execution_device.value_or(at::kCPU);
   if (map.is_null()) return result;
-  if (map.is_string() && std::count(kAutomatic.begin(), kAutomatic.end(), map.get<std::string>())) {
+  if (is_automatic(map)) {
     result.automatic_ = true;
+    if (execution_device) return result;
+    PRECIS_ASSIGN(result.device_, first_device(max_memory));
     return result;
   }
-  result.places_.clear();
-  std::optional<at::Device> device;
-  bool disk = false;
+  std::vector<std::pair<std::string, std::optional<at::Device>>> places;
   const json modules = map.is_object() ? map : json{{"", map}};
   for (const auto& [module, name] : modules.items()) {
-    PRECIS_ASSIGN(const std::optional<at::Device> place, parse_place(name, module));
-    result.places_.emplace_back(module, !place);
-    disk = disk || !place;
-    if (!place) continue;
-    if (device && *device != *place) return several_places(device->str(), place->str());
-    device = place;
+    PRECIS_ASSIGN(const std::optional<at::Device> place, parse_map_device(name, module));
+    places.emplace_back(module, place);
+    if (!place || place->is_cpu() || *place == result.device_) continue;
+    if (execution_device || !result.device_.is_cpu())
+      return several_devices(result.device_, *place);
+    result.device_ = *place;
   }
-  result.device_ = device.value_or(at::kCPU);
-  if (disk && !result.device_.is_cpu()) return several_places(result.device_.str(), "disk");
+  result.places_.clear();
+  for (const auto& [module, place] : places) {
+    result.places_.emplace_back(module, !place                     ? WeightPlace::disk
+                                        : *place == result.device_ ? WeightPlace::device
+                                                                   : WeightPlace::memory);
+  }
   return result;
 }
 
 Status DeviceMap::distribute(const std::vector<std::pair<std::string, uint64_t>>& sizes,
-                             std::optional<uint64_t> budget) {
+                             const Budgets& budgets) {
   std::vector<std::pair<std::string, uint64_t>> layers;
   uint64_t total = 0, largest = 0;
   for (const auto& [name, bytes] : sizes) {
@@ -85,25 +102,32 @@ Status DeviceMap::distribute(const std::vector<std::pair<std::string, uint64_t>>
     total += bytes;
     largest = std::max(largest, layers.back().second);
   }
-  places_ = {{"", false}};
-  if (!budget || total <= *budget) return {};
-  if (largest > *budget) {
+  places_ = {{"", WeightPlace::device}};
+  if (!budgets.device || total <= *budgets.device) return {};
+  if (largest > *budgets.device) {
     return Error(ErrorCode::out_of_memory,
-                 fmt::format("the largest layer takes {}, max_memory allows {} on 'cpu'",
-                             format_bytes(largest), format_bytes(*budget)),
+                 fmt::format("the largest layer takes {}, max_memory allows {} on '{}'",
+                             format_bytes(largest), format_bytes(*budgets.device), device_.str()),
                  "allow more, or quantize to fewer bits");
   }
-  uint64_t held = 0;
+  uint64_t on_device = 0, in_memory = 0;
+  const uint64_t memory = budgets.memory.value_or(UINT64_MAX);
   for (const auto& [layer, bytes] : layers) {
-    const bool disk = held + bytes + largest > *budget;
-    if (!disk) held += bytes;
-    places_.emplace_back(layer, disk);
+    WeightPlace place = WeightPlace::disk;
+    if (on_device + bytes + largest <= *budgets.device) {
+      place = WeightPlace::device;
+      on_device += bytes;
+    } else if (!device_.is_cpu() && bytes <= memory - in_memory) {
+      place = WeightPlace::memory;
+      in_memory += bytes;
+    }
+    places_.emplace_back(layer, place);
   }
   return {};
 }
 
-Result<bool> DeviceMap::on_disk(const std::string& name) const {
-  const std::pair<std::string, bool>* best = nullptr;
+Result<WeightPlace> DeviceMap::place_of(const std::string& name) const {
+  const std::pair<std::string, WeightPlace>* best = nullptr;
   for (const auto& place : places_) {
     if (!holds(place.first, name)) continue;
     if (best == nullptr || place.first.size() >= best->first.size()) best = &place;

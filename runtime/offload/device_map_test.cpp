@@ -7,6 +7,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr auto kDevice = WeightPlace::device, kDisk = WeightPlace::disk;
+
 DeviceMap parsed(const json& map) {
   auto result = DeviceMap::parse(map);
   if (!result.ok()) throw std::runtime_error(result.error().text());
@@ -14,20 +16,20 @@ DeviceMap parsed(const json& map) {
 }
 
 TEST(DeviceMap, IsNullOneDeviceOrAnObject) {
-  EXPECT_FALSE(*parsed(nullptr).on_disk("a.weight"));
-  EXPECT_FALSE(*parsed("cpu").on_disk("a.weight"));
-  EXPECT_TRUE(*parsed("disk").on_disk("a.weight"));
+  EXPECT_EQ(*parsed(nullptr).place_of("a.weight"), kDevice);
+  EXPECT_EQ(*parsed("cpu").place_of("a.weight"), kDevice);
+  EXPECT_EQ(*parsed("disk").place_of("a.weight"), kDisk);
   EXPECT_TRUE(parsed("auto").automatic());
 }
 
 TEST(DeviceMap, TheLongestPathCounts) {
   const DeviceMap map =
       parsed({{"", "cpu"}, {"blocks", "disk"}, {"blocks.1", "cpu"}, {"blocks.1.norm", "disk"}});
-  EXPECT_FALSE(*map.on_disk("head.weight"));
-  EXPECT_TRUE(*map.on_disk("blocks.0.fc.weight"));
-  EXPECT_FALSE(*map.on_disk("blocks.1.fc.weight"));
-  EXPECT_TRUE(*map.on_disk("blocks.1.norm.weight"));
-  EXPECT_TRUE(*map.on_disk("blocks.10.fc.weight"));
+  EXPECT_EQ(*map.place_of("head.weight"), kDevice);
+  EXPECT_EQ(*map.place_of("blocks.0.fc.weight"), kDisk);
+  EXPECT_EQ(*map.place_of("blocks.1.fc.weight"), kDevice);
+  EXPECT_EQ(*map.place_of("blocks.1.norm.weight"), kDisk);
+  EXPECT_EQ(*map.place_of("blocks.10.fc.weight"), kDisk);
 }
 
 TEST(DeviceMap, NamesDevicesThatAreNotThere) {
@@ -44,17 +46,17 @@ TEST(DeviceMap, DistributesLayersInTheirOrder) {
   const std::vector<std::pair<std::string, uint64_t>> sizes = {
       {"a.weight", 90}, {"a.bias", 10}, {"b.weight", 100}, {"c.weight", 50}};
   DeviceMap map = parsed("auto");
-  ASSERT_TRUE(map.distribute(sizes, 250).ok());
-  EXPECT_FALSE(*map.on_disk("c.weight"));
-  ASSERT_TRUE(map.distribute(sizes, 200).ok());
-  EXPECT_FALSE(*map.on_disk("a.bias"));
-  EXPECT_TRUE(*map.on_disk("b.weight"));
-  EXPECT_TRUE(*map.on_disk("c.weight"));
-  ASSERT_TRUE(map.distribute(sizes, 100).ok());
-  EXPECT_TRUE(*map.on_disk("a.weight"));
-  EXPECT_EQ(map.distribute(sizes, 99).error().code(), ErrorCode::out_of_memory);
-  ASSERT_TRUE(map.distribute(sizes, std::nullopt).ok());
-  EXPECT_FALSE(*map.on_disk("b.weight"));
+  ASSERT_TRUE(map.distribute(sizes, {.device = 250}).ok());
+  EXPECT_EQ(*map.place_of("c.weight"), kDevice);
+  ASSERT_TRUE(map.distribute(sizes, {.device = 200}).ok());
+  EXPECT_EQ(*map.place_of("a.bias"), kDevice);
+  EXPECT_EQ(*map.place_of("b.weight"), kDisk);
+  EXPECT_EQ(*map.place_of("c.weight"), kDisk);
+  ASSERT_TRUE(map.distribute(sizes, {.device = 100}).ok());
+  EXPECT_EQ(*map.place_of("a.weight"), kDisk);
+  EXPECT_EQ(map.distribute(sizes, {.device = 99}).error().code(), ErrorCode::out_of_memory);
+  ASSERT_TRUE(map.distribute(sizes, {}).ok());
+  EXPECT_EQ(*map.place_of("b.weight"), kDevice);
 }
 
 }  // namespace

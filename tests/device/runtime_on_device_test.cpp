@@ -12,6 +12,7 @@
 #include "models/t5/t5_encoder.h"
 #include "runtime/loading/load.h"
 #include "runtime/modules/any_layer.h"
+#include "runtime/modules/onloaded.h"
 #include "runtime/modules/without_weights.h"
 #include "runtime/offload/device_map.h"
 #include "runtime/quantize/quantize.h"
@@ -176,6 +177,11 @@ class Saved {
                                 fmt::format("precis-device-{}-{}", getpid(), count_++);
 };
 
+LoadOptions as_on_cpu(LoadOptions options) {
+  options.execution_device.reset();
+  return options;
+}
+
 std::shared_ptr<Block> loaded(const Component& component, LoadOptions options,
                               const json& device_map) {
   const WithoutWeights without;
@@ -184,7 +190,7 @@ std::shared_ptr<Block> loaded(const Component& component, LoadOptions options,
   options.dtype = DType::f16;
   const auto report = load_model(*model, component, linked_plugin(), options);
   EXPECT_TRUE(report.ok()) << report.error().text();
-  if (!device_map.is_null()) {
+  if (device_map == "cuda") {
     EXPECT_EQ(report->mapped_bytes, 0u);
   }
   return model;
@@ -209,6 +215,86 @@ TEST_P(OnDevice, LoadsWhatIsQuantized) {
   expect_close(there->forward(x.to(kCuda)), block->forward(x));
 }
 
+std::map<std::string, at::Device> devices_of(const torch::nn::Module& model) {
+  std::map<std::string, at::Device> devices;
+  for (const auto& [name, tensor] : state_of(model)) {
+    const auto [known, added] = devices.emplace(name.substr(0, name.find('.')), tensor.device());
+    EXPECT_EQ(known->second, tensor.device()) << name;
+  }
+  return devices;
+}
+
+using Devices = std::map<std::string, at::Device>;
+
+TEST_P(OnDevice, LayersThatWaitComeForTheirCalls) {
+  const Saved saved(*half_block(), json::object());
+  LoadOptions options;
+  options.quantize = as(GetParam());
+  const auto there = loaded(saved.component(), options, "cuda");
+  const at::Tensor x = at::randn({5, 64}).to(at::kHalf).to(kCuda);
+  for (const char* place : {"cpu", "disk"}) {
+    const auto waits = loaded(saved.component(), options, {{"", "cuda"}, {"fc1", place}});
+    const Devices between{{"fc1", at::kCPU}, {"fc2", kCuda}};
+    EXPECT_EQ(devices_of(*waits), between);
+    for (int call = 0; call < 2; ++call) {
+      EXPECT_TRUE(at::equal(waits->forward(x).cpu(), there->forward(x).cpu())) << place;
+      EXPECT_EQ(devices_of(*waits), between);
+    }
+    // Tied weights, which are used beside their layer, too.
+    EXPECT_TRUE(at::equal(waits->fc1.weight().cpu(), there->fc1.weight().cpu()));
+    EXPECT_EQ(waits->fc1.weight().device(), kCuda);
+  }
+}
+
+TEST_P(OnDevice, ANetworkThatWaitsComesAsAWhole) {
+  const Saved saved(*half_block(), json::object());
+  LoadOptions options;
+  options.quantize = as(GetParam());
+  const auto there = loaded(saved.component(), options, "cuda");
+  options.execution_device = kCuda;
+  options.stream = false;
+  const auto waits = loaded(saved.component(), options, "cpu");
+  const Devices between{{"fc1", at::kCPU}, {"fc2", at::kCPU}};
+  const at::Tensor x = at::randn({5, 64}).to(at::kHalf).to(kCuda);
+  EXPECT_THROW(waits->forward(x), c10::Error);
+  for (int turn = 0; turn < 2; ++turn) {
+    EXPECT_EQ(devices_of(*waits), between);
+    const Onloaded onloaded(*waits, Onload::by_network);
+    expect_same_state(*waits, *loaded(saved.component(), as_on_cpu(options), nullptr));
+    EXPECT_TRUE(at::equal(waits->forward(x).cpu(), there->forward(x).cpu()));
+  }
+  EXPECT_EQ(devices_of(*waits), between);
+}
+
+TEST_P(OnDevice, AutoFillsTheDeviceThenTheMemoryThenTheDisk) {
+  const Saved saved(*half_block(), json::object());
+  LoadOptions options;
+  options.quantize = as(GetParam());
+  const auto report = [&](std::map<std::string, uint64_t> budgets) {
+    const WithoutWeights without;
+    const auto model = std::make_shared<Block>();
+    LoadOptions with = options;
+    with.dtype = DType::f16;
+    with.device_map = "auto";
+    with.max_memory = std::move(budgets);
+    auto loaded = load_model(*model, saved.component(), linked_plugin(), with);
+    EXPECT_TRUE(loaded.ok()) << loaded.error().text();
+    return *std::move(loaded);
+  };
+  const LoadReport whole = report({});
+  EXPECT_EQ(whole.memory_bytes + whole.disk_bytes + whole.mapped_bytes, 0u);
+  // One byte less: not both layers beside the larger, so that none stays there.
+  const LoadReport less = report({{"cuda:0", whole.bytes - 1}});
+  EXPECT_EQ(less.memory_bytes, whole.bytes);
+  EXPECT_EQ(less.disk_bytes, 0u);
+  const LoadReport least = report({{"cuda:0", whole.bytes - 1}, {"cpu", whole.bytes - 1}});
+  EXPECT_EQ(least.memory_bytes + least.disk_bytes, whole.bytes);
+  EXPECT_GT(least.memory_bytes, 0u);
+  EXPECT_GT(least.disk_bytes, 0u);
+  // A budget for the CPU alone: no device takes part.
+  EXPECT_EQ(report({{"cpu", whole.bytes}}).memory_bytes, 0u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Methods, OnDevice, testing::ValuesIn(configs()));
 
 TEST(Devices, AreNamedAsTorchNamesThem) {
@@ -221,10 +307,17 @@ TEST(Devices, AreNamedAsTorchNamesThem) {
   EXPECT_EQ(usable_device_names(), (std::vector<std::string>{"cpu", "cuda:0"}));
 }
 
-TEST(Devices, TakeAModelAsAWhole) {
-  EXPECT_EQ(DeviceMap::parse({{"", "cuda"}, {"fc1", "cuda:0"}})->device(), kCuda);
-  for (const json& map : {json{{"", "cuda"}, {"fc1", "cpu"}}, json{{"", "cuda"}, {"fc1", "disk"}}})
-    EXPECT_EQ(DeviceMap::parse(map).error().code(), ErrorCode::unsupported) << map;
+TEST(Devices, WeightsElsewhereWaitForTheOneDevice) {
+  const json map{{"", "cuda"}, {"fc1", "cuda:0"}, {"fc2", "cpu"}, {"fc3", "disk"}};
+  const auto parsed = DeviceMap::parse(map);
+  EXPECT_EQ(parsed->device(), kCuda);
+  EXPECT_EQ(*parsed->place_of("fc1.weight"), WeightPlace::device);
+  EXPECT_EQ(*parsed->place_of("fc2.weight"), WeightPlace::memory);
+  EXPECT_EQ(*parsed->place_of("fc3.weight"), WeightPlace::disk);
+  EXPECT_EQ(*DeviceMap::parse("cpu", kCuda)->place_of("fc1.weight"), WeightPlace::memory);
+  EXPECT_EQ(DeviceMap::parse("cuda", at::Device(at::kCPU)).error().code(), ErrorCode::unsupported);
+  EXPECT_EQ(DeviceMap::parse("auto")->device(), kCuda);
+  EXPECT_TRUE(DeviceMap::parse("auto", {}, {{"cpu", 1}})->device().is_cpu());
 }
 
 // Networks make what they need beside their weights where their input is.

@@ -60,6 +60,10 @@ def test_a_device_gives_the_image_of_the_cpu(float_pipelines, family):
     psnr = json.loads(run.stdout)
     # Attention, which the CPU fuses, and nf4's products round at other places.
     assert psnr["float32"] > 100 and psnr["bfloat16"] > 30 and psnr["nf4"] > 30, psnr
+    elsewhere = psnr["elsewhere"]
+    assert elsewhere.pop("encoder and decoder on the CPU") > 30, psnr
+    # Wherever weights wait, they are multiplied on the device, by the same kernels.
+    assert len(elsewhere) == 4 and set(elsewhere.values()) == {200}, psnr
 
 
 def library_images(directory, family, prompt, seed, dtype=torch.float32, fuse_qkv=False, **options):
@@ -264,7 +268,10 @@ def test_errors_come_before_the_work(precis, float_pipelines, tmp_path):
                              (["--guidance", "nan"], "guidance"), (["--negative-prompt", b"\xff"], "negative prompt is not UTF-8"),
                              (["--offload-dir", tmp_path], "--offload"), (["--offload", "model", "--offload-dir", tmp_path / "nowhere"], "nowhere"),
                              (["--offload", "model", "--fuse-qkv"], "cannot be offloaded"), (["--device", "cuda:x"], "'cuda:x' is not a device"),
-                             (["--device", "cuda"], "device 'cuda': this "), (["--device", "cuda", "--offload", "model"], "work on the CPU"),
+                             (["--device", "cuda"], "device 'cuda': this "), (["--device", "cuda", "--offload", "model"], "device 'cuda': this "),
+                             (["--component-device", "vae=cuda"], "device_map of 'vae': device 'cuda': this "),
+                             (["--component-device", "unet=cpu"], "'unet'"), (["--component-device", "vae"], "--component-device"),
+                             (["--component-device", "vae=disk", "--offload", "auto", "--max-memory", "1GB"], "leave out one"),
                              # Each would fit without the other's demand: only the float run does not.
                              (["--component", "transformer=nf4", "--max-memory", "1800kB", "--compare-float"], "max_memory is")]:
         run = subprocess.run([precis.path, "generate", directory, "--prompt", "x", *(() if "-o" in arguments else ("-o", out)), *arguments], capture_output=True,
