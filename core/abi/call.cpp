@@ -20,9 +20,11 @@ void count_signs_of_life(std::atomic<uint64_t>* count) {
   signs_of_life = count;
 }
 
-Call::Call(std::span<std::byte> workspace, const std::atomic<bool>* cancel, void* stream)
+Call::Call(std::span<std::byte> workspace, const std::atomic<bool>* cancel, const Place& where)
     : cancel_(cancel) {
-  abi_ = {sizeof(precis_call), 0, this, stream, workspace.data(), workspace.size(), fail, poll};
+  const uint32_t flags = where.capturing ? uint32_t{PRECIS_CALL_STREAM_CAPTURING} : 0u;
+  abi_ = {sizeof(precis_call), flags, this, where.stream, workspace.data(),
+          workspace.size(),    fail,  poll};
   give_sign_of_life();
 }
 

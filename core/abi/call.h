@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "core/abi/place.h"
 #include "core/base/result.h"
 #include "precis/call.h"
 
@@ -16,9 +17,9 @@ namespace precis {
 class Call {
  public:
   // workspace: 64-byte aligned, at least what was planned. cancel: poll answers "stop" once it is
-  // true. stream: of the device the call works on; null on the CPU.
+  // true.
   explicit Call(std::span<std::byte> workspace = {}, const std::atomic<bool>* cancel = nullptr,
-                void* stream = nullptr);
+                const Place& where = {});
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 

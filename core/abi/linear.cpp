@@ -59,14 +59,15 @@ Result<std::unique_ptr<Linear>> Linear::prepare(std::shared_ptr<const Quantizer>
                                                 const LinearOptions& options, const Param& param,
                                                 std::span<const precis_tensor* const> parts,
                                                 std::span<precis_tensor* const> packed,
-                                                std::span<std::byte> workspace, void* stream) {
+                                                std::span<std::byte> workspace,
+                                                const Place& where) {
   const precis_linear_v1* table = table_of(*quantizer);
   if (table == nullptr) return no_table(*quantizer);
   const precis_linear_options abi_options = to_abi(options);
   const AbiParam abi_param(param);
   std::unique_ptr<Linear> linear(new Linear());
   linear->table_ = table;
-  const Call call(workspace, nullptr, stream);
+  const Call call(workspace, nullptr, where);
   const precis_status status =
       in_plugin(quantizer->during("preparing the product of", param), call.abi(), [&] {
         return table->prepare(quantizer->handle(), call.abi(), &abi_options, abi_param.get(),
@@ -84,8 +85,8 @@ Linear::~Linear() {
 }
 
 Status Linear::forward(const precis_tensor& x, const precis_tensor* bias, precis_tensor& y,
-                       std::span<std::byte> workspace, void* stream) const {
-  const Call call(workspace, nullptr, stream);
+                       std::span<std::byte> workspace, const Place& where) const {
+  const Call call(workspace, nullptr, where);
   return call.finish(in_plugin(during("multiplying by"), call.abi(),
                                [&] { return table_->forward(handle_, call.abi(), &x, bias, &y); }),
                      "");

@@ -39,21 +39,21 @@ class Linear {
 
   // parts: in the order of Quantizer::plan or of stored_params. packed: as planned, allocated by
   // the caller, outlive the result. workspace: 64-byte aligned, of the planned size. All of these
-  // are on the device of `options`, and the work goes to its `stream`.
+  // are on the device of `options`, which is that of `where`.
   static Result<std::unique_ptr<Linear>> prepare(std::shared_ptr<const Quantizer> quantizer,
                                                  const LinearOptions& options, const Param& param,
                                                  std::span<const precis_tensor* const> parts,
                                                  std::span<precis_tensor* const> packed,
                                                  std::span<std::byte> workspace,
-                                                 void* stream = nullptr);
+                                                 const Place& where = {});
   ~Linear();
   Linear(const Linear&) = delete;
   Linear& operator=(const Linear&) = delete;
 
-  // y[rows, out_features] = x[rows, in_features] W^T + bias; bias may be null. stream: of the
-  // device the Linear was prepared for, null on the CPU.
+  // y[rows, out_features] = x[rows, in_features] W^T + bias; bias may be null. where: the device
+  // that the Linear was prepared for.
   Status forward(const precis_tensor& x, const precis_tensor* bias, precis_tensor& y,
-                 std::span<std::byte> workspace, void* stream = nullptr) const;
+                 std::span<std::byte> workspace, const Place& where = {}) const;
 
   // Writes the stored parts back, in the order prepare was given them. Only where the plan's
   // keeps_parts is false.

@@ -129,7 +129,7 @@ Status Quantizer::quantize(const Param& param, std::span<const std::byte> weight
   AbiTensor abi_weight(weight.data(), weight.size(), param.dtype, param.shape, "", true,
                        where.device);
   const AbiTensors tensors(specs, parts, where.device);
-  const Call call(workspace, cancel, where.stream);
+  const Call call(workspace, cancel, where);
   return call.finish(in_plugin(during("quantizing", param), call.abi(),
                                [&] {
                                  return quantize_->quantize(handle_, call.abi(), abi_param.get(),
@@ -148,7 +148,7 @@ Status Quantizer::dequantize(const Param& param, std::span<const PartSpec> specs
   std::vector<int64_t> shape = param.shape;
   if (!shape.empty()) shape.front() = rows;
   AbiTensor weight(out.data(), out.size(), dtype, shape, "", false, where.device);
-  const Call call({}, nullptr, where.stream);
+  const Call call({}, nullptr, where);
   return call.finish(in_plugin(during("decoding", param), call.abi(),
                                [&] {
                                  return quantize_->dequantize(

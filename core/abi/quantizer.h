@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/abi/place.h"
 #include "core/base/dtype.h"
 #include "core/base/result.h"
 #include "core/format/tensor_entry.h"
@@ -18,14 +19,6 @@
 namespace precis {
 
 struct PluginCall;
-
-inline constexpr precis_device kCpuDevice{PRECIS_DEVICE_CPU, 0};
-
-// Where the tensors of a call are, and the stream of that device which the work goes to.
-struct Place {
-  precis_device device = kCpuDevice;
-  void* stream = nullptr;  // null on the CPU
-};
 
 // A weight as the model knows it.
 struct Param {

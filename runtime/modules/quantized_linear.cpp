@@ -1,6 +1,7 @@
 #include "runtime/modules/quantized_linear.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -110,6 +111,12 @@ Result<QuantizedLinear::Product> QuantizedLinear::make_product(at::ScalarType ac
   const at::Device device = weight().device();
   PRECIS_ASSIGN(const Place where, place_of(device));
   LinearOptions options;
+  if (where.capturing) {
+    return Error(ErrorCode::unsupported,
+                 fmt::format("{}: a graph is being captured, and no product with {} is prepared; "
+                             "call the layer with one before the capture",
+                             weight().param.name, dtype_name(*dtype_of(activation))));
+  }
   options.device = where.device;
   PRECIS_ASSIGN(options.activation, dtype_of(activation));
   options.max_rows = kMostRows;
@@ -134,7 +141,7 @@ Result<QuantizedLinear::Product> QuantizedLinear::make_product(at::ScalarType ac
   const AbiTensors abi_packed(plan->packed, packed, where.device);
   auto linear = Linear::prepare(
       weight().quantizer, options, weight().param, {abi_parts.const_pointers(), abi_parts.count()},
-      {abi_packed.pointers(), abi_packed.count()}, bytes_of(workspace), where.stream);
+      {abi_packed.pointers(), abi_packed.count()}, bytes_of(workspace), where);
   if (!linear.ok()) {
     // Or none for what stands in the parts, which the plan does not see.
     if (linear.error().code() != ErrorCode::unsupported) return std::move(linear).error();
@@ -160,7 +167,7 @@ void QuantizedLinear::multiply_by_method(const Product& product, const torch::Te
     TensorView abi_y = value_or_throw(TensorView::of(y_rows));
     const Status status =
         product.linear->forward(*abi_x.get(), abi_bias ? abi_bias->get() : nullptr, *abi_y.get(),
-                                bytes_of(workspace), where.stream);
+                                bytes_of(workspace), where);
     TORCH_CHECK(status.ok(), weight().param.name, ": ", status.error().text());
   }
 }

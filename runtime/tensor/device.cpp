@@ -56,6 +56,16 @@ Result<void*> handle_of(const Stream& stream) {
   }
 }
 
+// Whether a graph is being captured. Older releases of LibTorch do not tell.
+template <typename Driver>
+bool is_capturing(const Driver& driver, const c10::Stream& stream) {
+  if constexpr (requires { driver.isStreamCapturing(stream); }) {
+    return driver.isStreamCapturing(stream);
+  } else {
+    return false;
+  }
+}
+
 }  // namespace
 
 Result<at::Device> usable_device(const std::string& name) {
@@ -103,9 +113,10 @@ Result<precis_device> abi_device_of(const at::Device& device) {
 Result<Place> place_of(const at::Device& device) {
   PRECIS_ASSIGN(const precis_device abi, abi_device_of(device));
   if (device.is_cpu()) return Place{abi, nullptr};
-  const c10::Stream stream = c10::impl::getDeviceGuardImpl(device.type())->getStream(device);
+  const auto* const driver = c10::impl::getDeviceGuardImpl(device.type());
+  const c10::Stream stream = driver->getStream(device);
   PRECIS_ASSIGN(void* const handle, handle_of(stream));
-  return Place{abi, handle};
+  return Place{abi, handle, is_capturing(*driver, stream)};
 }
 
 }  // namespace precis

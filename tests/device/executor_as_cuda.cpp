@@ -26,6 +26,8 @@ using c10::Stream;
 
 const Device kDevice(at::kCUDA, 0);
 
+bool capturing = false;
+
 struct Driver final : c10::impl::DeviceGuardImplInterface {
   c10::DeviceType type() const override { return at::kCUDA; }
   Device exchangeDevice(Device) const override { return kDevice; }
@@ -35,6 +37,7 @@ struct Driver final : c10::impl::DeviceGuardImplInterface {
   Stream getStream(Device) const override { return Stream(Stream::DEFAULT, kDevice); }
   Stream exchangeStream(Stream) const override { return Stream(Stream::DEFAULT, kDevice); }
   void* getStreamNativeHandle(const Stream) const override { return executor_stream(); }
+  bool isStreamCapturing(const Stream&) const override { return capturing; }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
 };
 C10_REGISTER_GUARD_IMPL(CUDA, Driver);
@@ -143,6 +146,14 @@ class LinkedPlugin final : public MethodResolver {
 void* executor_stream() {
   static int stream = 0;
   return &stream;
+}
+
+Capture::Capture() {
+  capturing = true;
+}
+
+Capture::~Capture() {
+  capturing = false;
 }
 
 MethodResolver& linked_plugin() {

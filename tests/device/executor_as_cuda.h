@@ -14,6 +14,15 @@ namespace precis {
 // What the device's stream has for a handle.
 void* executor_stream();
 
+// While it lives, the stream says that a graph of its work is being captured.
+class Capture {
+ public:
+  Capture();
+  ~Capture();
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+};
+
 // The plugin that is linked into the test, its first method, by configs in JSON.
 MethodResolver& linked_plugin();
 

@@ -138,6 +138,27 @@ TEST_P(OnDevice, MultipliesByTheMethodsOwnProduct) {
   expect_close(there, layer->forward(x));
 }
 
+// A graph that is captured holds launches: what waits, or is done once, comes before.
+TEST_P(OnDevice, APreparedProductMayBeCaptured) {
+  const auto block = quantized_on_cpu(half_block(), GetParam());
+  block->to(kCuda);
+  const at::Tensor x = at::randn({5, 64}).to(at::kHalf).to(kCuda);
+  {
+    const Capture capture;
+    EXPECT_TRUE(place_of(kCuda)->capturing);
+    try {
+      block->forward(x);
+      ADD_FAILURE() << "a product was prepared";
+    } catch (const c10::Error& failure) {
+      EXPECT_NE(std::string(failure.what()).find("before the capture"), std::string::npos);
+    }
+  }
+  EXPECT_FALSE(place_of(kCuda)->capturing);
+  const at::Tensor expected = block->forward(x);
+  const Capture capture;
+  EXPECT_TRUE(at::equal(block->forward(x).cpu(), expected.cpu()));
+}
+
 TEST_P(OnDevice, DequantizesThere) {
   const auto block = quantized_on_cpu(half_block(), GetParam());
   const auto there = quantized_on_cpu(half_block(), GetParam());
