@@ -27,9 +27,11 @@ json config_of(const json& options) {
 }
 
 std::vector<ProductCase> products() {
-  const std::vector<std::pair<int64_t, int64_t>> shapes{
-      {8, 64}, {40, 320}, {96, 1312}, {6, 4480}, {70, 384}};
+  const std::vector<std::pair<int64_t, int64_t>> shapes{{8, 64},   {40, 320}, {96, 1312},
+                                                        {6, 4480}, {96, 384}, {70, 384}};
   std::vector<ProductCase> cases{{"hqq:nbits=3,group_size=40,axis=1", {{5, 40}, {33, 320}}},
+                                 {"hqq:nbits=3,group_size=64,axis=1", {{7, 384}, {33, 640}}},
+                                 {"hqq:nbits=3,group_size=128,axis=1", {{3, 5120}, {45, 768}}},
                                  {"hqq:nbits=4,group_size=null", {{8, 50}, {32, 320}}},
                                  {"hqq:nbits=4,group_size=64,axis=1", {{6, 4480}, {70, 384}}},
                                  {"hqq:nbits=4,group_size=128,axis=1", {{6, 4480}, {70, 384}}},

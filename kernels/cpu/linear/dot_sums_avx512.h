@@ -17,18 +17,19 @@ class DotSums {
   DotSums(const ActivationRows& x, uint64_t first)
       : x_(static_cast<const uint16_t*>(x.numbers) + first * x.stride), stride_(x.stride) {}
 
-  // kDotColumns numbers of row kWeight, of the columns from `column` on. Lanes of scale i multiply
-  // numbers i, i + count of scales, and so on; without scales, all are 1.
-  template <int kWeight, typename... Scales>
-  [[gnu::always_inline]] void add(uint64_t column, const __m512i (&numbers)[4], Scales... scales) {
+  // kDotColumns numbers of row kWeight, or fewer of one scale, of the columns from `column` on.
+  // Lanes of scale i multiply numbers i, i + count of scales, and so on; without scales, all are 1.
+  template <int kWeight, std::size_t kVectors, typename... Scales>
+  [[gnu::always_inline]] void add(uint64_t column, const __m512i (&numbers)[kVectors],
+                                  Scales... scales) {
     add_rows<kWeight>(x_ + column, numbers, std::make_integer_sequence<int, kRows>(), scales...);
   }
   float sum(int weight, int row) const { return _mm512_reduce_add_ps(sums_[weight][row]); }
 
  private:
   // Without loops: sums would not stay in registers.
-  template <int kWeight, int... kRow, typename... Scales>
-  [[gnu::always_inline]] void add_rows(const uint16_t* x, const __m512i (&numbers)[4],
+  template <int kWeight, std::size_t kVectors, int... kRow, typename... Scales>
+  [[gnu::always_inline]] void add_rows(const uint16_t* x, const __m512i (&numbers)[kVectors],
                                        std::integer_sequence<int, kRow...>, Scales... scales) {
     (add_scaled(sums_[kWeight][kRow], x + kRow * stride_, numbers, scales...), ...);
   }
@@ -36,6 +37,14 @@ class DotSums {
                                                 const __m512i (&numbers)[4]) {
     sum = dot(numbers[1], x + 32, dot(numbers[0], x, sum));
     sum = dot(numbers[3], x + 96, dot(numbers[2], x + 64, sum));
+  }
+  template <std::size_t kVectors>
+  [[gnu::always_inline]] static void add_scaled(__m512& sum, const uint16_t* x,
+                                                const __m512i (&numbers)[kVectors], __m512 scale) {
+    __m512 part = _mm512_setzero_ps();
+#pragma GCC unroll 2
+    for (std::size_t i = 0; i < kVectors; ++i) part = dot(numbers[i], x + 32 * i, part);
+    sum = _mm512_fmadd_ps(part, scale, sum);
   }
   [[gnu::always_inline]] static void add_scaled(__m512& sum, const uint16_t* x,
                                                 const __m512i (&numbers)[4], __m512 scale) {

@@ -157,8 +157,8 @@ void linear_product(const ProductStages& stages, const LinearWeight& weight,
   if (weight.arithmetic == Arithmetic::int8_rows) find_outliers(stages, weight, flags, x, tasks);
   if (x.few) {
     for (uint64_t row = 0; row < x.rows; ++row) stages.prepare(weight, x, flags, row);
-    const uint64_t out_rows =
-        weight.out_features / (has_row_dot(weight, source.type) ? weight.row_dot.sharing : 1);
+    const uint64_t sharing = has_row_dot(weight, source.type) ? weight.row_dot.sharing : 1;
+    const uint64_t out_rows = (weight.out_features + sharing - 1) / sharing;
     const uint64_t rows_at_once = std::clamp<uint64_t>(out_rows / (tasks.concurrency * 8), 16, 256);
     const uint64_t pieces = (out_rows + rows_at_once - 1) / rows_at_once;
     share(tasks, pieces, [&](uint64_t piece, uint64_t task) {

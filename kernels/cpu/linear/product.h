@@ -68,8 +68,9 @@ struct RowDot {
   // come.
   const uint8_t* column_order = nullptr;
   uint64_t sum_columns = 0;  // 16, 32, 64 or 128; 0: sums are not read
-  // 2 or 4: rows i, i + out_features / sharing and so on stand in the same bytes; out_features is a
-  // multiple of it, and there are no row_scales.
+  // Rows i, i + part, i + 2 * part and so on, of ceil(out_features / sharing) rows a part, stand in
+  // the same bytes, or nearly so: they are read one after another. Up to 16; there are no
+  // row_scales.
   uint64_t sharing = 1;
   // Whether `multiply` is handed neighbouring rows, up to kDotBlock, for formats that store several
   // rows together; `sharing` is 1.

@@ -17,9 +17,9 @@ struct Shape {
   uint64_t rows, out_features, in_features;
 };
 // Few rows and many, panels and tiles that are not full, columns beyond a strip.
-constexpr Shape kShapes[] = {{1, 5, 128},    {2, 17, 1024}, {3, 97, 160},  {4, 16, 2208},
-                             {5, 100, 1056}, {8, 33, 96},   {12, 20, 288}, {13, 98, 1216},
-                             {31, 7, 64},    {70, 130, 512}};
+constexpr Shape kShapes[] = {{1, 5, 128},    {2, 17, 1024},  {3, 97, 160},  {4, 16, 2208},
+                             {5, 100, 1056}, {8, 33, 96},    {12, 20, 288}, {13, 98, 1216},
+                             {31, 7, 64},    {70, 130, 512}, {8, 301, 128}};
 
 class Random {
  public:
@@ -95,30 +95,69 @@ void for_isas_and_shapes(Test test) {
     for (const Shape& shape : kShapes) test(isa, shape);
 }
 
+struct StoredFloats {
+  std::vector<float> values;
+  uint64_t columns;
+
+  const float* row(uint64_t index) const { return values.data() + index * columns; }
+  Sum sum(uint64_t index, const float* x) const {
+    Sum sum;
+    for (uint64_t i = 0; i < columns; ++i) sum.add(double{x[i]} * row(index)[i]);
+    return sum;
+  }
+  static void decode(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out) {
+    const auto& stored = *static_cast<const StoredFloats*>(format);
+    std::copy_n(stored.row(row) + begin, end - begin, static_cast<float*>(out));
+  }
+};
+
 TEST(Product, of_floats) {
   for_isas_and_shapes([](Isa isa, const Shape& shape) {
-    struct Floats {
-      std::vector<float> values;
-      uint64_t columns;
-    };
     Random random;
-    const Floats stored{random.numbers(shape.out_features * shape.in_features), shape.in_features};
+    const StoredFloats stored{random.numbers(shape.out_features * shape.in_features),
+                              shape.in_features};
     const std::vector<float> x = random.numbers(shape.rows * shape.in_features);
     LinearWeight weight = weight_of(Arithmetic::float32, shape, &stored);
-    weight.decode_floats = [](const void* format, uint64_t row, uint64_t begin, uint64_t end,
-                              void* out) {
-      const auto& floats = *static_cast<const Floats*>(format);
-      std::copy_n(floats.values.data() + row * floats.columns + begin, end - begin,
-                  static_cast<float*>(out));
-    };
+    weight.decode_floats = StoredFloats::decode;
     expect_product(isa, weight, x, shape, [&](uint64_t row, uint64_t out) {
-      Sum sum;
-      for (uint64_t i = 0; i < shape.in_features; ++i)
-        sum.add(double{x[row * shape.in_features + i]} *
-                stored.values[out * shape.in_features + i]);
-      return sum;
+      return stored.sum(out, x.data() + row * shape.in_features);
     });
   });
+}
+
+// Each row of the weight is asked for, and its sums come to its place in y, also where out_features
+// is not a multiple of the rows that share bytes, or is below their number.
+TEST(Product, of_rows_that_share_bytes) {
+  for (const uint64_t sharing : {1, 2, 4, 8, 10, 16}) {
+    for_isas_and_shapes([&](Isa isa, const Shape& shape) {
+      if (shape.in_features % kDotColumns != 0) return;
+      Random random;
+      const StoredFloats stored{random.numbers(shape.out_features * shape.in_features),
+                                shape.in_features};
+      const std::vector<float> x = random.numbers(shape.rows * shape.in_features);
+      LinearWeight weight = weight_of(Arithmetic::float32, shape, &stored);
+      weight.decode_floats = StoredFloats::decode;
+      weight.row_dot.x_type = WeightType::f32;
+      weight.row_dot.is_exact = true;
+      weight.row_dot.sharing = sharing;
+      weight.row_dot.multiply = [](const void* format, std::span<const uint64_t> rows,
+                                   const ActivationRows& activations, float* sums) {
+        const auto& floats = *static_cast<const StoredFloats*>(format);
+        ASSERT_LE(rows.size(), uint64_t{kDotRows});
+        for (uint64_t i = 0; i < rows.size(); ++i) {
+          ASSERT_LT(rows[i] * floats.columns, floats.values.size());
+          for (uint64_t j = 0; j < activations.count; ++j) {
+            const auto* numbers = static_cast<const float*>(activations.numbers);
+            sums[i * activations.count + j] =
+                static_cast<float>(floats.sum(rows[i], numbers + j * activations.stride).value);
+          }
+        }
+      };
+      expect_product(isa, weight, x, shape, [&](uint64_t row, uint64_t out) {
+        return stored.sum(out, x.data() + row * shape.in_features);
+      });
+    });
+  }
 }
 
 // Numbers that bfloat16 holds exactly.

@@ -10,6 +10,12 @@ inline namespace PRECIS_ISA {
 namespace linear {
 namespace {
 
+// Rows of a part of the weight.
+uint64_t part_rows(const LinearWeight& weight) {
+  const uint64_t sharing = weight.row_dot.sharing;
+  return (weight.out_features + sharing - 1) / sharing;
+}
+
 // Rows of a block that lie far apart are taken together: rows i, i + apart, i + 2 * apart and so
 // on, of the parts of the weight in turn where they share bytes.
 void dot_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
@@ -23,22 +29,27 @@ void dot_block(const LinearWeight& weight, const PreparedActivations& x, uint64_
     for (uint64_t i = 0; i < count; ++i) std::copy_n(sums + i * x.rows, x.rows, values[i]);
     return;
   }
-  const auto multiply = [&](uint64_t from, uint64_t apart, uint64_t sets) {
-    uint64_t rows[kDotRows], places[kDotRows];
+  uint64_t rows[kDotRows], places[kDotRows], taken = 0;
+  const auto multiply = [&] {
     float sums[kDotRows * kFewRows];
-    uint64_t taken = 0;
-    for (uint64_t set = 0; set < sets; ++set) {
-      for (uint64_t part = 0; part < sharing; ++part, ++taken) {
-        places[taken] = part * count + from + set * apart;
-        rows[taken] = part * (weight.out_features / sharing) + first + from + set * apart;
-      }
-    }
     weight.row_dot.multiply(weight.format, {rows, taken}, activations, sums);
     for (uint64_t i = 0; i < taken; ++i) std::copy_n(sums + i * x.rows, x.rows, values[places[i]]);
+    taken = 0;
   };
-  const uint64_t sets = kDotRows / sharing, apart = count / sets;
-  for (uint64_t i = 0; i < apart; ++i) multiply(i, apart, sets);
-  for (uint64_t i = apart * sets; i < count; ++i) multiply(i, 0, 1);
+  const auto take = [&](uint64_t i) {
+    for (uint64_t part = 0; part < sharing; ++part) {
+      const uint64_t row = part * part_rows(weight) + first + i;
+      if (row >= weight.out_features) return;
+      rows[taken] = row;
+      places[taken] = part * count + i;
+      if (++taken == kDotRows) multiply();
+    }
+  };
+  const uint64_t sets = sharing < kDotRows ? kDotRows / sharing : 1, apart = count / sets;
+  for (uint64_t i = 0; i < apart; ++i)
+    for (uint64_t set = 0; set < sets; ++set) take(i + set * apart);
+  for (uint64_t i = apart * sets; i < count; ++i) take(i);
+  if (taken > 0) multiply();
 }
 
 }  // namespace
@@ -58,10 +69,12 @@ void dot_rows(const LinearWeight& weight, const PreparedActivations& x, uint64_t
     with_type(x.source.type, [&](auto tag) {
       for (uint64_t row = 0; row < x.rows; ++row) {
         for (uint64_t part = 0; part < sharing; ++part) {
+          const uint64_t from = part * part_rows(weight) + first;
+          if (from >= weight.out_features) break;
+          const uint64_t here = std::min(count, weight.out_features - from);
           float column[kDotBlock];
-          for (uint64_t i = 0; i < count; ++i) column[i] = values[part * count + i][row];
-          write_row<decltype(tag)>(y, row, part * (weight.out_features / sharing) + first, column,
-                                   count);
+          for (uint64_t i = 0; i < here; ++i) column[i] = values[part * count + i][row];
+          write_row<decltype(tag)>(y, row, from, column, here);
         }
       }
     });

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/common/output.h"
 #include "kernels/cpu/linear/number_words.h"
 #include "kernels/cpu/linear/product.h"
 
@@ -66,7 +67,9 @@ inline void load_numbers(WeightType type, const void* stored, uint64_t first, ui
   with_type(type, [&](auto tag) {
     using Type = decltype(tag);
     const auto* from = static_cast<const typename Type::Stored*>(stored) + first;
-    for (uint64_t i = 0; i < count; ++i) out[i] = Type::load(from, i);
+    uint64_t i = 0;
+    for (; i + 8 <= count; i += 8) _mm256_storeu_ps(out + i, load_numbers<Type>(from + i).v);
+    for (; i < count; ++i) out[i] = Type::load(from, i);
   });
 }
 #endif

@@ -89,10 +89,10 @@ template <typename To>
   add_unit(table[low_nibbles(_mm256_srl_epi16(upper.halves[1], plane))], to, last.halves[1]);
 }
 
-// The numbers of kCount codes of a byte each, as they come, whose columns stand at `at`. words:
-// IntegerWords or Float8E4M3FNWords.
-template <int kCount, typename Words, typename Dots>
-[[gnu::always_inline]] inline void add_columns(Words& words, const uint8_t* codes, uint64_t at,
+// The numbers of kCount codes, as they come, whose columns stand at `at`. words: IntegerWords,
+// Float8E4M3FNWords or FieldWords.
+template <int kCount, typename Words, typename Code, typename Dots>
+[[gnu::always_inline]] inline void add_columns(Words& words, const Code* codes, uint64_t at,
                                                Dots& dots) {
 #pragma GCC unroll 8
   for (uint64_t i = 0; i < kCount; i += 16) {

@@ -8,7 +8,7 @@
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
 
-// What a row adds its numbers to, kDotColumns at a time.
+// What a row adds its numbers to, kDotColumns at a time, or fewer with one scale.
 template <int kWeight, typename Sums>
 struct RowSums {
   Sums& sums;
@@ -19,6 +19,11 @@ struct RowSums {
     const __m512i numbers[4] = {first, second, third, fourth};
     sums.template add<kWeight>(column, numbers, scales...);
     column += kDotColumns;
+  }
+  template <std::size_t kVectors>
+  [[gnu::always_inline]] void add(const __m512i (&numbers)[kVectors], __m512 scale) {
+    sums.template add<kWeight>(column, numbers, scale);
+    column += 32 * kVectors;
   }
 };
 
