@@ -49,6 +49,20 @@ struct Float8OfRow {
   float nan() const { return nan_of(words); }
   Float8E4M3FNWords words;
 };
+#if !defined(PRECIS_ROW_DOT_OF_BFLOAT16)
+// float8 e5m2 is the upper byte of a float16, infinities and NaNs too.
+struct Float8E5M2OfRow {
+  static constexpr float kShift = 0;
+  struct Words {
+    Floats16 load(const uint8_t* codes) const {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+      const __m128i zero = _mm_setzero_si128();
+      return {_mm256_cvtph_ps(_mm_unpacklo_epi8(zero, bytes)),
+              _mm256_cvtph_ps(_mm_unpackhi_epi8(zero, bytes))};
+    }
+  } words;
+};
+#endif
 
 template <typename Numbers>
 struct ByteRow {
@@ -91,7 +105,11 @@ RowDot row_dot(const ByteRows& weight) {
     case ByteNumber::float8_e4m3fn:
       return byte_dot<Float8OfRow>();
     case ByteNumber::float8_e5m2:
+#if !defined(PRECIS_ROW_DOT_OF_BFLOAT16)
+      return byte_dot<Float8E5M2OfRow>();
+#else
       return {};
+#endif
   }
   return {};
 }
