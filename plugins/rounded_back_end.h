@@ -75,14 +75,17 @@ inline const char* launch_rounded(const device::Float8Tensor& weight,
       });
 }
 
-// rounding: by the rule torchao_integer, symmetric and of whole rows.
+// rounding: by the rule torchao_integer or compressed_integer, symmetric and of whole rows.
 inline const char* launch_rounded(const device::Int8Rows& weight,
                                   const kernels::ActivationRounding& rounding,
                                   const ProductArguments& a) {
   return with_rounded<int8_t>(
       a, weight.columns, rounding, [&](int8_t* codes, float* scales) -> const char* {
-        if (const char* error = device::quantize_int8_activations(
-                a.activation, a.x, a.m, weight.columns, rounding, codes, scales, a.call.stream))
+        const auto encode = rounding.rule == kernels::ActivationRule::compressed_integer
+                                ? device::encode_activations
+                                : device::quantize_int8_activations;
+        if (const char* error = encode(a.activation, a.x, a.m, weight.columns, rounding, codes,
+                                       scales, a.call.stream))
           return error;
         return device::linear_int8_rows(weight, codes, scales, a.activation, a.bias, a.y, a.m,
                                         a.call.stream);

@@ -59,6 +59,32 @@ inline const uint32_t* bring_into_order(const Work& work, const sdk::Parts& pack
   return on_device;
 }
 
+// Whether codes of x meet the codes of the weight, as they do on the CPU.
+inline bool multiplies_codes(const ScaledQuantizer& quantizer, const precis_param& param) {
+  const uint64_t columns = sdk::matrix(param).columns;
+  const auto rounding = quantizer.activations(param);
+  return rounding && has_integer_rows(*rounding, columns) && columns % 16 == 0 &&
+         quantizer.stores_integer_rows(param);
+}
+
+// The weight with its scales in float32, in the planned tensor.
+inline device::Int8Rows integer_rows(const Work& work, const device::ScaledTensor& tensor,
+                                     const sdk::Parts& packed) {
+  if (packed.size() != 1)
+    throw sdk::PluginError(PRECIS_INVALID_ARGUMENT, "the packed tensors are not those of the plan");
+  work.require_may_wait();
+  kernels::ScaledWeight on_host = tensor.weight;
+  const uint64_t tiles = (tensor.rows + on_host.tiles.rows - 1) / on_host.tiles.rows;
+  std::vector<float> stored(tiles);  // of the largest dtype that scales have
+  const uint64_t each = on_host.scale_type == kernels::ScaleType::f32 ? 4 : 2;
+  require_launched(device::read_device(stored.data(), on_host.scales, tiles * each, work.stream()));
+  on_host.scales = stored.data();
+  const std::vector<float> scales = row_scales(on_host, tensor.rows);
+  work.write(*packed[0], scales.data(), scales.size() * sizeof(float));
+  return {tensor.rows, narrow(on_host.rows.columns), static_cast<const int8_t*>(on_host.codes),
+          work.data<const float>(*packed[0], "the planned scales")};
+}
+
 template <typename Quantizer>
 class ScaledBackEnd final : public BackEnd<Quantizer> {
  public:
@@ -99,6 +125,11 @@ class ScaledBackEnd final : public BackEnd<Quantizer> {
                     const precis_param& param, sdk::PlanWriter& plan) const override {
     const sdk::Matrix matrix = sdk::matrix(param);
     const auto rounding = quantizer.activations(param);
+    if (multiplies_codes(quantizer, param)) {
+      plan_rounded(options, matrix.columns, *rounding, plan);
+      plan.add_numbers("scales", sdk::kFloat32, {static_cast<int64_t>(matrix.rows)});
+      return;
+    }
     if (rounding) plan_numbers(options, matrix.columns, *rounding, plan);
     const auto scattered = quantizer.scattered(param);
     if (!scattered) return;
@@ -112,6 +143,13 @@ class ScaledBackEnd final : public BackEnd<Quantizer> {
                                        const sdk::ConstParts& parts,
                                        const sdk::Parts& packed) const override {
     device::ScaledTensor tensor = scaled_tensor(quantizer, work, parts);
+    if (multiplies_codes(quantizer, work.param()))
+      return device_product(
+          options, work,
+          [rows = integer_rows(work, tensor, packed),
+           rounding = *quantizer.activations(work.param())](const ProductArguments& a) {
+            return launch_rounded(rows, rounding, a);
+          });
     const uint32_t* order = tensor.weight.tile_of != nullptr && quantizer.scattered(work.param())
                                 ? bring_into_order(work, packed, tensor)
                                 : nullptr;

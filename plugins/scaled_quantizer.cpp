@@ -56,6 +56,8 @@ bool is_rows_of(kernels::NarrowType type, const kernels::ScaledWeight& weight) {
   return weight.rows.type == type && weight.tiles.per_row == 1 &&
          weight.zero_type == kernels::ZeroType::none && weight.tile_of == nullptr;
 }
+}  // namespace
+
 bool is_integer_rows(const kernels::ScaledWeight& weight) {
   return is_rows_of(kernels::NarrowType::int8, weight);
 }
@@ -67,6 +69,8 @@ std::vector<float> row_scales(const kernels::ScaledWeight& weight, uint64_t rows
   for (uint64_t row = 0; row < rows; ++row) scales[row] = of_tiles[row / weight.tiles.rows];
   return scales;
 }
+
+namespace {
 
 // The product with numbers of x that are rounded already, if at all.
 std::unique_ptr<sdk::Linear> float_product(const precis_linear_options& options,

@@ -61,6 +61,12 @@ struct ScaledEncodingPlan {
 bool widens_scales(const ScaledEncodingPlan& plan, const precis_param& param,
                    const sdk::Parts& parts);
 
+// Whether a weight is of integers of 8 bits without zero points, and one scale for a whole row or
+// more.
+bool is_integer_rows(const kernels::ScaledWeight& weight);
+// The scales of its rows; weight.scales is read.
+std::vector<float> row_scales(const kernels::ScaledWeight& weight, uint64_t rows);
+
 class ScaledQuantizer : public sdk::WeightQuantizer {
  public:
   using WeightQuantizer::WeightQuantizer;
@@ -92,6 +98,8 @@ class ScaledQuantizer : public sdk::WeightQuantizer {
   virtual std::optional<kernels::NarrowRows> scattered(const precis_param&) const {
     return std::nullopt;
   }
+  // Whether stored() gives such integers (is_integer_rows), told by the config alone.
+  virtual bool stores_integer_rows(const precis_param&) const { return false; }
   // Throws PRECIS_UNSUPPORTED for a weight that is stored as something else.
   virtual void check_numbers(const precis_param&) const {}
   // The same where the parts are more than stored() tells.

@@ -18,6 +18,12 @@ namespace precis::kernels::PRECIS_DEVICE {
 const char* round_activations(WeightType type, const void* x, uint32_t m, uint32_t columns,
                               const ActivationRounding& rounding, void* out, void* stream);
 
+// The same rounding by the rule compressed_integer, symmetric and of whole rows, as codes of 8
+// bits: codes[m][columns] and scales[m]. A row with an infinity or a NaN has NaN for its scale.
+const char* encode_activations(WeightType type, const void* x, uint32_t m, uint32_t columns,
+                               const ActivationRounding& rounding, int8_t* codes, float* scales,
+                               void* stream);
+
 // out[m][columns] of 16-bit numbers: column i is column order[i] of x. columns is a multiple of 8.
 const char* gather_columns(const void* x, uint32_t m, uint32_t columns, const uint32_t* order,
                            void* out, void* stream);

@@ -300,6 +300,11 @@ TEST_F(DeviceTraffic, Activations) {
            {1.0, 1.0});
   }
   simt::trace_reset();
+  expect(
+      encode_activations(WeightType::bf16, x.data(), 8, 1024, {ActivationRule::compressed_integer},
+                         codes.data(), scales.data(), nullptr),
+      {1.0, 1.0});
+  simt::trace_reset();
   expect(round_activations(WeightType::bf16, x.data(), 8, 1024,
                            {ActivationRule::compressed_integer}, out.data(), nullptr),
          {1.0, 1.0});

@@ -49,8 +49,19 @@ TEST(CompressedTensorsOnDevice, RoundedActivations) {
                       24, 256, 0x1p-6};
   };
   const std::string channel = R"("num_bits": 8, "strategy": "channel", "type": )";
-  expect_device_as_cpu(
-      dynamic(channel + R"("int")", R"("num_bits": 8, "type": "int", "strategy": "token")"));
+  const std::string token = R"("num_bits": 8, "type": "int", "strategy": "token")";
+  // Codes meet codes, whose sums are exact.
+  for (const std::string& weight :
+       {channel + R"("int")",
+        std::string(R"("num_bits": 8, "strategy": "tensor", "type": "int")")}) {
+    DeviceCase codes = dynamic(weight, token);
+    codes.tolerance = 0;
+    expect_device_as_cpu(codes);
+  }
+  // These are no multiple of 16 columns: rounded numbers are multiplied.
+  DeviceCase narrow = dynamic(channel + R"("int")", token);
+  narrow.columns = 200;
+  expect_device_as_cpu(narrow);
   expect_device_as_cpu(
       dynamic(channel + R"("int")",
               R"("num_bits": 8, "type": "int", "strategy": "token", "symmetric": false)"));

@@ -213,6 +213,13 @@ std::optional<kernels::NarrowRows> CompressedTensorsQuantizer::scattered(
   return stored_shape(config_, scheme, sdk::matrix(param)).rows;
 }
 
+bool CompressedTensorsQuantizer::stores_integer_rows(const precis_param& param) const {
+  const QuantizationScheme& scheme = this->scheme(param);
+  const StoredShape shape = stored_shape(config_, scheme, sdk::matrix(param));
+  return shape.rows.type == kernels::NarrowType::int8 && shape.tiles.per_row == 1 &&
+         scheme.weights->symmetric && !scheme.weights->reordered_groups;
+}
+
 void CompressedTensorsQuantizer::check_numbers(const precis_param& param) const {
   if (is_sparse(sdk::module_of(sdk::view(param.name))))
     throw PluginError(PRECIS_UNSUPPORTED, "weights behind a mask have no product of their own");
