@@ -3,7 +3,9 @@
 
 #include "kernels/device/gguf.h"
 #include "kernels/device/quantize_gguf.h"
+#include "kernels/device/quantize_gguf_64.h"
 #include "kernels/device/quantize_gguf_k.h"
+#include "kernels/device/quantize_gguf_signs.h"
 #include "kernels/device/quantize_gguf_values.h"
 #include "kernels/device/quantize_q4_k.h"
 #include "kernels/device/typed.h"
@@ -61,6 +63,12 @@ const char* quantize_gguf(GgufType type, WeightType matrix_type, const void* mat
         return of_sub_blocks(EncodeTq1_0{});
       case GgufType::tq2_0:
         return of_sub_blocks(EncodeTq2_0{});
+      case GgufType::nvfp4:
+        return of_sub_blocks(EncodeNvFp4{});
+      case GgufType::q2_0:
+        return of_sub_blocks(EncodeQ2_0{});
+      case GgufType::q1_0:
+        return launch_quantize_signs(values, count / SignBlock::kElements, blocks, stream);
       default:
         return "gguf: this type is encoded on the CPU";
     }

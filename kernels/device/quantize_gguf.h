@@ -106,7 +106,21 @@ PRECIS_FUNCTION int rounded_exponent(float number) {
   return distance <= as_two ? above : above - 1;
 }
 
-// The nearest of E2M1's numbers, the first of equals.
+// The nearest of E2M1's doubled numbers times d, the first of equals.
+PRECIS_FUNCTION uint32_t nearest_fp4(float x, float d) {
+  constexpr float kMagnitudes[8] = {0, 1, 2, 3, 4, 6, 8, 12};
+  uint32_t code = 0;
+  float error = magnitude_of(0.0f * d - x);
+  PRECIS_UNROLL
+  for (uint32_t i = 1; i < 16; ++i) {
+    const float number = i < 8 ? kMagnitudes[i] : -kMagnitudes[i - 8];
+    const float candidate = magnitude_of(number * d - x);
+    code = candidate < error ? i : code;
+    error = candidate < error ? candidate : error;
+  }
+  return code;
+}
+
 struct EncodeMxfp4 {
   static constexpr uint32_t kBytes = 17;
   static PRECIS_FUNCTION void encode(float x, uint8_t* block) {
@@ -115,18 +129,8 @@ struct EncodeMxfp4 {
         largest > 0 ? static_cast<uint32_t>(rounded_exponent(largest) + 125) & 0xffu : 0u;
     // Half of the scale, since the numbers are doubled.
     const float d = bits_as<float>(exponent < 2 ? 0x00200000u << exponent : (exponent - 1) << 23);
-    constexpr float kMagnitudes[8] = {0, 1, 2, 3, 4, 6, 8, 12};
-    uint32_t code = 0;
-    float error = magnitude_of(0.0f * d - x);
-    PRECIS_UNROLL
-    for (uint32_t i = 1; i < 16; ++i) {
-      const float number = i < 8 ? kMagnitudes[i] : -kMagnitudes[i - 8];
-      const float candidate = magnitude_of(number * d - x);
-      code = candidate < error ? i : code;
-      error = candidate < error ? candidate : error;
-    }
     if (lane() == 0) block[0] = static_cast<uint8_t>(exponent);
-    store_levels<false>(block + 1, code);
+    store_levels<false>(block + 1, nearest_fp4(x, d));
   }
 };
 
