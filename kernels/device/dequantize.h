@@ -23,11 +23,11 @@ __global__ void __launch_bounds__(kDequantizeThreads)
     Out* to = out + uint64_t{row} * weight.columns + column;
     float values[kRun];
     if (aligned) {
-      decode<Format>(weight, table, Format::load(weight, row, column), values);
+      decode<Format, Out>(weight, table, Format::load(weight, row, column), values);
       store_8(to, values);
     } else {
       const uint32_t count = left < kRun ? left : kRun;
-      decode<Format>(weight, table, Format::load_part(weight, row, column, count), values);
+      decode<Format, Out>(weight, table, Format::load_part(weight, row, column, count), values);
       for (uint32_t i = 0; i < count; ++i) to[i] = from_float<Out>(values[i]);
     }
   }

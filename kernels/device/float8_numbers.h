@@ -26,6 +26,26 @@ PRECIS_FUNCTION float float8_value(const Float8Codes& codes, uint32_t code) {
   return magnitude == codes.nan ? bits_as<float>(0x7fc00000u) : value;
 }
 
+// The four codes of a word.
+PRECIS_FUNCTION void float8_values(const Float8Codes& codes, uint32_t word, float* values) {
+#if PRECIS_HAS_FLOAT8
+  uint32_t halves[2];
+  if (codes.shift == kE5M2Codes.shift) {
+    // Its codes are the upper bytes of float16's numbers.
+    halves[0] = (word & 0xffu) << 8 | (word & 0xff00u) << 16;
+    halves[1] = (word >> 8 & 0xff00u) | (word & 0xff000000u);
+  } else {
+    halves[0] = half_pair_of_e4m3fn(word & 0xffffu);
+    halves[1] = half_pair_of_e4m3fn(word >> 16);
+  }
+  unpack<Half>(halves[0], values[0], values[1]);
+  unpack<Half>(halves[1], values[2], values[3]);
+#else
+  PRECIS_UNROLL
+  for (unsigned i = 0; i < 4; ++i) values[i] = float8_value(codes, byte_of(word, i));
+#endif
+}
+
 PRECIS_FUNCTION float e4m3fn_value(uint32_t code) {
   constexpr Float8Codes kCodes{7, 0x7f, 256.0f};
   return float8_value(kCodes, code);

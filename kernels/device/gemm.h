@@ -45,7 +45,7 @@ struct TileRuns {
     PRECIS_UNROLL
     for (int i = 0; i < kCount; ++i) {
       float values[kRun] = {};
-      if (inside) decode<Format>(weight, table, runs[i], values);
+      if (inside) decode<Format, Activation>(weight, table, runs[i], values);
       store_vector(to + i * kRowsApart * kPitch, pack_8<Activation>(values));
     }
   }

@@ -3,7 +3,6 @@
 
 #include "kernels/device/grouped.h"
 
-#include <bit>
 
 #include "kernels/device/formats/grouped.h"
 #include "kernels/device/formats/hqq_columns.h"
@@ -278,20 +277,24 @@ const char* linear_groups(const GroupedRows& weight, WeightType activation, cons
         {weight.rows, weight.columns, weight.codes, pairs, weight.scale_rows, rounding}, activation,
         x, bias, y, m, stream);
   }
+  uint32_t reciprocal = 0;
+  if (weight.groups() > 1) {
+    const uint64_t size = weight.group_size, rounded_up = ((uint64_t{1} << 32) + size - 1) / size;
+    reciprocal = static_cast<uint32_t>(rounded_up);
+    // Else a column's quotient by the rounded reciprocal may be its group's neighbour.
+    const uint64_t excess = rounded_up * size - (uint64_t{1} << 32);
+    if (excess * weight.columns >> 32 != 0)
+      return "products on a device: so many columns take groups of a power of two";
+  }
   const auto launch = [&](auto format) {
     using Format = decltype(format);
-    const bool shifts = std::has_single_bit(weight.group_size);
-    const uint32_t shift = weight.groups() == 1 ? 31u
-                           : shifts ? static_cast<uint32_t>(std::countr_zero(weight.group_size))
-                                    : 32u;
     const typename Format::Weight kernel_weight{
         weight.rows,
         weight.columns,
         weight.codes,
         reinterpret_cast<const GroupScale*>(weight.scales),
         weight.groups(),
-        shift,
-        weight.group_size,
+        reciprocal,
         {weight.flip, weight.base, rounding_of(weight.rounding), rounding_of(weight.inner)}};
     return launch_linear<Format>(kernel_weight, activation, x, bias, y, m, stream);
   };

@@ -43,10 +43,27 @@ PRECIS_FUNCTION BFloat16 from_float<BFloat16>(float value) {
 // The narrow type that a value is rounded to before it is used.
 enum class Rounding : uint32_t { none, half, bfloat16 };
 
+template <class Element>
+inline constexpr Rounding kRoundingTo = std::is_same_v<Element, Half>       ? Rounding::half
+                                        : std::is_same_v<Element, BFloat16> ? Rounding::bfloat16
+                                                                            : Rounding::none;
+
 PRECIS_FUNCTION float round_to(Rounding rounding, float value) {
   if (rounding == Rounding::half) return half_value(half_bits(value));
   if (rounding == Rounding::bfloat16) return to_float(from_float<BFloat16>(value));
   return value;
+}
+
+// Eight values to the same type: one branch for all.
+PRECIS_FUNCTION void round_all(Rounding rounding, float (&values)[8]) {
+  if (rounding == Rounding::none) return;
+  if (rounding == Rounding::half) {
+    PRECIS_UNROLL
+    for (int i = 0; i < 8; ++i) values[i] = half_value(half_bits(values[i]));
+  } else {
+    PRECIS_UNROLL
+    for (int i = 0; i < 8; ++i) values[i] = to_float(from_float<BFloat16>(values[i]));
+  }
 }
 
 // Two neighbours as one word, the first in the low half.
@@ -58,18 +75,33 @@ PRECIS_FUNCTION uint32_t pack(float first, float second) {
     return pack_bfloat16(first, second);
 }
 
+// The two numbers of a word, the first from the low half. bfloat16's take one instruction each.
+template <class T>
+PRECIS_FUNCTION void unpack(uint32_t word, float& first, float& second) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    first = bits_as<float>(word << 16);
+    second = bits_as<float>(word & 0xffff0000u);
+  } else {
+    first = half_value(static_cast<uint16_t>(word));
+    second = half_value(static_cast<uint16_t>(word >> 16));
+  }
+}
+
 // Eight neighbours, from memory aligned to 16 bytes.
 template <class T>
 PRECIS_FUNCTION void load_8(const T* from, float (&values)[8]) {
-  constexpr int kVectors = sizeof(T) / 2;
-  T elements[8];
-  PRECIS_UNROLL
-  for (int i = 0; i < kVectors; ++i) {
-    const auto vector = load_vector<Words4>(reinterpret_cast<const char*>(from) + 16 * i);
-    memcpy(reinterpret_cast<char*>(elements) + 16 * i, &vector, sizeof vector);
+  if constexpr (sizeof(T) == 2) {
+    const auto vector = load_vector<Words4>(from);
+    PRECIS_UNROLL
+    for (int i = 0; i < 4; ++i) unpack<T>(vector.words[i], values[2 * i], values[2 * i + 1]);
+  } else {
+    PRECIS_UNROLL
+    for (int i = 0; i < 2; ++i) {
+      const auto vector = load_vector<Words4>(from + 4 * i);
+      PRECIS_UNROLL
+      for (int j = 0; j < 4; ++j) values[4 * i + j] = bits_as<float>(vector.words[j]);
+    }
   }
-  PRECIS_UNROLL
-  for (int i = 0; i < 8; ++i) values[i] = to_float(elements[i]);
 }
 
 // Two neighbours, from memory aligned to both.

@@ -8,11 +8,6 @@ namespace precis::kernels::PRECIS_DEVICE {
 inline constexpr unsigned kGroupThreads = 256;
 inline constexpr uint32_t kGroupWarps = kGroupThreads / kWarp;
 
-template <class Element>
-inline constexpr Rounding kRoundingTo = std::is_same_v<Element, Half>       ? Rounding::half
-                                        : std::is_same_v<Element, BFloat16> ? Rounding::bfloat16
-                                                                            : Rounding::none;
-
 // The nearest integer, ties to even, for |value| < 2^22.
 PRECIS_FUNCTION float nearest_even(float value) {
   return (value + 12582912.0f) - 12582912.0f;

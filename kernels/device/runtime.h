@@ -24,6 +24,8 @@
 //   async_commit(), async_wait<Pending>()        as cp.async has them
 //   fused_multiply_add(a, b, c), square_root(a)       rounded once
 //   dot_of_bytes(a, b, sum)         sum + the products of the signed bytes of two words
+//   byte_of(word, i)                byte i, 0 the lowest; i is known to the compiler
+//   byte_above_2_23(word, i)        2^23 + that byte, a float32 whose low bits it is
 //   half_value(bits), half_bits(float), bfloat16_bits(float)      to the nearest, ties to even
 //   pack_half(a, b), pack_bfloat16(a, b)                          two of them, a in the low half
 #pragma once

@@ -61,6 +61,28 @@ PRECIS_FUNCTION float square_root(float value) {
   return __fsqrt_rn(value);
 }
 
+// One instruction, which is not taken apart and joined with what was done to the word before.
+PRECIS_FUNCTION uint32_t byte_of(uint32_t word, unsigned index) {
+  return index == 3 ? word >> 24 : __byte_perm(word, 0, 0x4440u + index);
+}
+
+// Devices that widen float8 themselves.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+#define PRECIS_HAS_FLOAT8 1
+// Two codes of E4M3FN as two float16, NaNs too.
+PRECIS_FUNCTION uint32_t half_pair_of_e4m3fn(uint32_t codes) {
+  uint32_t halves;
+  asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(halves) : "h"(static_cast<uint16_t>(codes)));
+  return halves;
+}
+#else
+#define PRECIS_HAS_FLOAT8 0
+#endif
+
+PRECIS_FUNCTION float byte_above_2_23(uint32_t word, unsigned index) {
+  return __uint_as_float(__byte_perm(word, 0x4b000000u, 0x7440u + index));
+}
+
 PRECIS_FUNCTION int dot_of_bytes(uint32_t a, uint32_t b, int sum) {
   return __dp4a(static_cast<int>(a), static_cast<int>(b), sum);
 }

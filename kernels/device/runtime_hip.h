@@ -21,6 +21,8 @@
 #define PRECIS_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
   ::precis::kernels::device_hip::launch(kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 
+#define PRECIS_HAS_FLOAT8 0  // devices that widen float8 themselves
+
 namespace precis::kernels::PRECIS_DEVICE {
 
 inline constexpr int kBlockSharedBytes = 64 << 10;
@@ -70,6 +72,15 @@ PRECIS_FUNCTION float fused_multiply_add(float a, float b, float c) {
 
 PRECIS_FUNCTION float square_root(float value) {
   return __builtin_sqrtf(value);
+}
+
+PRECIS_FUNCTION uint32_t byte_of(uint32_t word, unsigned index) {
+  return word >> (8 * index) & 0xffu;
+}
+
+PRECIS_FUNCTION float byte_above_2_23(uint32_t word, unsigned index) {
+  // One instruction; with index known, v_perm_b32's selector is a constant.
+  return __builtin_bit_cast(float, __builtin_amdgcn_perm(0x4b000000u, word, 0x07040400u + index));
 }
 
 PRECIS_FUNCTION int dot_of_bytes(uint32_t a, uint32_t b, int sum) {

@@ -26,6 +26,8 @@
        __VA_ARGS__),                                                                        \
    static_cast<const char*>(nullptr))
 
+#define PRECIS_HAS_FLOAT8 0  // devices that widen float8 themselves
+
 namespace precis::kernels::PRECIS_DEVICE {
 
 inline constexpr int kBlockSharedBytes = 99 << 10;
@@ -67,6 +69,14 @@ inline float fused_multiply_add(float a, float b, float c) {
 
 inline float square_root(float value) {
   return std::sqrt(value);
+}
+
+inline uint32_t byte_of(uint32_t word, unsigned index) {
+  return word >> (8 * index) & 0xffu;
+}
+
+inline float byte_above_2_23(uint32_t word, unsigned index) {
+  return __builtin_bit_cast(float, 0x4b000000u | byte_of(word, index));
 }
 
 inline int dot_of_bytes(uint32_t a, uint32_t b, int sum) {

@@ -46,7 +46,7 @@ struct WgmmaRuns {
     PRECIS_UNROLL
     for (int i = 0; i < kCount; ++i) {
       float values[kRun] = {};
-      if (inside) decode<Format>(weight, table, runs[i], values);
+      if (inside) decode<Format, Activation>(weight, table, runs[i], values);
       const uint32_t row = static_cast<uint32_t>(i) * kRowsApart + row_of_thread<Format>();
       store_vector(tile + swizzled(row, run_of_thread<Format>()), pack_8<Activation>(values));
     }

@@ -32,6 +32,25 @@ struct Float8Tile {
     return Run{load_vector<Words2>(weight.codes + uint64_t{row} * weight.columns + column),
                tile_scale(weight.scales, row, column)};
   }
+  struct Row {
+    const uint8_t* codes;
+    uint64_t tile;  // the first of the row
+    float scale;    // of that tile
+  };
+  static PRECIS_FUNCTION Row row(const Weight& weight, uint32_t row) {
+    const uint64_t tile = tile_of(weight.scales, row, 0);
+    return Row{weight.codes + uint64_t{row} * weight.columns, tile,
+               load_stored_scale(weight.scales.type, weight.scales.scales, tile)};
+  }
+  static PRECIS_FUNCTION Run load(const Weight& weight, const Row& row, uint32_t column,
+                                  uint32_t ahead) {
+    const TileScales& scales = weight.scales;
+    const uint32_t tile = (column + ahead) >> scales.column_shift;
+    return Run{load_vector<Words2>(row.codes + column + ahead),
+               scales.tiles_per_row == 1
+                   ? row.scale
+                   : load_stored_scale(scales.type, scales.scales, row.tile + tile)};
+  }
   static PRECIS_FUNCTION Run load_part(const Weight& weight, uint32_t row, uint32_t column,
                                        uint32_t count) {
     const uint8_t* from = weight.codes + uint64_t{row} * weight.columns + column;
@@ -41,17 +60,16 @@ struct Float8Tile {
   }
 
   static PRECIS_FUNCTION void unpack(const Table& table, const Run& run, float (&levels)[kRun]) {
-    const Float8Codes format = table.format;
-    PRECIS_UNROLL
-    for (int i = 0; i < kRun; ++i)
-      levels[i] = float8_value(format, (run.codes.words[i / 4] >> (8 * (i % 4))) & 0xffu);
+    float8_values(table.format, run.codes.words[0], levels);
+    float8_values(table.format, run.codes.words[1], levels + 4);
   }
   static PRECIS_FUNCTION Scale scale(const Weight&, const Run& run) {
     return Scale{run.scale, 0.0f};
   }
-  static PRECIS_FUNCTION float value(const Weight& weight, float level, Scale scale) {
-    return round_to(weight.rounding, level * scale.scale);
+  static PRECIS_FUNCTION float value(const Weight&, float level, Scale scale) {
+    return level * scale.scale;
   }
+  static PRECIS_FUNCTION Rounding rounding(const Weight& weight) { return weight.rounding; }
   static constexpr bool kShifted = false;
   static PRECIS_FUNCTION float factor(Scale scale) { return scale.scale; }
 };

@@ -13,17 +13,25 @@
 //   static void unpack(const Table&, const Run&, float (&levels)[8])
 //   static Scale scale(const Weight&, const Run&)
 //   static float value(const Weight&, float level, Scale)   the decoded element, bit for bit that
-//   of
-//                                                        kernels/cpu
+//                                                        of kernels/cpu
+//   static Rounding rounding(const Weight&)              a last step of values that `value` leaves
+//                                                        out. May be left out: none
 //   static constexpr bool kAlongRows                     whether runs of neighbouring rows stand
 //                                                        side by side: neighbouring threads then
 //                                                        take neighbouring rows. May be left out:
 //                                                        false
 //   static constexpr int kInFlight                       runs that a lane of gemv.h loads at once.
 //                                                        May be left out: 4
+//   static constexpr int kRowsOfWarp                     rows that a warp of gemv.h takes. May be
+//                                                        left out: 2, or 1 where one run is loaded
 //   static constexpr bool kShifted                       whether Scale::shift is used
 //   static float factor(Scale)                           value ~ factor * level + shift, to within
 //                                                        the roundings of `value`
+//   struct Row, static Row row(const Weight&, row)       what loads from a row need, and
+//   static Run load(const Weight&, const Row&, column, ahead)   the run at column + ahead, where
+//                                                        `ahead` is a multiple of 256 that the
+//                                                        compiler knows: gemv.h has addresses
+//                                                        computed once a row. May be left out
 // load and unpack are apart so that kernels can load a tile while they compute on the one before.
 #pragma once
 
@@ -55,8 +63,9 @@ PRECIS_FUNCTION uint32_t run_of_thread() {
   return kRunsAlongRows<Format> ? threadIdx.x / 32 : threadIdx.x % 8;
 }
 
-// All eight elements of a run, decoded.
-template <class Format>
+// All eight elements of a run, decoded, but for a rounding to the type that they are stored in:
+// storing them rounds them so.
+template <class Format, class Stored>
 PRECIS_FUNCTION void decode(const typename Format::Weight& weight,
                             const typename Format::Table& table, const typename Format::Run& run,
                             float (&values)[kRun]) {
@@ -65,6 +74,10 @@ PRECIS_FUNCTION void decode(const typename Format::Weight& weight,
   const Scale scale = Format::scale(weight, run);
   PRECIS_UNROLL
   for (int i = 0; i < kRun; ++i) values[i] = Format::value(weight, levels[i], scale);
+  if constexpr (requires { Format::rounding(weight); }) {
+    const Rounding rounding = Format::rounding(weight);
+    if (rounding != kRoundingTo<Stored>) round_all(rounding, values);
+  }
 }
 
 }  // namespace precis::kernels::PRECIS_DEVICE

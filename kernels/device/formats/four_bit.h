@@ -31,6 +31,21 @@ struct FourBit {
     return Run{load_vector<uint32_t>(weight.codes + element / 2),
                weight.absmax[element >> weight.blocksize_log2]};
   }
+  struct Row {
+    const uint8_t* codes;
+    uint32_t block, into_block;  // where the row begins; 2^32 blocks are more than memory holds
+  };
+  static PRECIS_FUNCTION Row row(const Weight& weight, uint32_t row) {
+    const uint64_t element = uint64_t{row} * weight.columns;
+    const uint32_t within = (1u << weight.blocksize_log2) - 1;
+    return Row{weight.codes + element / 2, static_cast<uint32_t>(element >> weight.blocksize_log2),
+               static_cast<uint32_t>(element) & within};
+  }
+  static PRECIS_FUNCTION Run load(const Weight& weight, const Row& row, uint32_t column,
+                                  uint32_t ahead) {
+    const uint32_t block = row.block + ((row.into_block + column + ahead) >> weight.blocksize_log2);
+    return Run{load_vector<uint32_t>(row.codes + column / 2 + ahead / 2), weight.absmax[block]};
+  }
   // For `rows` of 1: the last elements of a flat weight. `column` is a multiple of 8.
   static PRECIS_FUNCTION Run load_part(const Weight& weight, uint32_t row, uint32_t column,
                                        uint32_t count) {
@@ -42,18 +57,25 @@ struct FourBit {
   }
 
   static PRECIS_FUNCTION void unpack(const Table& table, const Run& run, float (&levels)[kRun]) {
+    // Offsets into the codebook in bytes, four nibbles at a time.
+    const uint32_t even = run.codes >> 2 & 0x3c3c3c3cu, odd = run.codes << 2 & 0x3c3c3c3cu;
+    const auto at = [&](uint32_t offsets, unsigned byte) {
+      return *reinterpret_cast<const float*>(reinterpret_cast<const char*>(table.codebook) +
+                                             byte_of(offsets, byte));
+    };
     PRECIS_UNROLL
-    for (int byte = 0; byte < 4; ++byte) {
-      levels[2 * byte] = table.codebook[(run.codes >> (8 * byte + 4)) & 15u];
-      levels[2 * byte + 1] = table.codebook[(run.codes >> (8 * byte)) & 15u];
+    for (unsigned byte = 0; byte < 4; ++byte) {
+      levels[2 * byte] = at(even, byte);
+      levels[2 * byte + 1] = at(odd, byte);
     }
   }
   static PRECIS_FUNCTION Scale scale(const Weight&, const Run& run) {
     return Scale{run.absmax, 0.0f};
   }
-  static PRECIS_FUNCTION float value(const Weight& weight, float level, Scale scale) {
-    return round_to(weight.rounding, level * scale.scale);
+  static PRECIS_FUNCTION float value(const Weight&, float level, Scale scale) {
+    return level * scale.scale;
   }
+  static PRECIS_FUNCTION Rounding rounding(const Weight& weight) { return weight.rounding; }
   static constexpr bool kShifted = false;
   static PRECIS_FUNCTION float factor(Scale scale) { return scale.scale; }
 };

@@ -22,6 +22,16 @@ struct GgufFormat {
     const uint64_t blocks_of_row = weight.columns / BlockElements;
     return weight.blocks + (row * blocks_of_row + column / BlockElements) * BlockBytes;
   }
+  struct Row {
+    const uint8_t* blocks;
+  };
+  static PRECIS_FUNCTION Row row(const Weight& weight, uint32_t row) {
+    return Row{block_of(weight, row, 0)};
+  }
+  static PRECIS_FUNCTION const uint8_t* block_of(const Row& row, uint32_t column, uint32_t ahead) {
+    static_assert(256 % BlockElements == 0);
+    return row.blocks + column / BlockElements * BlockBytes + ahead / BlockElements * BlockBytes;
+  }
   static PRECIS_FUNCTION float value(const Weight&, float level, Scale scale) {
     return level * scale.scale + scale.shift;
   }
@@ -44,7 +54,12 @@ struct Q8_0 : GgufFormat<32, 34> {
     float scale;
   };
   static PRECIS_FUNCTION Run load(const Weight& weight, uint32_t row, uint32_t column) {
-    const uint8_t* block = block_of(weight, row, column);
+    return load_from(block_of(weight, row, column), column);
+  }
+  static PRECIS_FUNCTION Run load(const Weight&, const Row& row, uint32_t column, uint32_t ahead) {
+    return load_from(block_of(row, column, ahead), column);
+  }
+  static PRECIS_FUNCTION Run load_from(const uint8_t* block, uint32_t column) {
     const uint8_t* codes = block + 2 + column % 32;
     return Run{{load_word_by_halves(codes), load_word_by_halves(codes + 4)}, load_half(block)};
   }
@@ -73,7 +88,12 @@ struct Q4_0 : GgufFormat<32, 18> {
     float scale;
   };
   static PRECIS_FUNCTION Run load(const Weight& weight, uint32_t row, uint32_t column) {
-    const uint8_t* block = block_of(weight, row, column);
+    return load_from(block_of(weight, row, column), column);
+  }
+  static PRECIS_FUNCTION Run load(const Weight&, const Row& row, uint32_t column, uint32_t ahead) {
+    return load_from(block_of(row, column, ahead), column);
+  }
+  static PRECIS_FUNCTION Run load_from(const uint8_t* block, uint32_t column) {
     const uint8_t* codes = block + 2 + column % 16;
     const uint32_t shift = column % 32 < 16 ? 0 : 4;
     return Run{{load_word_by_halves(codes) >> shift, load_word_by_halves(codes + 4) >> shift},
@@ -85,9 +105,8 @@ struct Q4_0 : GgufFormat<32, 18> {
   }
   static PRECIS_FUNCTION void unpack(const Table&, const Run& run, float (&levels)[kRun]) {
     PRECIS_UNROLL
-    for (int i = 0; i < kRun; ++i)
-      levels[i] =
-          static_cast<float>(static_cast<int>((run.codes[i / 4] >> (8 * (i % 4))) & 15u) - 8);
+    for (unsigned i = 0; i < kRun; ++i)
+      levels[i] = byte_above_2_23(run.codes[i / 4] & 0x0f0f0f0fu, i % 4) - (8388608.0f + 8.0f);
   }
   static PRECIS_FUNCTION Scale scale(const Weight&, const Run& run) {
     return Scale{run.scale, 0.0f};
@@ -104,12 +123,14 @@ struct Q4_0 : GgufFormat<32, 18> {
 PRECIS_FUNCTION Scale sub_block_scale(const Words4& header, uint32_t group) {
   const float d = half_value(static_cast<uint16_t>(header.words[0]));
   const float dmin = half_value(static_cast<uint16_t>(header.words[0] >> 16));
-  const uint32_t byte = 8 * (group % 4);
-  const uint32_t scales = header.words[1] >> byte, minima = header.words[2] >> byte,
-                 rest = header.words[3] >> byte;
+  // What depends on the group alone is computed once for runs of one group.
   const bool first = group < 4;
-  const uint32_t scale = first ? scales & 63u : (rest & 15u) | (scales >> 6 & 3u) << 4;
-  const uint32_t minimum = first ? minima & 63u : (rest >> 4 & 15u) | (minima >> 6 & 3u) << 4;
+  const uint32_t byte = 8 * (group % 4), low = first ? 63u : 15u, high = first ? 0u : 48u;
+  const uint32_t scales = first ? header.words[1] : header.words[3],
+                 minima = first ? header.words[2] : header.words[3];
+  const uint32_t scale = (scales >> byte & low) | (header.words[1] >> (byte + 2) & high);
+  const uint32_t minimum =
+      (minima >> (first ? byte : byte + 4) & low) | (header.words[2] >> (byte + 2) & high);
   return Scale{d * static_cast<float>(scale), -(dmin * static_cast<float>(minimum))};
 }
 
@@ -121,7 +142,12 @@ struct Q4_K : GgufFormat<256, 144> {
     uint32_t group;  // of the block
   };
   static PRECIS_FUNCTION Run load(const Weight& weight, uint32_t row, uint32_t column) {
-    const uint8_t* block = block_of(weight, row, column);
+    return load_from(block_of(weight, row, column), column);
+  }
+  static PRECIS_FUNCTION Run load(const Weight&, const Row& row, uint32_t column, uint32_t ahead) {
+    return load_from(block_of(row, column, ahead), column);
+  }
+  static PRECIS_FUNCTION Run load_from(const uint8_t* block, uint32_t column) {
     const uint32_t group = column % 256 / 32;
     return Run{load_vector<Words2>(block + 16 + 32 * (group / 2) + column % 32),
                load_vector<Words4>(block), group};
@@ -133,9 +159,9 @@ struct Q4_K : GgufFormat<256, 144> {
   static PRECIS_FUNCTION void unpack(const Table&, const Run& run, float (&levels)[kRun]) {
     const uint32_t shift = 4 * (run.group % 2);
     PRECIS_UNROLL
-    for (int i = 0; i < kRun; ++i)
-      levels[i] = static_cast<float>(
-          (run.codes.words[i / 4] >> (8 * static_cast<unsigned>(i % 4) + shift)) & 15u);
+    for (unsigned i = 0; i < kRun; ++i)
+      levels[i] =
+          byte_above_2_23(run.codes.words[i / 4] >> shift & 0x0f0f0f0fu, i % 4) - 8388608.0f;
   }
   static PRECIS_FUNCTION Scale scale(const Weight&, const Run& run) {
     return sub_block_scale(run.header, run.group);

@@ -25,13 +25,19 @@ struct GroupArithmetic {
 template <int Bits>
 PRECIS_FUNCTION void numbers_of_codes(const uint32_t (&words)[Bits / 4],
                                       const GroupArithmetic& arithmetic, float (&numbers)[kRun]) {
-  constexpr uint32_t kMask = (1u << Bits) - 1, kPerWord = 32 / Bits;
-  const float base = 8388608.0f + arithmetic.base;  // 2^23, whose low bits take the code
-  PRECIS_UNROLL
-  for (uint32_t i = 0; i < kRun; ++i) {
-    const uint32_t word = words[i / kPerWord] ^ arithmetic.flip;
-    const uint32_t code = (word >> (Bits * (i % kPerWord))) & kMask;
-    numbers[i] = bits_as<float>(0x4b000000u | code) - base;
+  const float base = 8388608.0f + arithmetic.base;
+  if constexpr (Bits == 4) {
+    const uint32_t word = words[0] ^ arithmetic.flip;
+    const uint32_t even = word & 0x0f0f0f0fu, odd = word >> 4 & 0x0f0f0f0fu;
+    PRECIS_UNROLL
+    for (unsigned i = 0; i < 4; ++i) {
+      numbers[2 * i] = byte_above_2_23(even, i) - base;
+      numbers[2 * i + 1] = byte_above_2_23(odd, i) - base;
+    }
+  } else {
+    PRECIS_UNROLL
+    for (unsigned i = 0; i < kRun; ++i)
+      numbers[i] = byte_above_2_23(words[i / 4] ^ arithmetic.flip, i % 4) - base;
   }
 }
 
@@ -58,8 +64,8 @@ struct Grouped {
   struct Weight {
     uint32_t rows, columns;
     const uint32_t* codes;
-    const GroupScale* scales;                  // [rows][groups]; along the rows [groups][rows]
-    uint32_t groups, group_shift, group_size;  // group_shift: 32 where the size is no power of two
+    const GroupScale* scales;           // [rows][groups]; along the rows [groups][rows]
+    uint32_t groups, group_reciprocal;  // 2^32 over the size, rounded up; 0 for one group
     GroupArithmetic arithmetic;
   };
 
@@ -74,15 +80,38 @@ struct Grouped {
     uint32_t words[Bits / 4];
     GroupScale scale;
   };
+  // Exact, which linear_groups() sees to.
+  static PRECIS_FUNCTION uint32_t group_of(const Weight& weight, uint32_t column) {
+    return static_cast<uint32_t>(uint64_t{column} * weight.group_reciprocal >> 32);
+  }
   static PRECIS_FUNCTION Run load(const Weight& weight, uint32_t row, uint32_t column) {
-    const uint32_t group =
-        weight.group_shift < 32 ? column >> weight.group_shift : column / weight.group_size;
+    const uint32_t group = group_of(weight, column);
     Run run;
     load_words(weight, row, column, run.words);
     const uint64_t at =
         kAlongRows ? uint64_t{group} * weight.rows + row : uint64_t{row} * weight.groups + group;
     const auto scale = load_vector<Words2>(weight.scales + at);
     run.scale = bits_as<GroupScale>(scale);
+    return run;
+  }
+  struct RowInRows {
+    const unsigned char* codes;
+    const GroupScale* scales;
+  };
+  static PRECIS_FUNCTION RowInRows row(const Weight& weight,
+                                       uint32_t row) requires(Stand == CodesStand::rows) {
+    const uint64_t first = uint64_t{row} * weight.columns;
+    return {reinterpret_cast<const unsigned char*>(weight.codes) + first * Bits / 8,
+            weight.scales + uint64_t{row} * weight.groups};
+  }
+  static PRECIS_FUNCTION Run load(const Weight& weight, const RowInRows& row, uint32_t column,
+                                  uint32_t ahead) {
+    const uint32_t group = group_of(weight, column + ahead);
+    using Vector = std::conditional_t<Bits == 4, uint32_t, Words2>;
+    const auto codes = load_vector<Vector>(row.codes + column * Bits / 8 + ahead * Bits / 8);
+    Run run;
+    memcpy(run.words, &codes, sizeof codes);
+    run.scale = bits_as<GroupScale>(load_vector<Words2>(row.scales + group));
     return run;
   }
   static PRECIS_FUNCTION void load_words(const Weight& weight, uint32_t row, uint32_t column,
@@ -118,21 +147,18 @@ struct Grouped {
     if constexpr (!Added) {
       PRECIS_UNROLL
       for (int i = 0; i < kRun; ++i) levels[i] = levels[i] - run.scale.offset;
-      if (arithmetic.inner == Rounding::none) return;
-      PRECIS_UNROLL
-      for (int i = 0; i < kRun; ++i) levels[i] = round_to(arithmetic.inner, levels[i]);
+      round_all(arithmetic.inner, levels);
     }
   }
   static PRECIS_FUNCTION Scale scale(const Weight&, const Run& run) {
     return Scale{run.scale.scale, Added ? run.scale.offset : 0.0f};
   }
   static PRECIS_FUNCTION float value(const Weight& weight, float level, Scale scale) {
-    const GroupArithmetic& arithmetic = weight.arithmetic;
     const float product = level * scale.scale;
-    if constexpr (Added)
-      return round_to(arithmetic.rounding, round_to(arithmetic.inner, product) + scale.shift);
-    else
-      return round_to(arithmetic.rounding, product);
+    return Added ? round_to(weight.arithmetic.inner, product) + scale.shift : product;
+  }
+  static PRECIS_FUNCTION Rounding rounding(const Weight& weight) {
+    return weight.arithmetic.rounding;
   }
   static constexpr bool kShifted = Added;
   static PRECIS_FUNCTION float factor(Scale scale) { return scale.scale; }

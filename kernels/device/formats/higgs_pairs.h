@@ -71,6 +71,7 @@ struct HiggsElements {
 };
 
 struct HiggsPairs {
+  static constexpr int kInFlight = 2;
   using Weight = HiggsTensor;
   struct Table {
     uint32_t pairs[256];

@@ -58,17 +58,16 @@ struct HqqColumns {
     const GroupArithmetic arithmetic = table.arithmetic;
     numbers_of_codes<Bits>(run.words, arithmetic, levels);
     PRECIS_UNROLL
-    for (int i = 0; i < kRun; ++i) {
-      const uint32_t pair = run.pairs[i / 4].words[i % 4];
-      const float zero = number(arithmetic.rounding, pair >> 16),
-                  scale = number(arithmetic.rounding, pair & 0xffffu);
-      levels[i] = round_to(arithmetic.inner, levels[i] - zero) * scale;
-    }
+    for (int i = 0; i < kRun; ++i)
+      levels[i] -= number(arithmetic.rounding, run.pairs[i / 4].words[i % 4] >> 16);
+    round_all(arithmetic.inner, levels);
+    PRECIS_UNROLL
+    for (int i = 0; i < kRun; ++i)
+      levels[i] *= number(arithmetic.rounding, run.pairs[i / 4].words[i % 4] & 0xffffu);
   }
   static PRECIS_FUNCTION Scale scale(const Weight&, const Run&) { return Scale{1.0f, 0.0f}; }
-  static PRECIS_FUNCTION float value(const Weight& weight, float level, Scale) {
-    return round_to(weight.rounding, level);
-  }
+  static PRECIS_FUNCTION float value(const Weight&, float level, Scale) { return level; }
+  static PRECIS_FUNCTION Rounding rounding(const Weight& weight) { return weight.rounding; }
   static constexpr bool kShifted = false;
   static PRECIS_FUNCTION float factor(Scale) { return 1.0f; }
 };

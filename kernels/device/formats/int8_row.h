@@ -24,6 +24,16 @@ struct Int8Row {
     return Run{load_vector<Words2>(weight.codes + uint64_t{row} * weight.columns + column),
                weight.scb[row]};
   }
+  struct Row {
+    const int8_t* codes;
+    float scb;
+  };
+  static PRECIS_FUNCTION Row row(const Weight& weight, uint32_t row) {
+    return Row{weight.codes + uint64_t{row} * weight.columns, weight.scb[row]};
+  }
+  static PRECIS_FUNCTION Run load(const Weight&, const Row& row, uint32_t column, uint32_t ahead) {
+    return Run{load_vector<Words2>(row.codes + column + ahead), row.scb};
+  }
   static PRECIS_FUNCTION Run load_part(const Weight& weight, uint32_t row, uint32_t column,
                                        uint32_t count) {
     Run run{{{0, 0}}, weight.scb[row]};

@@ -9,7 +9,7 @@ namespace precis::kernels::PRECIS_DEVICE {
 // Element: half or bfloat16, of the activations and of `up`.
 template <class Inner, class Element>
 struct WithLowRank {
-  static constexpr int kInFlight = Inner::kInFlight;
+  static constexpr int kInFlight = Inner::kInFlight, kRowsOfWarp = 1;
 
   struct Weight {
     uint32_t rows, columns;  // with those of the low-rank part
@@ -57,6 +57,10 @@ struct WithLowRank {
   static PRECIS_FUNCTION float value(const Weight& weight, float level, Scale scale) {
     return Inner::value(weight.inner, level, scale);
   }
+  static PRECIS_FUNCTION Rounding rounding(const Weight& weight) requires requires {
+    Inner::rounding(weight.inner);
+  }
+  { return Inner::rounding(weight.inner); }
   static constexpr bool kShifted = Inner::kShifted;
   static PRECIS_FUNCTION float factor(Scale scale) { return Inner::factor(scale); }
 };

@@ -99,9 +99,10 @@ struct ScaledNumbers {
     return Scale{run.scale, 0.0f};
   }
   // Differences of integers of 8 bits are exact in every dtype.
-  static PRECIS_FUNCTION float value(const Weight& weight, float level, Scale scale) {
-    return round_to(weight.rounding, level * scale.scale);
+  static PRECIS_FUNCTION float value(const Weight&, float level, Scale scale) {
+    return level * scale.scale;
   }
+  static PRECIS_FUNCTION Rounding rounding(const Weight& weight) { return weight.rounding; }
   static constexpr bool kShifted = false;
   static PRECIS_FUNCTION float factor(Scale scale) { return scale.scale; }
 };
