@@ -74,10 +74,50 @@ function(precis_add_library name)
   precis_package_library(${name})
 endfunction()
 
+# precis_precompile(TARGET HOLDER HEADER): TARGET reads the precompiled HEADER that target HOLDER has made. ccache keeps such
+# objects only when it may ignore the header's time stamp.
+function(precis_precompile target holder header)
+  if(target STREQUAL holder)
+    target_precompile_headers(${target} PRIVATE "${header}")
+  else()
+    target_precompile_headers(${target} REUSE_FROM ${holder})
+  endif()
+  # A precompiled header serves one setting: programs would get -fPIE, libraries get -fPIC.
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fPIC>
+    $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fpch-preprocess>)
+  if(PRECIS_CCACHE)
+    set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
+      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${PRECIS_CCACHE}")
+  endif()
+endfunction()
+
+# precis_compile_tests(TARGET): how the sources of tests are compiled. They are many and run for moments, so that most of
+# their cost is the compiler's: GoogleTest is precompiled, and little is optimised.
+function(precis_compile_tests target)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-O1>)
+  precis_precompile(${target} precis_test_headers "${PROJECT_SOURCE_DIR}/tests/test_headers.h")
+endfunction()
+
+if(PRECIS_TESTS AND GTest_FOUND)
+  add_library(precis_test_headers STATIC EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/tests/test_headers.cpp")
+  target_include_directories(precis_test_headers PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(precis_test_headers PRIVATE GTest::gmock)
+  precis_compile_tests(precis_test_headers)
+endif()
+
 # precis_add_test(NAME SOURCES ... [LINK ...] [LABELS ...])
 # A GoogleTest program, run by ctest as one test. Does nothing where tests are not built or GoogleTest is missing, which only
 # a kernels-only build does without.
 function(precis_add_test name)
+  precis_add_test_program(${name} ${ARGN})
+  if(TARGET ${name})
+    precis_compile_tests(${name})
+  endif()
+endfunction()
+
+# The same, compiled as everything else is.
+function(precis_add_test_program name)
   if(NOT PRECIS_TESTS OR NOT GTest_FOUND)
     return()
   endif()

@@ -48,20 +48,9 @@ function(precis_find_torch)
 endfunction()
 
 # Torch's headers take longer to parse than all of precis: every target reads the one precompiled header of
-# precis_torch_headers. ccache keeps such objects only when it may ignore the header's time stamp.
+# precis_torch_headers.
 function(precis_use_torch_headers target)
-  if(target STREQUAL "precis_torch_headers")
-    target_precompile_headers(${target} PRIVATE "${PROJECT_SOURCE_DIR}/runtime/torch_headers.h")
-  else()
-    target_precompile_headers(${target} REUSE_FROM precis_torch_headers)
-  endif()
-  # A precompiled header serves one setting: programs would get -fPIE, libraries get -fPIC.
-  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  target_compile_options(${target} PRIVATE -fPIC $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
-  if(PRECIS_CCACHE)
-    set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
-      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${PRECIS_CCACHE}")
-  endif()
+  precis_precompile(${target} precis_torch_headers "${PROJECT_SOURCE_DIR}/runtime/torch_headers.h")
 endfunction()
 
 # precis_add_torch_library(NAME SOURCES ... [LINK ...]): a library that includes torch.
@@ -73,7 +62,7 @@ endfunction()
 
 # precis_add_torch_test(NAME SOURCES ... [LINK ...]): a GoogleTest program that includes torch.
 function(precis_add_torch_test name)
-  precis_add_test(${name} ${ARGN} LABELS torch)
+  precis_add_test_program(${name} ${ARGN} LABELS torch)
   if(TARGET ${name})
     target_link_libraries(${name} PRIVATE precis_torch)
     precis_use_torch_headers(${name})

@@ -1,0 +1,2 @@
+// Holds the precompiled header that test programs reuse.
+#include "tests/test_headers.h"
