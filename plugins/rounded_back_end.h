@@ -59,19 +59,18 @@ const char* with_numbers(const ProductArguments& a, uint64_t columns,
   return launch(a, a.call.workspace);
 }
 
-// rounding: by the rule float8.
+// rounding: by the rule float8 or compressed_float8.
 inline const char* launch_rounded(const device::Float8Tensor& weight,
                                   const kernels::ActivationRounding& rounding,
                                   const ProductArguments& a) {
   return with_rounded<uint8_t>(
       a, weight.columns, rounding, [&](uint8_t* codes, float* scales) -> const char* {
-        const auto group = static_cast<uint32_t>(rounding.group);
         if (const char* error = device::quantize_float8_activations(
-                a.activation, a.x, a.m, weight.columns,
-                {group, rounding.largest, rounding.smallest_scale}, codes, scales, a.call.stream))
+                a.activation, a.x, a.m, weight.columns, rounding, codes, scales, a.call.stream))
           return error;
-        return device::linear_float8_float8(weight, {codes, scales, group}, a.activation, a.bias,
-                                            a.y, a.m, a.call.stream);
+        return device::linear_float8_float8(weight,
+                                            {codes, scales, static_cast<uint32_t>(rounding.group)},
+                                            a.activation, a.bias, a.y, a.m, a.call.stream);
       });
 }
 

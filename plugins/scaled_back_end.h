@@ -59,12 +59,51 @@ inline const uint32_t* bring_into_order(const Work& work, const sdk::Parts& pack
   return on_device;
 }
 
-// Whether codes of x meet the codes of the weight, as they do on the CPU.
-inline bool multiplies_codes(const ScaledQuantizer& quantizer, const precis_param& param) {
-  const uint64_t columns = sdk::matrix(param).columns;
+// Whether codes of x meet the codes of the weight.
+enum class MultipliedCodes { none, integers, floats };
+
+// Integers do as on the CPU. compressed-tensors multiplies the numbers of float8, rounded once more
+// to the dtype of x; the codes themselves are multiplied where the options let that differ.
+inline MultipliedCodes multiplied_codes(const ScaledQuantizer& quantizer,
+                                        const precis_linear_options& options,
+                                        const precis_param& param) {
   const auto rounding = quantizer.activations(param);
-  return rounding && has_integer_rows(*rounding, columns) && columns % 16 == 0 &&
-         quantizer.stores_integer_rows(param);
+  const auto codes = rounding ? quantizer.byte_codes(param) : std::nullopt;
+  if (!codes) return MultipliedCodes::none;
+  const sdk::Matrix matrix = sdk::matrix(param);
+  if (codes->type == kernels::NarrowType::int8)
+    return has_integer_rows(*rounding, matrix.columns) && matrix.columns % 16 == 0 &&
+                   codes->tiles.per_row == 1
+               ? MultipliedCodes::integers
+               : MultipliedCodes::none;
+  const auto width = [&](uint64_t tile) {
+    return tile == 0 || tile >= matrix.columns ||
+           (std::has_single_bit(tile) && tile >= device::kFloat8ProductTile);
+  };
+  const bool fits = width(codes->tiles.columns) && width(rounding->group) &&
+                    (codes->tiles.rows >= matrix.rows || std::has_single_bit(codes->tiles.rows)) &&
+                    matrix.columns % 8 == 0;
+  return fits && rounding->rule == kernels::ActivationRule::compressed_float8 &&
+                 (options.flags & PRECIS_LINEAR_MAY_ROUND_ACTIVATIONS) != 0
+             ? MultipliedCodes::floats
+             : MultipliedCodes::none;
+}
+
+inline device::Float8Tensor float8_tensor(const device::ScaledTensor& tensor) {
+  const kernels::ScaledWeight& weight = tensor.weight;
+  const auto scale_type = weight.scale_type == kernels::ScaleType::f32 ? kernels::Fp8ScaleType::f32
+                          : weight.scale_type == kernels::ScaleType::f16
+                              ? kernels::Fp8ScaleType::f16
+                              : kernels::Fp8ScaleType::bf16;
+  return {device::Float8Type::e4m3fn,
+          tensor.rows,
+          narrow(weight.rows.columns),
+          static_cast<const uint8_t*>(weight.codes),
+          {narrow(std::min<uint64_t>(weight.tiles.rows, tensor.rows)),
+           narrow(std::min(weight.tiles.columns, weight.rows.columns))},
+          scale_type,
+          weight.scales,
+          kernels::WeightType::f32};
 }
 
 // The weight with its scales in float32, in the planned tensor.
@@ -125,9 +164,11 @@ class ScaledBackEnd final : public BackEnd<Quantizer> {
                     const precis_param& param, sdk::PlanWriter& plan) const override {
     const sdk::Matrix matrix = sdk::matrix(param);
     const auto rounding = quantizer.activations(param);
-    if (multiplies_codes(quantizer, param)) {
+    const MultipliedCodes codes = multiplied_codes(quantizer, options, param);
+    if (codes != MultipliedCodes::none) {
       plan_rounded(options, matrix.columns, *rounding, plan);
-      plan.add_numbers("scales", sdk::kFloat32, {static_cast<int64_t>(matrix.rows)});
+      if (codes == MultipliedCodes::integers)
+        plan.add_numbers("scales", sdk::kFloat32, {static_cast<int64_t>(matrix.rows)});
       return;
     }
     if (rounding) plan_numbers(options, matrix.columns, *rounding, plan);
@@ -143,13 +184,21 @@ class ScaledBackEnd final : public BackEnd<Quantizer> {
                                        const sdk::ConstParts& parts,
                                        const sdk::Parts& packed) const override {
     device::ScaledTensor tensor = scaled_tensor(quantizer, work, parts);
-    if (multiplies_codes(quantizer, work.param()))
+    const auto of_codes = [&](auto weight) {
       return device_product(
           options, work,
-          [rows = integer_rows(work, tensor, packed),
-           rounding = *quantizer.activations(work.param())](const ProductArguments& a) {
-            return launch_rounded(rows, rounding, a);
+          [weight, rounding = *quantizer.activations(work.param())](const ProductArguments& a) {
+            return launch_rounded(weight, rounding, a);
           });
+    };
+    switch (multiplied_codes(quantizer, options, work.param())) {
+      case MultipliedCodes::integers:
+        return of_codes(integer_rows(work, tensor, packed));
+      case MultipliedCodes::floats:
+        return of_codes(float8_tensor(tensor));
+      case MultipliedCodes::none:
+        break;
+    }
     const uint32_t* order = tensor.weight.tile_of != nullptr && quantizer.scattered(work.param())
                                 ? bring_into_order(work, packed, tensor)
                                 : nullptr;

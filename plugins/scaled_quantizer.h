@@ -67,6 +67,11 @@ bool is_integer_rows(const kernels::ScaledWeight& weight);
 // The scales of its rows; weight.scales is read.
 std::vector<float> row_scales(const kernels::ScaledWeight& weight, uint64_t rows);
 
+struct ByteCodes {
+  kernels::NarrowType type;  // int8 or float8_e4m3fn
+  kernels::ScaleTiles tiles;
+};
+
 class ScaledQuantizer : public sdk::WeightQuantizer {
  public:
   using WeightQuantizer::WeightQuantizer;
@@ -98,8 +103,9 @@ class ScaledQuantizer : public sdk::WeightQuantizer {
   virtual std::optional<kernels::NarrowRows> scattered(const precis_param&) const {
     return std::nullopt;
   }
-  // Whether stored() gives such integers (is_integer_rows), told by the config alone.
-  virtual bool stores_integer_rows(const precis_param&) const { return false; }
+  // How stored() gives a byte each for the numbers of a weight without zero points, whose columns
+  // are in their order and whose scales are floats; told by the config alone. Nothing: it does not.
+  virtual std::optional<ByteCodes> byte_codes(const precis_param&) const { return std::nullopt; }
   // Throws PRECIS_UNSUPPORTED for a weight that is stored as something else.
   virtual void check_numbers(const precis_param&) const {}
   // The same where the parts are more than stored() tells.

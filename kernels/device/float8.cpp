@@ -23,6 +23,9 @@ namespace {
 constexpr const char* kTileRule =
     "float8: the sides of a tile are powers of two, at least 8 columns, or cover the matrix";
 
+// torch.finfo's eps.
+constexpr float kHalfEpsilon = 0x1p-10f, kBFloat16Epsilon = 0x1p-7f;
+
 // The shift that divides by a side; 31 where it covers `size`.
 uint32_t shift_of(uint32_t side, uint32_t size) {
   return side == 0 || side >= size ? 31 : static_cast<uint32_t>(std::countr_zero(side));
@@ -156,15 +159,21 @@ const char* quantize_torchao_float8(Float8Type format, WeightType type, const vo
 }
 
 const char* quantize_float8_activations(WeightType type, const void* x, uint32_t m,
-                                        uint32_t columns, const Float8ActivationRule& rule,
+                                        uint32_t columns, const ActivationRounding& rounding,
                                         uint8_t* codes, float* scales, void* stream) {
-  const Float8TileShape tile{1, rule.columns};
+  const bool compressed = rounding.rule == ActivationRule::compressed_float8;
+  if (!compressed && rounding.rule != ActivationRule::float8)
+    return "float8: activations are encoded by the rules of float8";
+  const Float8TileShape tile{1, static_cast<uint32_t>(rounding.group)};
   if (const char* error = check(tile, m, columns)) return error;
   if (m == 0 || columns == 0) return nullptr;
   Float8Encoding encoding =
-      encoding_of(Float8Rule::activations, Float8Type::e4m3fn, m, columns, tile);
-  encoding.bound = rule.largest;
-  encoding.smallest = rule.smallest_scale;
+      encoding_of(compressed ? Float8Rule::compressed_activations : Float8Rule::activations,
+                  Float8Type::e4m3fn, m, columns, tile);
+  encoding.bound = rounding.largest;
+  encoding.smallest = !compressed               ? rounding.smallest_scale
+                      : type == WeightType::f16 ? kHalfEpsilon
+                                                : kBFloat16Epsilon;
   return with_activation(type, [&](auto element) {
     using Element = decltype(element);
     return launch_quantize_float8<Element, false>(encoding, static_cast<const Element*>(x), codes,
@@ -202,7 +211,7 @@ const char* linear_float8_float8(const Float8Tensor& weight, const Float8Activat
     return columns == 0 || columns >= weight.columns ? weight.columns : columns;
   };
   const uint32_t block = std::min(width(weight.tile.columns), width(x.tile_columns));
-  if (block < weight.columns && block < 64)
+  if (block < weight.columns && block < kFloat8ProductTile)
     return "float8 products: a tile has at least 64 columns";
   Float8Product product{m, weight.rows, weight.columns, block, {}, {}};
   product.x = {x.codes, kernel_scales(Fp8ScaleType::f32, x.scales, x_tile, 2, weight.columns)};

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/activations/activations.h"
 #include "kernels/cpu/fp8/fp8.h"
 #include "kernels/cpu/quanto/quanto.h"
 
@@ -57,15 +58,11 @@ const char* quantize_torchao_float8(Float8Type format, WeightType type, const vo
                                     uint32_t rows, uint32_t columns, bool whole, uint8_t* codes,
                                     float* scales, void* stream);
 
-// kernels/cpu/activations' rule float8, of `columns` neighbours (0: a row): scales are at least
-// `smallest_scale`, magnitudes count up to `largest` (0: all do). x with an infinity or a NaN has
-// NaN for its scale.
-struct Float8ActivationRule {
-  uint32_t columns;
-  float largest, smallest_scale;
-};
+// codes[m][columns] in E4M3FN and their scales by kernels/cpu/activations' rules float8 and
+// compressed_float8; rounding.group is a power of two, or 0. Numbers with an infinity or a NaN
+// among them have NaN for their scale.
 const char* quantize_float8_activations(WeightType type, const void* x, uint32_t m,
-                                        uint32_t columns, const Float8ActivationRule& rule,
+                                        uint32_t columns, const ActivationRounding& rounding,
                                         uint8_t* codes, float* scales, void* stream);
 
 // kernels/cpu/quanto's quantize_bytes: int8 or float8 with one scale of dtype `type` a row.
@@ -77,13 +74,15 @@ const char* quantize_quanto_bytes(QuantoByteType format, WeightType type, const 
 struct Float8Activations {
   const uint8_t* codes;   // [m][columns]
   const float* scales;    // [m][tiles]
-  uint32_t tile_columns;  // a power of two, at least 64; 0: one scale a row
+  uint32_t tile_columns;  // a power of two, at least kFloat8ProductTile; 0: one scale a row
 };
 
-// y = x W^T + bias with both in E4M3FN. columns is a multiple of 8. Both tiles are either at least
-// 64 columns wide or whole rows. Sums are float32: the error is below columns * 2^-23 *
-// sum |w x| before y is rounded; where wgmma adds up, 128 columns at a time with about 14 bits,
-// 2^-9 * sum |w x| more.
+// Least columns of a tile that is not a whole row, in a product.
+inline constexpr uint32_t kFloat8ProductTile = 64;
+
+// y = x W^T + bias with both in E4M3FN. columns is a multiple of 8. Sums are float32: the error is
+// below columns * 2^-23 * sum |w x| before y is rounded; where wgmma adds up, 128 columns at a time
+// with about 14 bits, 2^-9 * sum |w x| more.
 const char* linear_float8_float8(const Float8Tensor& weight, const Float8Activations& x,
                                  WeightType activation, const void* bias, void* y, uint32_t m,
                                  void* stream);

@@ -294,9 +294,9 @@ TEST_F(DeviceTraffic, Activations) {
          {1.0, 1.0});
   for (const uint32_t tile : {0u, 128u}) {
     simt::trace_reset();
-    expect(quantize_float8_activations(WeightType::bf16, x.data(), 8, 1024, {tile, 0.0f, 0.0f},
-                                       reinterpret_cast<uint8_t*>(codes.data()), scales.data(),
-                                       nullptr),
+    expect(quantize_float8_activations(
+               WeightType::bf16, x.data(), 8, 1024, {ActivationRule::float8, tile},
+               reinterpret_cast<uint8_t*>(codes.data()), scales.data(), nullptr),
            {1.0, 1.0});
   }
   simt::trace_reset();

@@ -13,6 +13,8 @@ enum class Float8Rule : uint32_t {
   tiles_e8m0,  // the same with the power of two that is not below the scale, as its exponent
   rows,        // FBGEMM's: divided by the scale, which is at least `smallest`
   activations,  // 1/448 of the largest, of what counts up to `bound`, rounded to the dtype of x
+  // The same with quotients rounded too, and `smallest` in place of a scale of zero.
+  compressed_activations,
   torchao,      // 1/largest, rounded to the weight's dtype; quotients without a value are 0xff
   quanto,       // optimum-quanto's: each step rounded to the weight's dtype; NaN becomes 0xff
   quanto_int8,  // the same for integers; NaN becomes 0
@@ -67,10 +69,15 @@ PRECIS_FUNCTION Float8TileScale float8_tile_scale(const Float8Encoding& encoding
       wanted = round_to(kRoundingOf<Element>, wanted);
       return {wanted, wanted};
     }
-    if (encoding.rule == Float8Rule::activations) {
+    const bool compressed = encoding.rule == Float8Rule::compressed_activations;
+    if (encoding.rule == Float8Rule::activations || compressed) {
       const float counted = encoding.bound > 0 && absmax > encoding.bound ? encoding.bound : absmax;
       wanted = round_to(kRoundingOf<Element>, counted / encoding.largest);
       if (!(absmax < bits_as<float>(0x7f800000u))) wanted = bits_as<float>(0x7fc00000u);
+    }
+    if (compressed) {
+      const float scale = wanted == 0 ? encoding.smallest : wanted;
+      return {scale, scale};
     }
     const float scale = wanted < encoding.smallest ? encoding.smallest : wanted;
     return {scale, scale == 0 ? 1.0f : scale};
@@ -92,6 +99,8 @@ PRECIS_FUNCTION uint8_t float8_encode(const Float8Encoding& encoding, float valu
     const bool multiplies =
         encoding.rule == Float8Rule::tiles || encoding.rule == Float8Rule::tiles_e8m0;
     scaled = multiplies ? value * operand : value / operand;
+    if (encoding.rule == Float8Rule::compressed_activations)
+      scaled = round_to(kRoundingOf<Element>, scaled);
     // As x86 has the sign of 0 / 0.
     if (encoding.rule == Float8Rule::torchao && scaled != scaled && value == value) return 0xff;
   }

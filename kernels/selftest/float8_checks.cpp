@@ -190,25 +190,24 @@ std::string check_exponents_near_powers_of_two() {
   return compare_equal("scales", scales, device_scales.values());
 }
 
-std::string check_activations(WeightType type, const Float8ActivationRule& rule) {
+std::string check_activations(WeightType type, const ActivationRounding& rounding) {
   constexpr uint32_t kRows = 7, kColumns = 264;
-  Random random(rule.columns);
+  Random random(rounding.group);
   std::vector<float> values = odd_weights(random, kRows, kColumns);
   values[3] = 2000.0f;
   const std::vector<uint8_t> x = encode(type, values);
-  ActivationRounding rounding{ActivationRule::float8};
-  rounding.group = rule.columns;
-  rounding.largest = rule.largest;
-  rounding.smallest_scale = rule.smallest_scale;
-  std::vector<float> expected(values.size()), got(values.size());
+  const bool own_dtype = in_own_dtype(rounding.rule);
+  const WeightType out_type = own_dtype ? type : WeightType::f32;
+  std::vector<uint8_t> rounded(values.size() * (own_dtype ? 2 : 4));
   activation_kernels(Isa::baseline)
-      .round(rounding, type, x.data(), kColumns, kRows, kColumns, WeightType::f32, expected.data());
-  const uint32_t tile = rule.columns == 0 ? kColumns : rule.columns;
+      .round(rounding, type, x.data(), kColumns, kRows, kColumns, out_type, rounded.data());
+  std::vector<float> expected = decode(out_type, rounded), got(values.size());
+  const auto tile = static_cast<uint32_t>(rounding.group == 0 ? kColumns : rounding.group);
   const uint32_t tiles = (kColumns + tile - 1) / tile;
   const DeviceArray<uint8_t> device_x(x), codes(values.size());
   const DeviceArray<float> scales(kRows * tiles);
-  if (const char* error = quantize_float8_activations(type, device_x.data(), kRows, kColumns, rule,
-                                                      codes.data(), scales.data(), nullptr))
+  if (const char* error = quantize_float8_activations(
+          type, device_x.data(), kRows, kColumns, rounding, codes.data(), scales.data(), nullptr))
     return error;
   const std::vector<uint8_t> stored = codes.values();
   const std::vector<float> of_tiles = scales.values();
@@ -226,8 +225,7 @@ std::string check_activations(WeightType type, const Float8ActivationRule& rule)
   // Of zeros the sign is lost in a sum.
   for (std::vector<float>* numbers : {&expected, &got})
     for (float& number : *numbers) number += 0.0f;
-  return compare_bits(WeightType::f32, encode(WeightType::f32, expected),
-                      encode(WeightType::f32, got));
+  return compare_bits(out_type, encode(out_type, expected), encode(out_type, got));
 }
 
 std::string check_quantize_quanto(QuantoByteType format, WeightType type, uint32_t columns) {
@@ -372,11 +370,16 @@ std::vector<Check> float8_checks(CheckSize size) {
   }
   checks.push_back({"float8 E8M0 scales near powers of two", check_exponents_near_powers_of_two});
   for (const WeightType type : {WeightType::f16, WeightType::bf16})
-    for (const Float8ActivationRule& rule :
-         {Float8ActivationRule{128, 0, 0}, Float8ActivationRule{0, 0, 0},
-          Float8ActivationRule{0, 1200.0f, 1.0f / (448.0f * 512.0f)}})
+    for (const ActivationRounding& rounding :
+         {ActivationRounding{ActivationRule::float8, 128},
+          ActivationRounding{ActivationRule::float8},
+          ActivationRounding{.rule = ActivationRule::float8,
+          .largest = 1200.0f,
+          .smallest_scale = 1.0f / (448.0f * 512.0f)},
+          ActivationRounding{ActivationRule::compressed_float8},
+          ActivationRounding{ActivationRule::compressed_float8, 128}})
       checks.push_back({std::string("float8 activations ") + kernels::name_of(type),
-                        [=] { return check_activations(type, rule); }});
+                        [=] { return check_activations(type, rounding); }});
   add_linear_checks(checks, size);
   return checks;
 }

@@ -69,6 +69,29 @@ TEST(CompressedTensorsOnDevice, RoundedActivations) {
       dynamic(channel + R"("float")", R"("num_bits": 8, "type": "float", "strategy": "token")"));
 }
 
+// Codes meet codes where activations may be rounded as the library does not: y is that of numbers
+// but for the rounding of each to the dtype of x.
+TEST(CompressedTensorsOnDevice, Float8Codes) {
+  const std::string token = R"("strategy": "token")",
+                    groups = R"("strategy": "group", "group_size": 128)";
+  for (const auto& [weight, inputs] :
+       {std::pair{R"("strategy": "channel")", token},
+        {R"("strategy": "tensor")", token},
+        {R"("strategy": "block", "block_structure": [128, 128])", groups}}) {
+    DeviceCase on{
+        "compressed-tensors",
+        config_of(std::string(R"("weights": {"num_bits": 8, "type": "float", )") + weight +
+                  R"(}, "input_activations": {"dynamic": true, "num_bits": 8, )"
+                  R"("type": "float", )" +
+                  inputs + "}"),
+        24, 256, 0x1p-6};
+    on.options = PRECIS_LINEAR_MAY_ROUND_ACTIVATIONS;
+    expect_device_as_cpu(on);
+    // A byte for each of x, where numbers take two.
+    EXPECT_LT(planned_workspace(on, on.options), planned_workspace(on, 0));
+  }
+}
+
 // Groups of a checkpoint whose columns are scattered; packed, or a byte each.
 DeviceCase scattered(int bits, bool packed, bool symmetric, const std::string& inputs = "") {
   constexpr int64_t kRows = 32, kColumns = 256, kGroups = kColumns / 32;

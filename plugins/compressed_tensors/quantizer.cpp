@@ -213,11 +213,17 @@ std::optional<kernels::NarrowRows> CompressedTensorsQuantizer::scattered(
   return stored_shape(config_, scheme, sdk::matrix(param)).rows;
 }
 
-bool CompressedTensorsQuantizer::stores_integer_rows(const precis_param& param) const {
+std::optional<plugins::ByteCodes> CompressedTensorsQuantizer::byte_codes(
+    const precis_param& param) const {
   const QuantizationScheme& scheme = this->scheme(param);
+  const QuantizationArgs& weights = *scheme.weights;
   const StoredShape shape = stored_shape(config_, scheme, sdk::matrix(param));
-  return shape.rows.type == kernels::NarrowType::int8 && shape.tiles.per_row == 1 &&
-         scheme.weights->symmetric && !scheme.weights->reordered_groups;
+  const bool a_byte_each = shape.rows.type == kernels::NarrowType::int8 ||
+                           shape.rows.type == kernels::NarrowType::float8_e4m3fn;
+  if (!a_byte_each || !weights.symmetric || weights.reordered_groups ||
+      !weights.scale_dtype.empty())
+    return std::nullopt;
+  return plugins::ByteCodes{shape.rows.type, shape.tiles};
 }
 
 void CompressedTensorsQuantizer::check_numbers(const precis_param& param) const {

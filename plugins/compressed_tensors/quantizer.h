@@ -30,7 +30,7 @@ class CompressedTensorsQuantizer : public plugins::ScaledQuantizer {
   std::optional<kernels::ActivationRounding> activations(const precis_param& param) const override;
   bool reads(const precis_param& param, std::size_t part) const override;
   std::optional<kernels::NarrowRows> scattered(const precis_param& param) const override;
-  bool stores_integer_rows(const precis_param& param) const override;
+  std::optional<plugins::ByteCodes> byte_codes(const precis_param& param) const override;
   std::optional<plugins::ScaledEncodingPlan> encoding(const precis_param& param,
                                                       const sdk::Parts& parts) const override;
   // Weights behind a mask are no such numbers.

@@ -151,10 +151,10 @@ struct PlanRoom {
 
 std::unique_ptr<Prepared> prepare(PluginOnDevice& plugin, Weight& weight,
                                   std::vector<OwnedTensor>& parts, WeightType activation,
-                                  precis_device device) {
+                                  precis_device device, uint32_t flags = 0) {
   auto made = std::make_unique<Prepared>();
   made->table = &plugin.linear();
-  made->options = {sizeof(precis_linear_options), 0, device, dtype_of(activation), 0, 32};
+  made->options = {sizeof(precis_linear_options), flags, device, dtype_of(activation), 0, 32};
   PlanRoom room;
   PluginOnDevice::Call planning(0);
   made->answer.status = plugin.linear().plan(plugin.quantizer(), &planning.abi, &made->options,
@@ -218,7 +218,7 @@ void expect_products(PluginOnDevice& plugin, Weight& weight, std::vector<OwnedTe
     for (OwnedTensor& part : parts) part.move_to(kCpu);
     const auto wanted = cpu->answer.ok() ? kernels::decode(activation, product(*cpu, with, on.rows))
                                          : float_product(values, with, activation, on);
-    const auto device = prepare(plugin, weight, parts, activation, kExecutor);
+    const auto device = prepare(plugin, weight, parts, activation, kExecutor, on.options);
     ASSERT_TRUE(device->answer.ok()) << device->answer.message;
     const auto got = kernels::decode(activation, product(*device, with, on.rows));
     const auto x = kernels::decode(activation, with.x.bytes());
@@ -371,6 +371,15 @@ void expect_encoding_refused(const DeviceCase& on, const std::string& message) {
                                        weight.tensor.abi(), list.data(), list.size()),
             PRECIS_UNSUPPORTED);
   EXPECT_EQ(call.answer.message, message);
+}
+
+uint64_t planned_workspace(const DeviceCase& on, uint32_t flags) {
+  PluginOnDevice plugin(on.method, on.config);
+  Weight weight(WeightType::f16, on.rows, on.columns);
+  std::vector<OwnedTensor> parts = encoded(plugin, weight, kCpu);
+  const auto prepared = prepare(plugin, weight, parts, WeightType::f16, kExecutor, flags);
+  EXPECT_TRUE(prepared->answer.ok()) << prepared->answer.message;
+  return prepared->workspace;
 }
 
 void expect_product_refused(const DeviceCase& on, const std::string& message) {

@@ -83,6 +83,7 @@ struct DeviceCase {
   bool multiplies = true;      // false: products are left to the host
   // The parts of a weight of this dtype, for methods that only read; null: the plugin makes them.
   std::function<std::vector<OwnedTensor>(precis_dtype)> stored = nullptr;
+  uint32_t options = 0;  // precis_linear_options.flags of devices
   // Where the CPU has no product, y is compared with that of the decoded weight.
   bool devices_multiply = false;
 };
@@ -94,6 +95,10 @@ OwnedTensor random_part(precis_dtype dtype, std::vector<int64_t> shape);
 // A device that the build has no kernels for, or that is not there, is refused by every plan with a
 // message, and a tensor on another device by forward.
 void expect_other_devices_refused(const DeviceCase& on);
+
+// Bytes of workspace that a product on the executor plans for, with precis_linear_options.flags:
+// what tells one kind of product from another.
+uint64_t planned_workspace(const DeviceCase& on, uint32_t flags);
 
 // Where there is no product for what stands in the parts, preparing it says so.
 void expect_product_refused(const DeviceCase& on, const std::string& message);
