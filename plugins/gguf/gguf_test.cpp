@@ -48,9 +48,10 @@ void same_blocks(const PartSpec& part, Bytes got, Bytes want) {
 
 // ggml's own products turn activations into integers for these types.
 Sums sums_of(const std::string& type) {
-  static const std::set<std::string> integers{"q4_0",  "q4_1",   "q5_0",  "q5_1", "q8_0",
-                                              "q2_k",  "q3_k",   "q4_k",  "q5_k", "q6_k",
-                                              "mxfp4", "iq4_nl", "iq4_xs"};
+  static const std::set<std::string> integers{
+      "q4_0",  "q4_1",    "q5_0",   "q5_1",  "q8_0",    "q2_k",   "q3_k",
+      "q4_k",  "q5_k",    "q6_k",   "mxfp4", "iq4_nl",  "iq4_xs", "iq1_s",
+      "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s",  "tq2_0"};
   return integers.contains(type) ? Sums::int8_blocks : Sums::floats;
 }
 

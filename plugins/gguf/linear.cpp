@@ -14,9 +14,8 @@ const Entry* find(std::span<const Entry> entries, std::string_view name) {
   return found == entries.end() ? nullptr : &*found;
 }
 
-// So many rows of x are multiplied faster by the numbers as they are stored, in float, than as
-// integers.
-constexpr int64_t kRowsInFloat = 8;
+// So many rows of x are multiplied in another way than more.
+constexpr int64_t kFewRows = 8;
 
 class FewOrManyRows final : public sdk::Linear {
  public:
@@ -24,7 +23,7 @@ class FewOrManyRows final : public sdk::Linear {
       : few_(std::move(few)), many_(std::move(many)) {}
   void forward(const precis_call& call, const precis_tensor& x, const precis_tensor* bias,
                precis_tensor& y) const override {
-    const bool is_few = x.view.ndim == 2 && x.view.shape[0] <= kRowsInFloat;
+    const bool is_few = x.view.ndim == 2 && x.view.shape[0] <= kFewRows;
     (is_few ? few_ : many_)->forward(call, x, bias, y);
   }
 
@@ -32,13 +31,14 @@ class FewOrManyRows final : public sdk::Linear {
   std::unique_ptr<sdk::Linear> few_, many_;
 };
 
-const kernels::RowDot* find_row_dot(const kernels::GgufLinearKernels& table,
-                                    std::string_view name) {
-  for (const auto& row_dots : table.row_dots) {
-    const auto* row_dot = find(row_dots, name);
-    if (row_dot != nullptr) return &row_dot->dot;
+// The RowDot of a type among those of several lists, or none.
+kernels::RowDot find_row_dot(std::span<const std::span<const kernels::GgufRowDot>> lists,
+                             std::string_view name, uint64_t in_features) {
+  if (in_features % kernels::kDotColumns != 0) return {};
+  for (const auto& list : lists) {
+    if (const auto* entry = find(list, name)) return entry->dot;
   }
-  return nullptr;
+  return {};
 }
 
 }  // namespace
@@ -85,21 +85,25 @@ std::unique_ptr<sdk::Linear> GgufQuantizer::prepare_linear(const precis_call&,
   const auto& table = kernels::gguf_linear_kernels(kernels::current_isa());
   weight.arithmetic = plugins::float_arithmetic(options);
   weight.decode_floats = table.decode_floats;
-  const kernels::RowDot* row_dot = find_row_dot(table, codec.name);
-  if (row_dot != nullptr && weight.in_features % kernels::kDotColumns == 0)
-    weight.row_dot = *row_dot;
-  const bool may_round = (options.flags & PRECIS_LINEAR_MAY_ROUND_ACTIVATIONS) != 0;
-  const auto* type = may_round ? find(table.integer_types, codec.name) : nullptr;
-  if (type == nullptr) return product();
-  auto few =
-      kernels::has_row_dot(weight, plugins::weight_type(options.activation)) ? product() : nullptr;
+  weight.row_dot = find_row_dot(table.row_dots, codec.name, matrix.columns);
+  if ((options.flags & PRECIS_LINEAR_MAY_ROUND_ACTIVATIONS) == 0) return product();
+  const kernels::RowDot code_dot = find_row_dot(table.code_dots, codec.name, matrix.columns);
+  const auto* type = find(table.integer_types, codec.name);
+  std::unique_ptr<sdk::Linear> in_float;
+  if (type == nullptr || (code_dot.multiply == nullptr &&
+                          kernels::has_row_dot(weight, plugins::weight_type(options.activation))))
+    in_float = product();
+  if (type == nullptr && code_dot.multiply == nullptr) return in_float;
   weight.arithmetic = kernels::Arithmetic::int8_blocks;
+  weight.row_dot = code_dot;
+  if (type == nullptr) return std::make_unique<FewOrManyRows>(product(), std::move(in_float));
   weight.decode_codes = type->decode_codes;
   weight.block = type->block;
   weight.offset = type->offset;
   weight.minimums = type->minimums;
-  if (few == nullptr) return product();
-  return std::make_unique<FewOrManyRows>(std::move(few), product());
+  if (in_float == nullptr) return product();
+  // Integers that are written down first are slower than the numbers as they are stored.
+  return std::make_unique<FewOrManyRows>(std::move(in_float), product());
 }
 
 }  // namespace precis::gguf

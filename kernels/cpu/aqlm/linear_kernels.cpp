@@ -42,7 +42,7 @@ template <typename Codeword, typename To>
 template <typename Code>
 struct CodewordRow {
   static constexpr uint64_t kColumns = kDotColumns, kSumColumns = 0;
-  static constexpr bool kLooksUp = true;
+  static constexpr bool kEightRows = true;
 
   CodewordRow(const AqlmProductWeight& product, uint64_t row, uint64_t begin, uint64_t,
               StripScales&)

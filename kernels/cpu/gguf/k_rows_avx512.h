@@ -97,5 +97,46 @@ struct Q6KRow {
   const uint8_t* block;
 };
 
+struct Iq4XsRow {
+  static constexpr uint64_t kColumns = 256, kBytes = 136;
+  static constexpr uint64_t kSumColumns = 0;
+  Iq4XsRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
+      : block(block_at<kColumns, kBytes>(weight, row, begin)) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const uint64_t codes = _pdep_u64(load_u32(block + 4), 0x0f0f'0f0f'0f0f'0f0f) |
+                           _pdep_u64(load_u16(block + 2), 0x0303'0303'0303'0303) << 4;
+    const __m256i numbers =
+        _mm256_sub_epi32(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(codes))),
+                         _mm256_set1_epi32(32));
+    const __m256 scales =
+        _mm256_mul_ps(_mm256_cvtepi32_ps(numbers), _mm256_set1_ps(load_half(block)));
+    add_nibbles(table, load_words(block + 8), to, four_scales(_mm256_castps256_ps128(scales)));
+    add_nibbles(table, load_words(block + 72), to, four_scales(_mm256_extractf128_ps(scales, 1)));
+    block += kBytes;
+  }
+  NibbleWords table{kIq4Numbers.list};
+  const uint8_t* block;
+};
+
+struct Q4KRow {
+  static constexpr uint64_t kColumns = 256, kBytes = 144;
+  static constexpr uint64_t kSumColumns = 32;
+  Q4KRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
+      : block(block_at<kColumns, kBytes>(weight, row, begin)), offsets(strip.offsets) {}
+  template <typename To>
+  [[gnu::always_inline]] void add(To to) {
+    const SubBlocks sub_blocks(block);
+    _mm256_storeu_ps(offsets, sub_blocks.minimums);
+    add_nibbles(table, load_words(block + 16), to, sub_blocks.plane(0), sub_blocks.plane(1));
+    add_nibbles(table, load_words(block + 80), to, sub_blocks.plane(4), sub_blocks.plane(5));
+    offsets += 8;
+    block += kBytes;
+  }
+  NibbleWords table{kUnsignedNibbles};
+  const uint8_t* block;
+  float* offsets;
+};
+
 }  // namespace PRECIS_ISA
 }  // namespace precis::kernels

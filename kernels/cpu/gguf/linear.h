@@ -42,13 +42,16 @@ struct GgufLinearKernels {
   // LinearWeight::decode_floats for every type; `format` is a GgufWeight.
   void (*decode_floats)(const void* format, uint64_t row, uint64_t begin, uint64_t end, void* out);
   std::span<const GgufIntegerType> integer_types;
-  std::span<const GgufRowDot> row_dots[3];  // of the types that have one
+  std::span<const GgufRowDot> row_dots[3];   // of the types that have one
+  std::span<const GgufRowDot> code_dots[2];  // the same with RowDot::takes_codes
 };
 
 const GgufLinearKernels& gguf_linear_kernels(Isa isa);
 
 inline namespace PRECIS_ISA {
 std::span<const GgufRowDot> gguf_row_dots();
+std::span<const GgufRowDot> gguf_code_dots();
+std::span<const GgufRowDot> gguf_lattice_code_dots();
 std::span<const GgufRowDot> gguf_lattice_row_dots();
 std::span<const GgufRowDot> gguf_other_row_dots();
 }  // namespace PRECIS_ISA

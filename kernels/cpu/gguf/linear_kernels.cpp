@@ -58,7 +58,8 @@ const GgufLinearKernels& gguf_linear_kernels() {
   static const GgufLinearKernels kernels{
       decode_floats,
       kIntegerTypes,
-      {gguf_row_dots(), gguf_lattice_row_dots(), gguf_other_row_dots()}};
+      {gguf_row_dots(), gguf_lattice_row_dots(), gguf_other_row_dots()},
+      {gguf_code_dots(), gguf_lattice_code_dots()}};
   return kernels;
 }
 

@@ -96,6 +96,13 @@ template <typename Row>
 constexpr RowDot dot(const uint8_t* column_order) {
   return {multiply_blocks<Row>, column_order, Row::kSumColumns, 1, false, kDotType, true};
 }
+// Of the integers that x is rounded to.
+template <typename Row>
+constexpr RowDot code_dot() {
+  RowDot dot{multiply_blocks<Row>};
+  dot.takes_codes = true;
+  return dot;
+}
 
 #endif
 

@@ -17,48 +17,7 @@ namespace precis::kernels {
 inline namespace PRECIS_ISA {
 namespace {
 
-#if defined(PRECIS_ROW_DOT)
-
-struct Iq4XsRow {
-  static constexpr uint64_t kColumns = 256, kBytes = 136;
-  static constexpr uint64_t kSumColumns = 0;
-  Iq4XsRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
-      : block(block_at<kColumns, kBytes>(weight, row, begin)) {}
-  template <typename To>
-  [[gnu::always_inline]] void add(To to) {
-    const uint64_t codes = _pdep_u64(load_u32(block + 4), 0x0f0f'0f0f'0f0f'0f0f) |
-                           _pdep_u64(load_u16(block + 2), 0x0303'0303'0303'0303) << 4;
-    const __m256i numbers =
-        _mm256_sub_epi32(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(codes))),
-                         _mm256_set1_epi32(32));
-    const __m256 scales =
-        _mm256_mul_ps(_mm256_cvtepi32_ps(numbers), _mm256_set1_ps(load_half(block)));
-    add_nibbles(table, load_words(block + 8), to, four_scales(_mm256_castps256_ps128(scales)));
-    add_nibbles(table, load_words(block + 72), to, four_scales(_mm256_extractf128_ps(scales, 1)));
-    block += kBytes;
-  }
-  NibbleWords table{kIq4Numbers.list};
-  const uint8_t* block;
-};
-
-struct Q4KRow {
-  static constexpr uint64_t kColumns = 256, kBytes = 144;
-  static constexpr uint64_t kSumColumns = 32;
-  Q4KRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales& strip)
-      : block(block_at<kColumns, kBytes>(weight, row, begin)), offsets(strip.offsets) {}
-  template <typename To>
-  [[gnu::always_inline]] void add(To to) {
-    const SubBlocks sub_blocks(block);
-    _mm256_storeu_ps(offsets, sub_blocks.minimums);
-    add_nibbles(table, load_words(block + 16), to, sub_blocks.plane(0), sub_blocks.plane(1));
-    add_nibbles(table, load_words(block + 80), to, sub_blocks.plane(4), sub_blocks.plane(5));
-    offsets += 8;
-    block += kBytes;
-  }
-  NibbleWords table{kUnsignedNibbles};
-  const uint8_t* block;
-  float* offsets;
-};
+#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
 
 constexpr GgufRowDot kRowDots[] = {
     {"q4_0", dot<SplitRow<Q40>>(SplitRow<Q40>::kColumnOrder)},
@@ -77,10 +36,56 @@ constexpr GgufRowDot kRowDots[] = {
     {"q6_k", dot<Q6KRow>(Q6KRow::kColumnOrder)},
 };
 
+#elif defined(PRECIS_ROW_DOT)
+
+template <typename Row>
+constexpr GgufRowDot number_dot(std::string_view name) {
+  return {name, dot<Row>(kUnitColumns.data())};
+}
+constexpr GgufRowDot kRowDots[] = {
+    number_dot<BlockRow<Q40<NumbersOfCodes>>>("q4_0"),
+    number_dot<BlockRow<Q41<NumbersOfCodes>>>("q4_1"),
+    number_dot<BlockRow<Iq4Nl<NumbersOfCodes>>>("iq4_nl"),
+    number_dot<BlockRow<Mxfp4<NumbersOfCodes>>>("mxfp4"),
+    number_dot<BlockRow<Q50<NumbersOfCodes>>>("q5_0"),
+    number_dot<BlockRow<Q51<NumbersOfCodes>>>("q5_1"),
+    number_dot<SuperBlockRow<Iq4Xs<NumbersOfCodes>>>("iq4_xs"),
+    number_dot<SuperBlockRow<Q2K<NumbersOfCodes>>>("q2_k"),
+    number_dot<SuperBlockRow<Tq20<NumbersOfCodes>>>("tq2_0"),
+    number_dot<SuperBlockRow<Q3K<NumbersOfCodes>>>("q3_k"),
+    number_dot<SuperBlockRow<Q4K<NumbersOfCodes>>>("q4_k"),
+    number_dot<SuperBlockRow<Q5K<NumbersOfCodes>>>("q5_k"),
+    number_dot<SuperBlockRow<Q6K<NumbersOfCodes>>>("q6_k"),
+    {"q8_0", dot<Q80Row>(byte_columns())},
+};
+constexpr GgufRowDot kCodeDots[] = {
+    {"q4_0", code_dot<BlockRow<Q40<PlainCodes>>>()},
+    {"q4_1", code_dot<BlockRow<Q41<PlainCodes>>>()},
+    {"iq4_nl", code_dot<BlockRow<Iq4Nl<PlainCodes>>>()},
+    {"mxfp4", code_dot<BlockRow<Mxfp4<PlainCodes>>>()},
+    {"q5_0", code_dot<BlockRow<Q50<PlainCodes>>>()},
+    {"q5_1", code_dot<BlockRow<Q51<PlainCodes>>>()},
+    {"q8_0", code_dot<BlockRow<Q80Codes>>()},
+    {"iq4_xs", code_dot<SuperBlockRow<Iq4Xs<PlainCodes>>>()},
+    {"q2_k", code_dot<SuperBlockRow<Q2K<PlainCodes>>>()},
+    {"tq2_0", code_dot<SuperBlockRow<Tq20<PlainCodes>>>()},
+    {"q3_k", code_dot<SuperBlockRow<Q3K<PlainCodes>>>()},
+    {"q4_k", code_dot<SuperBlockRow<Q4K<PlainCodes>>>()},
+    {"q5_k", code_dot<SuperBlockRow<Q5K<PlainCodes>>>()},
+    {"q6_k", code_dot<SuperBlockRow<Q6K<PlainCodes>>>()},
+};
+
 #endif
 
 }  // namespace
 
+std::span<const GgufRowDot> gguf_code_dots() {
+#if defined(PRECIS_ROW_DOT) && !defined(PRECIS_ROW_DOT_OF_BFLOAT16)
+  return kCodeDots;
+#else
+  return {};
+#endif
+}
 std::span<const GgufRowDot> gguf_row_dots() {
 #if defined(PRECIS_ROW_DOT)
   return kRowDots;

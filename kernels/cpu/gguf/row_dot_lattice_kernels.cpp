@@ -3,7 +3,12 @@
 //
 // Bound by the look-ups of the codebooks: 8 or 4 columns each, all in the first-level cache.
 #include "kernels/cpu/gguf/iq_grids.h"
+#include "kernels/cpu/gguf/nibble_numbers.h"
 #include "kernels/cpu/gguf/row_dot.h"
+
+#if defined(PRECIS_ROW_DOT) && !defined(PRECIS_ROW_DOT_OF_BFLOAT16)
+#include "kernels/cpu/gguf/lattice_rows_avx2.h"
+#endif
 
 namespace precis::kernels {
 inline namespace PRECIS_ISA {
@@ -94,7 +99,7 @@ template <typename Type>
 struct LatticeRow {
   static constexpr uint64_t kColumns = 256, kBytes = Type::kBytes;
   static constexpr uint64_t kSumColumns = 0;
-  static constexpr bool kLooksUp = true;
+  static constexpr bool kEightRows = true;
   LatticeRow(const GgufWeight& weight, uint64_t row, uint64_t begin, uint64_t, StripScales&)
       : block(block_at<kColumns, kBytes>(weight, row, begin)) {}
   template <typename To>
@@ -291,12 +296,42 @@ constexpr GgufRowDot kRowDots[] = {
     {"iq3_s", lattice_dot<Iq3S>()},
 };
 
+#elif defined(PRECIS_ROW_DOT)
+
+template <template <typename> typename Type>
+constexpr RowDot lattice_dot() {
+  return dot<SuperBlockRow<Type<NumbersOfCodes>>>(kUnitColumns.data());
+}
+template <template <typename> typename Type>
+constexpr RowDot lattice_code_dot() {
+  return code_dot<SuperBlockRow<Type<PlainCodes>>>();
+}
+constexpr GgufRowDot kRowDots[] = {
+    {"iq1_s", lattice_dot<Iq1S>()},     {"iq1_m", lattice_dot<Iq1M>()},
+    {"iq2_xxs", lattice_dot<Iq2Xxs>()}, {"iq2_xs", lattice_dot<Iq2Xs>()},
+    {"iq2_s", lattice_dot<Iq2S>()},     {"iq3_xxs", lattice_dot<Iq3Xxs>()},
+    {"iq3_s", lattice_dot<Iq3S>()},
+};
+constexpr GgufRowDot kCodeDots[] = {
+    {"iq1_s", lattice_code_dot<Iq1S>()},     {"iq1_m", lattice_code_dot<Iq1M>()},
+    {"iq2_xxs", lattice_code_dot<Iq2Xxs>()}, {"iq2_xs", lattice_code_dot<Iq2Xs>()},
+    {"iq2_s", lattice_code_dot<Iq2S>()},     {"iq3_xxs", lattice_code_dot<Iq3Xxs>()},
+    {"iq3_s", lattice_code_dot<Iq3S>()},
+};
+
 #endif
 
 }  // namespace
 
+std::span<const GgufRowDot> gguf_lattice_code_dots() {
+#if defined(PRECIS_ROW_DOT) && !defined(PRECIS_ROW_DOT_OF_BFLOAT16)
+  return kCodeDots;
+#else
+  return {};
+#endif
+}
 std::span<const GgufRowDot> gguf_lattice_row_dots() {
-#if defined(PRECIS_ROW_DOT_OF_BFLOAT16)
+#if defined(PRECIS_ROW_DOT)
   return kRowDots;
 #else
   return {};

@@ -30,6 +30,12 @@ inline constexpr std::array<uint8_t, 32> kUnitOrder = [] {
   return order;
 }();
 
+inline float sum_of_lanes(__m256 lanes) {
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
 // The products of some columns of a row of the weight with kRows rows of x, before they are scaled.
 template <int kRows>
 class ColumnDots {
@@ -81,12 +87,11 @@ class DotSums {
       sums_[kWeight][row] = _mm256_fmadd_ps(dots.sum(row), scales, sums_[kWeight][row]);
     });
   }
-  float sum(int weight, int row) const {
-    const __m256 all = sums_[weight][row];
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  template <int kWeight, int kRow>
+  [[gnu::always_inline]] void add_products(__m256 a, __m256 b) {
+    sums_[kWeight][kRow] = _mm256_fmadd_ps(a, b, sums_[kWeight][kRow]);
   }
+  float sum(int weight, int row) const { return sum_of_lanes(sums_[weight][row]); }
 
  private:
   template <typename Body>

@@ -53,6 +53,7 @@ struct ActivationRows {
   const void* numbers;     // [count][stride] of RowDot::x_type, in RowDot::column_order
   uint64_t stride, count;  // stride: in_features
   const float* sums;       // of each RowDot::sum_columns: [count][stride / sum_columns]
+  const float* scales;     // RowDot::takes_codes: [count][stride / LinearWeight::block]
 };
 inline constexpr uint64_t kDotColumns = 128;
 
@@ -80,6 +81,9 @@ struct RowDot {
   // Whether decoded values are the numbers times their scales, in float32; else only x in bfloat16
   // is multiplied so.
   bool is_exact = false;
+  // For int8_blocks, of x's codes of 8 bits, in the order of their columns; sums are those of
+  // LinearWeight::block codes times their scale.
+  bool takes_codes = false;
 };
 inline constexpr uint64_t kDotBlock = 256;
 inline constexpr int kDotRows = 4;
@@ -98,7 +102,7 @@ struct LinearWeight {
   // from `row` on, row i to out[i * stride].
   void (*decode_rows)(const void* format, uint64_t row, uint64_t rows, uint64_t begin, uint64_t end,
                       void* out, uint64_t stride) = nullptr;
-  // float32, bfloat16, few rows of x; without it, rows are decoded.
+  // Few rows of x; without it, rows are decoded.
   RowDot row_dot;
   // Multiplied onto the sums: float32 [out_features], or null.
   const float* row_scales = nullptr;
@@ -133,6 +137,7 @@ struct LinearWeight {
 inline bool has_row_dot(const LinearWeight& weight, WeightType activation) {
   const RowDot& dot = weight.row_dot;
   if (dot.multiply == nullptr) return false;
+  if (dot.takes_codes) return weight.arithmetic == Arithmetic::int8_blocks;
   if (dot.x_type == WeightType::bf16) return weight.arithmetic == Arithmetic::bfloat16;
   return weight.arithmetic == Arithmetic::float32 &&
          (activation == WeightType::bf16 || dot.is_exact);

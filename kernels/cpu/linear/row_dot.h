@@ -62,6 +62,33 @@ concept HasFactor = requires {
   Row::kFactor;
 };
 
+// A Row that adds its offsets to the sums by itself.
+template <typename Row>
+concept AddsOffsets = requires {
+  Row::kAddsOffsets;
+};
+// How many rows of the weight are multiplied at once with kRows of x.
+template <typename Row, int kRows>
+constexpr int weights_at_once() {
+  if constexpr (requires { Row::template kWeights<kRows>; }) return Row::template kWeights<kRows>;
+  return kDotRows;
+}
+
+// What a Row adds to: Row::Sums, or DotSums.
+template <typename Row>
+struct SumsOf {
+  template <int kWeights, int kRows>
+  using Type = DotSums<kWeights, kRows>;
+};
+template <typename Row>
+requires requires {
+  typename Row::template Sums<1, 1>;
+}
+struct SumsOf<Row> {
+  template <int kWeights, int kRows>
+  using Type = typename Row::template Sums<kWeights, kRows>;
+};
+
 // One set of rows. Row(weight, row, begin, end, strip) stands at column `begin` of a row;
 // Row::add(to) hands `to` the numbers of the next Row::kColumns. Where Row::kSumColumns is not 0,
 // strip.offsets has one for so many columns of [begin, end) after that.
@@ -70,7 +97,7 @@ template <typename Row, int kRows, typename Weight, int... kWeight>
                                     const ActivationRows& x, uint64_t first, float* sums,
                                     std::integer_sequence<int, kWeight...>) {
   constexpr int kWeights = sizeof...(kWeight);
-  using Sums = DotSums<kWeights, kRows>;
+  using Sums = typename SumsOf<Row>::template Type<kWeights, kRows>;
   Sums dots(x, first);
   StripScales strips[kWeights];
   float offsets[kWeights][kRows] = {};
@@ -83,7 +110,7 @@ template <typename Row, int kRows, typename Weight, int... kWeight>
       for (int w = 0; w < kWeights; ++w)
         for (int i = 0; i < kRows; ++i) offsets[w][i] += walkers[w].nan();
     }
-    if constexpr (Row::kSumColumns == 0) continue;
+    if constexpr (Row::kSumColumns == 0 || AddsOffsets<Row>) continue;
     for (int w = 0; w < kWeights; ++w) {
       for (int i = 0; i < kRows; ++i) {
         constexpr uint64_t kOfSum = Row::kSumColumns;
@@ -103,10 +130,12 @@ template <typename Row, int kRows, typename Weight, int... kWeight>
 template <typename Row, int kRows, typename Weight>
 void multiply_sets(const Weight& weight, std::span<const uint64_t> rows, const ActivationRows& x,
                    uint64_t first, float* sums) {
-  if (rows.size() == kDotRows)
-    return multiply_set<Row, kRows>(weight, rows.data(), x, first, sums,
-                                    std::make_integer_sequence<int, kDotRows>());
-  for (uint64_t i = 0; i < rows.size(); ++i)
+  constexpr int kAtOnce = weights_at_once<Row, kRows>();
+  uint64_t i = 0;
+  for (; i + kAtOnce <= rows.size(); i += kAtOnce)
+    multiply_set<Row, kRows>(weight, rows.data() + i, x, first, sums + i * x.count,
+                             std::make_integer_sequence<int, kAtOnce>());
+  for (; i < rows.size(); ++i)
     multiply_set<Row, kRows>(weight, rows.data() + i, x, first, sums + i * x.count,
                              std::integer_sequence<int, 0>());
 }
@@ -114,8 +143,8 @@ void multiply_sets(const Weight& weight, std::span<const uint64_t> rows, const A
 // Whether a Row takes so long to make its numbers that making them once for eight rows of x is
 // worth reading one row of the weight at a time.
 template <typename Row>
-concept LooksUp = requires {
-  Row::kLooksUp;
+concept TakesEightRows = requires {
+  requires Row::kEightRows;
 };
 
 // RowDot::multiply with a format's Row.
@@ -123,7 +152,7 @@ template <typename Row, typename Weight>
 void multiply_rows(const Weight& weight, std::span<const uint64_t> rows, const ActivationRows& x,
                    float* sums) {
   uint64_t i = 0;
-  if constexpr (LooksUp<Row>) {
+  if constexpr (TakesEightRows<Row>) {
     for (; i + 8 <= x.count; i += 8) {
       for (uint64_t row = 0; row < rows.size(); ++row)
         multiply_set<Row, 8>(weight, rows.data() + row, x, i, sums + row * x.count,

@@ -20,7 +20,7 @@ uint64_t part_rows(const LinearWeight& weight) {
 // on, of the parts of the weight in turn where they share bytes.
 void dot_block(const LinearWeight& weight, const PreparedActivations& x, uint64_t first,
                uint64_t count, uint64_t sharing, float (&values)[kDotBlock][kFewRows]) {
-  const ActivationRows activations{x.words, x.columns, x.rows, x.sums};
+  const ActivationRows activations{x.words, x.columns, x.rows, x.sums, x.scales};
   if (weight.row_dot.takes_neighbours) {
     uint64_t rows[kDotBlock];
     float sums[kDotBlock * kFewRows];
