@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Products of the Python libraries, for the rows of linear_bench: 4096 x 4096 weights, bfloat16 activations.
 
-    bench/linear_peers.py [--threads N] [--rounds N] [--processor-time] [--json] [PEER...]
+    bench/linear_peers.py [--threads N] [--rounds N] [--rows N...] [--processor-time] [--ggml FOLDER] [--json] [PEER...]
 
-Without a PEER all that are installed: torch, bitsandbytes, optimum-quanto, torchao, diffusers (GGUF). Weights rotate
-through 256 MiB. Prints medians.
+Without a PEER all that are installed: torch, bitsandbytes, optimum-quanto, torchao, diffusers (GGUF), and ggml where
+FOLDER has libggml-base.so and libggml-cpu.so. Weights rotate through 256 MiB. Prints medians.
 """
 import argparse
 import json
@@ -87,6 +87,28 @@ def diffusers_gguf(kind):
     return make
 
 
+GGML_TYPES = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS",
+              "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4")
+
+
+def ggml(kind):
+    def make(weight):
+        import gguf
+        from ggml_products import Ggml, GgmlLinear
+
+        if ggml_library.folder is None:
+            raise ImportError("--ggml was not given")
+        if ggml_library.loaded is None:
+            ggml_library.loaded = Ggml(ggml_library.folder, ggml_library.threads)
+        block, size = gguf.GGML_QUANT_SIZES[getattr(gguf.GGMLQuantizationType, kind)]
+        return GgmlLinear(ggml_library.loaded, kind, FEATURES), ELEMENTS // block * size
+    return make
+
+
+class ggml_library:
+    folder, threads, loaded = None, 1, None
+
+
 PEERS = {
     "torch bfloat16": lambda weight: (plain_linear(weight), ELEMENTS * 2),
     "torch int8 weights": int8_pack,
@@ -102,6 +124,7 @@ PEERS = {
     "diffusers q8_0": diffusers_gguf("Q8_0"),
     "diffusers q4_k": diffusers_gguf("Q4_K"),
     "diffusers q6_k": diffusers_gguf("Q6_K"),
+    **{f"ggml {kind.lower()}": ggml(kind) for kind in GGML_TYPES},
 }
 
 
@@ -110,9 +133,9 @@ def measure(name, arguments):
     first, size = PEERS[name](weight)
     layers = [first] + [PEERS[name](weight)[0] for _ in range(ROTATION // size)]
     now = (lambda: time.process_time() / arguments.threads) if arguments.processor_time else time.perf_counter
-    for rows in (1, 32, 512):
+    for rows in arguments.rows:
         x = torch.randn(rows, FEATURES, dtype=torch.bfloat16)
-        count = len(layers) if rows == 1 else 8 if rows == 32 else 2
+        count = len(layers) if rows == 1 else min(len(layers), 8 if rows <= 32 else 2)
         for layer in layers[:count]:
             layer(x)
         times = []
@@ -136,7 +159,9 @@ def main():
     parser.add_argument("peers", nargs="*", metavar="PEER", help=", ".join(PEERS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 32, 512])
     parser.add_argument("--processor-time", action="store_true")
+    parser.add_argument("--ggml", metavar="FOLDER", help="with libggml-base.so and libggml-cpu.so")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.peers if name not in PEERS]
@@ -144,6 +169,7 @@ def main():
         parser.error(f"no peer is called {unknown[0]!r}: {', '.join(PEERS)}")
     warnings.filterwarnings("ignore")
     torch.set_num_threads(arguments.threads)
+    ggml_library.folder, ggml_library.threads = arguments.ggml, arguments.threads
     with torch.inference_mode():
         for name in arguments.peers or PEERS:
             try:

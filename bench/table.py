@@ -2,11 +2,14 @@
 """Codecs and products of every format beside the machine's limits and other libraries: text, JSON and a picture.
 
     bench/table.py BUILD [--threads 1 2] [--rounds N] [--only codecs|products|presets] [--filter REGEX] [--processor-time]
-                   [--ggml LIBRARY] [--bitsandbytes LIBRARY] [--markdown] [--json FILE] [--picture FILE.svg]
+                   [--ggml LIBRARY] [--bitsandbytes LIBRARY] [--round-activations FOLDER] [--markdown] [--json FILE]
+                   [--picture FILE.svg]
 
 BUILD has bin/codec_bench and bin/linear_bench (cmake --preset release -DPRECIS_BENCH=ON). Limits, precis and the peers
 take turns: a format's peers run right behind it. The peers of products come with the Python libraries of the tests
 (bench/linear_peers.py); ggml's codecs need its library. Shares are of the limit measured in the same minutes.
+--round-activations measures the products of GGUF's types as ggml multiplies them, x in 8 bits, beside those of ggml's CPU
+back end, whose libraries are in FOLDER.
 """
 import argparse
 import datetime
@@ -28,6 +31,7 @@ PEERS = {
     "q4_0": ["diffusers q4_0"], "q8_0": ["diffusers q8_0"], "q4_k": ["diffusers q4_k"], "q6_k": ["diffusers q6_k"],
 }
 FLOAT = "torch bfloat16"
+GGML_TYPE = re.compile("^(i?q[2-8]_(0|1|k|s|m|xs|xxs|nl)|iq1_[sm]|tq2_0|mxfp4)$")
 # Their encoders search for minutes, or need the importance of columns: stored numbers at random stand in.
 SLOW = re.compile("aqlm|vptq|iq[123]_")
 # Numbers that are not quantized, mixtures of types that are rows of their own, and experts, which are no Linear.
@@ -49,10 +53,10 @@ def progress(text):
     print(f"\r\x1b[K{text}" if sys.stderr.isatty() else text, end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
 
 
-def presets(build):
+def presets(build, rounded=False):
     backends = subprocess.run([build / "bin/precis", "backends", "--json"], capture_output=True, text=True, check=True)
     names = [preset["name"] for plugin in json.loads(backends.stdout)["plugins"] for preset in plugin["presets"]]
-    return [name for name in names if not LEFT_OUT.match(name)]
+    return [name for name in names if not LEFT_OUT.match(name) and (not rounded or GGML_TYPE.match(name))]
 
 
 def products(arguments, threads, wanted):
@@ -60,13 +64,17 @@ def products(arguments, threads, wanted):
     common += ["--processor-time"] if arguments.processor_time else []
     peers = [sys.executable, HERE / "linear_peers.py", *common]
     rows = []
-    for spec in presets(arguments.build):
+    for spec in presets(arguments.build, arguments.round_activations is not None):
         if not any(wanted(f"product {count} {spec}") for count in (1, 32, 512)):
             continue
         progress(f"products of {spec}, {threads} threads")
         stored = ["--random-parts"] if SLOW.match(spec) else []
+        theirs = [*PEERS.get(spec, []), FLOAT]
+        if arguments.round_activations:
+            stored.append("--round-activations")
+            theirs = ["--ggml", arguments.round_activations, "--", f"ggml {spec}"]
         measured = lines_of_json([arguments.build / "bin/linear_bench", *common, *stored, spec])
-        others = lines_of_json([*peers, *PEERS.get(spec, []), FLOAT]) if measured else []
+        others = lines_of_json([*peers, *theirs]) if measured else []
         for row in measured:
             if not wanted(f"product {row['rows']} {spec}"):
                 continue
@@ -219,6 +227,7 @@ def main():
     parser.add_argument("--processor-time", action="store_true", help="products by the time of the process")
     parser.add_argument("--ggml", help="libggml-base.so")
     parser.add_argument("--bitsandbytes", help="libbitsandbytes_cpu.so")
+    parser.add_argument("--round-activations", type=pathlib.Path, metavar="FOLDER", help="of libggml-cpu.so")
     parser.add_argument("--markdown", action="store_true", help="products as the table of docs/benchmarks.md")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--picture", type=pathlib.Path)

@@ -101,6 +101,23 @@ struct Q2K {
     }
   }
 };
+// One scale at the end, 2-bit codes in planes.
+struct Tq20 {
+  static constexpr uint64_t kSize = 256, kBytes = 66, kBlock = 32;
+  static constexpr int32_t kOffset = 1;
+  static constexpr bool kMinimums = false;
+  static void decode(const uint8_t* block, uint8_t* codes, float* scales, float*) {
+    const float d = load_half(block + 64);
+    for (int unit = 0; unit < 8; ++unit) scales[unit] = d;
+    for (int half = 0; half < 2; ++half) {
+      Bytes32 q;
+      read_bytes(block + 32 * half, q);
+      for (int plane = 0; plane < 4; ++plane)
+        write_bytes<Bytes32>((q >> static_cast<uint8_t>(2 * plane)) & 3,
+                             codes + 128 * half + 32 * plane);
+    }
+  }
+};
 struct Q3K {
   static constexpr uint64_t kSize = 256, kBytes = 110, kBlock = 16;
   static constexpr int32_t kOffset = 4;

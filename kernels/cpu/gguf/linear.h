@@ -1,9 +1,10 @@
 // Products with GGUF's block types: what kernels/cpu/linear needs to read them.
 //
-// The types of 2 to 8 bits whose values are integers times a scale (q4_0 to q8_0, the K types, IQ4
-// and MXFP4) are multiplied as integers of 8 bits, with the activations quantized in blocks of 32,
-// as ggml does it; here the activations' scale is float32, and blocks are of 32 for the K types
-// too, where ggml takes 256. All others are decoded.
+// The types of 2 to 8 bits whose values are integers times a scale (q4_0 to q8_0, the K types, IQ4,
+// MXFP4 and TQ2_0) are multiplied as integers of 8 bits, with the activations quantized in blocks
+// of 32, as ggml does it; here the activations' scale is float32, and blocks are of 32 for the K
+// types too, where ggml takes 256. All others are decoded, but for few rows of x times the
+// codebook types.
 #pragma once
 
 #include <span>

@@ -50,7 +50,7 @@ constexpr GgufIntegerType kIntegerTypes[] = {
     integer_type<integers::Q3K>("q3_k"),     integer_type<integers::Q4K>("q4_k"),
     integer_type<integers::Q5K>("q5_k"),     integer_type<integers::Q6K>("q6_k"),
     integer_type<integers::Iq4Nl>("iq4_nl"), integer_type<integers::Iq4Xs>("iq4_xs"),
-    integer_type<integers::Mxfp4>("mxfp4")};
+    integer_type<integers::Mxfp4>("mxfp4"),  integer_type<integers::Tq20>("tq2_0")};
 
 }  // namespace
 
